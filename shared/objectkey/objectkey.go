@@ -1,0 +1,75 @@
+// Package objectkey names stored objects. Keys are made of ids alone, so that no filename, path or name of a person can reach the object store,
+// and each kind of object has a prefix of its own, so that what is written can never match what the upload trigger listens to.
+package objectkey
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// IncomingPrefix is what every uploaded object's key begins with, and no other key.
+const IncomingPrefix = "incoming/"
+
+// Key is what an incoming object's key says.
+type Key struct {
+	Organization uuid.UUID
+	File         uuid.UUID
+	Version      int // from 1
+}
+
+// Incoming is where a client puts a version of a file.
+func Incoming(organization, file uuid.UUID, version int) string {
+	return IncomingPrefix + tail(organization, file, version)
+}
+
+// Original is where an accepted version is kept as it came.
+func Original(organization, file uuid.UUID, version int) string {
+	return "original/" + tail(organization, file, version)
+}
+
+// Variant is where a picture that was made from a version is kept.
+func Variant(organization, file uuid.UUID, version int, name string) string {
+	return "variant/" + tail(organization, file, version) + "/" + name
+}
+
+// Quarantine is where a version is kept that must not be handed out.
+func Quarantine(organization, file uuid.UUID, version int) string {
+	return "quarantine/" + tail(organization, file, version)
+}
+
+// Prefixes are what every key of a file begins with, for all its versions, whichever bucket it is in.
+func Prefixes(organization, file uuid.UUID) (incoming, original, variant, quarantine string) {
+	of := organization.String() + "/" + file.String() + "/"
+	return IncomingPrefix + of, "original/" + of, "variant/" + of, "quarantine/" + of
+}
+
+func tail(organization, file uuid.UUID, version int) string {
+	return organization.String() + "/" + file.String() + "/" + strconv.Itoa(version)
+}
+
+// ParseIncoming is the inverse of Incoming. It accepts nothing that Incoming would not have made.
+func ParseIncoming(key string) (Key, error) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 4 || parts[0]+"/" != IncomingPrefix {
+		return Key{}, fmt.Errorf("object key %q is not incoming/<organization>/<file>/<version>", key)
+	}
+	organization, err := uuid.Parse(parts[1])
+	if err != nil {
+		return Key{}, fmt.Errorf("object key %q: organization: %w", key, err)
+	}
+	file, err := uuid.Parse(parts[2])
+	if err != nil {
+		return Key{}, fmt.Errorf("object key %q: file: %w", key, err)
+	}
+	version, err := strconv.Atoi(parts[3])
+	if err != nil || version < 1 {
+		return Key{}, fmt.Errorf("object key %q: version %q is not a positive number", key, parts[3])
+	}
+	if Incoming(organization, file, version) != key {
+		return Key{}, fmt.Errorf("object key %q is not in its canonical form", key)
+	}
+	return Key{Organization: organization, File: file, Version: version}, nil
+}

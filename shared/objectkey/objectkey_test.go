@@ -1,0 +1,57 @@
+package objectkey_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+)
+
+func TestParseIncomingIsTheInverse(t *testing.T) {
+	t.Parallel()
+	organization, file := uuid.New(), uuid.New()
+	key, err := objectkey.ParseIncoming(objectkey.Incoming(organization, file, 7))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (objectkey.Key{Organization: organization, File: file, Version: 7}); key != want {
+		t.Errorf("got %v, want %v", key, want)
+	}
+}
+
+// No key that a function writes may match the trigger's prefix, whatever the ids: a trigger that hears its own output never stops.
+func TestNothingWeWriteMatchesTheTrigger(t *testing.T) {
+	t.Parallel()
+	for range 1000 {
+		organization, file := uuid.New(), uuid.New()
+		for _, key := range []string{
+			objectkey.Original(organization, file, 1),
+			objectkey.Quarantine(organization, file, 1),
+			objectkey.Variant(organization, file, 1, "thumbnail"),
+			objectkey.Variant(organization, file, 1, "../../../../incoming/x"),
+		} {
+			if strings.HasPrefix(key, objectkey.IncomingPrefix) {
+				t.Fatalf("%s would trigger processing again", key)
+			}
+			if _, err := objectkey.ParseIncoming(key); err == nil {
+				t.Fatalf("%s parses as an upload", key)
+			}
+		}
+	}
+}
+
+func FuzzParseIncoming(f *testing.F) {
+	f.Add(objectkey.Incoming(uuid.New(), uuid.New(), 1))
+	f.Add("incoming/../../etc/passwd/1")
+	f.Add("incoming//" + uuid.NewString() + "/1")
+	f.Add("incoming/" + strings.ToUpper(uuid.NewString()) + "/" + uuid.NewString() + "/1")
+	f.Add("incoming/" + uuid.NewString() + "/" + uuid.NewString() + "/+1")
+	f.Fuzz(func(t *testing.T, key string) {
+		parsed, err := objectkey.ParseIncoming(key)
+		if err == nil && objectkey.Incoming(parsed.Organization, parsed.File, parsed.Version) != key {
+			t.Errorf("%q parses but is not what Incoming makes", key)
+		}
+	})
+}
