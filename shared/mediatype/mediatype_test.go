@@ -1,0 +1,149 @@
+package mediatype_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+)
+
+func TestParseGivesTheRegisteredName(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]mediatype.Type{
+		"image/jpeg":                              mediatype.JPEG,
+		"IMAGE/JPG":                               mediatype.JPEG,
+		"text/html; charset=utf-8":                mediatype.HTML,
+		"text/plain;charset=":                     mediatype.Text,
+		" application/x-zip-compressed":           mediatype.ZIP,
+		"application/javascript":                  "text/javascript",
+		"application/xml; charset=utf-8":          mediatype.XML,
+		"application/vnd.oasis.opendocument.text": "application/vnd.oasis.opendocument.text",
+	} {
+		got, err := mediatype.Parse(written)
+		if err != nil || got != want {
+			t.Errorf("Parse(%q) = %q, %v; want %q", written, got, err, want)
+		}
+	}
+	for _, written := range []string{"", "image", "image/", "/png", "image/*", "*/*", "a b/c", "text/plain/x", "text/\x00", "é/é"} {
+		if got, err := mediatype.Parse(written); err == nil {
+			t.Errorf("Parse(%q) = %q, want an error", written, got)
+		}
+	}
+}
+
+func TestWhatATypeMeans(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name                         string
+		picture, unsupported, active bool
+	}{
+		{"image/jpeg", true, false, false},
+		{"image/png", true, false, false},
+		{"image/gif", true, false, false},
+		{"image/webp", true, false, false},
+		{"image/heic", false, true, false},
+		{"image/heif", false, true, false},
+		{"image/avif", false, true, false},
+		{"image/tiff", false, true, false},
+		{"image/bmp", false, true, false},
+		{"image/x-ms-bmp", false, true, false},
+		{"image/nobody-knows", false, true, false},
+		{"image/svg+xml", false, false, true},
+		{"text/html", false, false, true},
+		{"application/xhtml+xml", false, false, true},
+		{"text/xml", false, false, true},
+		{"application/xml", false, false, true},
+		{"application/atom+xml", false, false, true},
+		{"text/javascript", false, false, true},
+		{"application/x-javascript", false, false, true},
+		{"application/pdf", false, false, false},
+		{"text/plain", false, false, false},
+		{"text/csv", false, false, false},
+	} {
+		kind, err := mediatype.Parse(c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := mediatype.IsPicture(kind); got != c.picture {
+			t.Errorf("IsPicture(%s) = %v", kind, got)
+		}
+		if got := mediatype.UnsupportedRaster(kind); got != c.unsupported {
+			t.Errorf("UnsupportedRaster(%s) = %v", kind, got)
+		}
+		if got := mediatype.Active(kind); got != c.active {
+			t.Errorf("Active(%s) = %v", kind, got)
+		}
+		if served := mediatype.Served(kind); (served == mediatype.OctetStream) != c.active {
+			t.Errorf("Served(%s) = %s", kind, served)
+		}
+	}
+}
+
+func TestPatterns(t *testing.T) {
+	t.Parallel()
+	var defaults mediatype.Patterns
+	if err := defaults.UnmarshalText([]byte("image/*, application/PDF ,text/*,")); err != nil {
+		t.Fatal(err)
+	}
+	if want := (mediatype.Patterns{"image/*", "application/pdf", "text/*"}); !slices.Equal(defaults, want) {
+		t.Fatalf("patterns %q, want %q", defaults, want)
+	}
+	for kind, want := range map[mediatype.Type]bool{
+		"image/png": true, "text/csv": true, "application/pdf": true,
+		"application/zip": false, "imagex/png": false, "application/pdfx": false, "": false,
+	} {
+		if got := defaults.Match(kind); got != want {
+			t.Errorf("Match(%q) = %v, want %v", kind, got, want)
+		}
+	}
+	if !(mediatype.Patterns{"*/*"}).Match("video/mp4") {
+		t.Error("*/* must match everything")
+	}
+	if (mediatype.Patterns{}).Match("image/png") {
+		t.Error("an empty list must allow nothing")
+	}
+	for _, wrong := range []string{"image", "*", "*/png", "ima ge/*", "/*", "image/**", "image/*/*"} {
+		var p mediatype.Patterns
+		if err := p.UnmarshalText([]byte(wrong)); err == nil {
+			t.Errorf("pattern %q was taken as %q", wrong, p)
+		}
+	}
+}
+
+func TestOfExtension(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]mediatype.Type{
+		"a.JPG": "image/jpeg", "IMG_0001.HEIC": "image/heic", "page.tar.gz": "application/gzip",
+		"résumé.pdf": "application/pdf", "x.svg": "image/svg+xml", ".png": "image/png",
+		"noextension": "", "dot.": "", "odd.zzz": "", "": "",
+	} {
+		got, known := mediatype.OfExtension(name)
+		if got != want || known != (want != "") {
+			t.Errorf("OfExtension(%q) = %q, %v; want %q", name, got, known, want)
+		}
+		if known {
+			if parsed, err := mediatype.Parse(string(got)); err != nil || parsed != got {
+				t.Errorf("OfExtension(%q) = %q is not a canonical type: %q, %v", name, got, parsed, err)
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"image/jpeg", "text/html; charset=utf-8", "image/*", "a/b;c=\"d", ""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, written string) {
+		kind, err := mediatype.Parse(written)
+		if err != nil {
+			return
+		}
+		if again, err := mediatype.Parse(string(kind)); err != nil || again != kind {
+			t.Fatalf("Parse(%q) = %q, but Parse of that is %q, %v", written, kind, again, err)
+		}
+		if string(kind) != strings.ToLower(string(kind)) || !(mediatype.Patterns{kind.Family() + "/*"}).Match(kind) {
+			t.Fatalf("Parse(%q) = %q is not canonical", written, kind)
+		}
+	})
+}
