@@ -17,18 +17,29 @@ const (
 	Admin  Role = "admin"
 )
 
-var rank = map[Role]int{Member: 1, Staff: 2, Admin: 3}
-
 // ParseRole returns the role named s.
 func ParseRole(s string) (Role, error) {
-	if _, known := rank[Role(s)]; !known {
+	if Role(s).rank() == 0 {
 		return "", fmt.Errorf("role %q is unknown: use member, staff or admin", s)
 	}
 	return Role(s), nil
 }
 
 // AtLeast reports whether r may do what least may. An unknown role may do nothing.
-func (r Role) AtLeast(least Role) bool { return rank[r] > 0 && rank[r] >= rank[least] }
+func (r Role) AtLeast(least Role) bool { return r.rank() > 0 && r.rank() >= least.rank() }
+
+func (r Role) rank() int {
+	switch r {
+	case Member:
+		return 1
+	case Staff:
+		return 2
+	case Admin:
+		return 3
+	default:
+		return 0
+	}
+}
 
 // Caller is a user who was found to be a member of an organization.
 type Caller struct {

@@ -1,0 +1,150 @@
+-- +goose Up
+
+-- The organization of the running transaction; NULL when none is set, and then no policy below is true for any row.
+-- nullif: once a transaction-local setting has ended, it reads back as '' and not as NULL.
+-- +goose StatementBegin
+CREATE FUNCTION current_organization_id() RETURNS uuid
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN nullif(current_setting('app.current_organization_id', true), '')::uuid;
+-- +goose StatementEnd
+
+-- protect_tenant_table puts a table with an organization_id under row-level security: nobody, its owner included, sees or writes a row of
+-- another organization. Call it from a migration for any table of the platform: SELECT protect_tenant_table('agent_instances').
+-- The policy compares with a sub-select, so that the setting is read once for a statement and not once for a row.
+-- +goose StatementBegin
+CREATE FUNCTION protect_tenant_table(tenant_table regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+DECLARE
+	weak text;
+BEGIN
+	IF NOT EXISTS (
+		SELECT FROM pg_attribute
+		WHERE attrelid = tenant_table AND attname = 'organization_id' AND atttypid = 'uuid'::regtype AND attnotnull AND NOT attisdropped
+	) THEN
+		RAISE EXCEPTION 'table % needs a column organization_id uuid NOT NULL before it can be protected', tenant_table;
+	END IF;
+
+	EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
+	EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', tenant_table);
+	EXECUTE format('DROP POLICY IF EXISTS tenant_isolation ON %s', tenant_table);
+	EXECUTE format('CREATE POLICY tenant_isolation ON %s USING (organization_id = (SELECT current_organization_id()))
+		WITH CHECK (organization_id = (SELECT current_organization_id()))', tenant_table);
+
+	IF NOT EXISTS (
+		SELECT FROM pg_index i
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+		WHERE i.indrelid = tenant_table AND a.attname = 'organization_id'
+	) THEN
+		EXECUTE format('CREATE INDEX ON %s (organization_id)', tenant_table);
+	END IF;
+
+	SELECT string_agg(c.conname, ', ' ORDER BY c.conname) INTO weak
+	FROM pg_constraint c
+	WHERE c.conrelid = tenant_table AND c.contype IN ('p', 'u', 'f')
+	AND c.confrelid IS DISTINCT FROM 'organizations'::regclass
+	AND NOT EXISTS (
+		SELECT FROM pg_attribute a
+		WHERE a.attrelid = tenant_table AND a.attname = 'organization_id' AND a.attnum = ANY (c.conkey)
+	);
+	IF weak IS NOT NULL THEN
+		RAISE WARNING 'table %: % do not contain organization_id, so a writer can learn whether another organization''s row exists', tenant_table, weak;
+	END IF;
+END $$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION protect_tenant_table(regclass) FROM PUBLIC;
+
+CREATE TABLE organizations (
+	id                    uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	name                  text NOT NULL CHECK (name <> ''),
+	slug                  text NOT NULL UNIQUE CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$'),
+	status                text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'suspended', 'trial', 'pending', 'cancelled')),
+	subscription_tier     text NOT NULL DEFAULT 'free' CHECK (subscription_tier IN ('free', 'basic', 'professional', 'enterprise', 'education')),
+	timezone              text NOT NULL DEFAULT 'UTC',
+	settings              jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
+	data_retention_days   integer CHECK (data_retention_days > 0), -- the longest that any file is kept; NULL: as its category says
+	rate_limit_per_minute integer NOT NULL DEFAULT 600 CHECK (rate_limit_per_minute > 0),
+	created_at            timestamptz NOT NULL DEFAULT now(),
+	updated_at            timestamptz NOT NULL DEFAULT now()
+);
+ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE organizations FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_isolation ON organizations USING (id = (SELECT current_organization_id())) WITH CHECK (id = (SELECT current_organization_id()));
+
+-- The one global table: a person may belong to several organizations. An organization sees its own members and nobody else.
+CREATE TABLE users (
+	id         uuid PRIMARY KEY, -- tenant.UserID: a function of issuer and subject
+	issuer     text NOT NULL CHECK (issuer <> ''),
+	subject    text NOT NULL CHECK (subject <> ''),
+	email      text,
+	created_at timestamptz NOT NULL DEFAULT now(),
+	UNIQUE (issuer, subject)
+);
+
+CREATE TABLE memberships (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	user_id         uuid NOT NULL REFERENCES users,
+	role            text NOT NULL DEFAULT 'member' CHECK (role IN ('member', 'staff', 'admin')),
+	created_at      timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, user_id)
+);
+SELECT protect_tenant_table('memberships');
+
+ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE users FORCE ROW LEVEL SECURITY;
+CREATE POLICY tenant_members ON users FOR SELECT USING (
+	EXISTS (SELECT FROM memberships m WHERE m.organization_id = (SELECT current_organization_id()) AND m.user_id = users.id)
+);
+CREATE POLICY owner_writes ON users TO CURRENT_USER USING (true) WITH CHECK (true);
+
+-- join_organization makes the signed-in user a member of the transaction's organization (AUTH_JIT_MEMBERSHIP). It runs as the owner, because
+-- no entry may write users, and it tells nothing: whether the user was known elsewhere shows in no result and no error.
+-- +goose StatementBegin
+CREATE FUNCTION join_organization(new_user uuid, new_issuer text, new_subject text, new_email text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+	INSERT INTO public.users (id, issuer, subject, email) VALUES (new_user, new_issuer, new_subject, new_email) ON CONFLICT DO NOTHING;
+	INSERT INTO public.memberships (organization_id, user_id) VALUES (public.current_organization_id(), new_user) ON CONFLICT DO NOTHING;
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION join_organization(uuid, text, text, text) FROM PUBLIC;
+
+-- What an Idempotency-Key already made. A row is written in the transaction of its resource, so no row ever means "still running".
+CREATE TABLE idempotency_keys (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	user_id         uuid NOT NULL,
+	route           text NOT NULL,
+	key             text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+	request_hash    bytea NOT NULL CHECK (length(request_hash) = 32),
+	resource_id     uuid NOT NULL,
+	created_at      timestamptz NOT NULL DEFAULT now(),
+	expires_at      timestamptz NOT NULL DEFAULT now() + interval '24 hours',
+	PRIMARY KEY (organization_id, user_id, route, key)
+);
+CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
+SELECT protect_tenant_table('idempotency_keys');
+
+-- GCRA: tat is the theoretical arrival time of the bucket's next request. UNLOGGED: after a crash of Postgres every limit starts afresh,
+-- which lets through at most one burst and spares a WAL write for each request.
+CREATE UNLOGGED TABLE rate_limits (
+	organization_id uuid NOT NULL,
+	bucket          text NOT NULL,
+	tat             timestamptz NOT NULL,
+	PRIMARY KEY (organization_id, bucket)
+) WITH (fillfactor = 50);
+SELECT protect_tenant_table('rate_limits');
+
+GRANT SELECT ON organizations, users, memberships TO satchel_file_api_http;
+GRANT EXECUTE ON FUNCTION join_organization(uuid, text, text, text) TO satchel_file_api_http;
+GRANT SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits TO satchel_file_api_http;
+
+-- The upkeep removes expired keys of every organization, and sees no other.
+GRANT SELECT (expires_at), DELETE ON idempotency_keys TO satchel_file_api_upkeep;
+CREATE POLICY upkeep_expired_read ON idempotency_keys FOR SELECT TO satchel_file_api_upkeep USING (expires_at < now());
+CREATE POLICY upkeep_expired_delete ON idempotency_keys FOR DELETE TO satchel_file_api_upkeep USING (expires_at < now());
+
+-- +goose Down
+DROP TABLE rate_limits, idempotency_keys;
+DROP FUNCTION join_organization(uuid, text, text, text);
+DROP POLICY tenant_members ON users;
+DROP TABLE memberships, users, organizations;
+DROP FUNCTION protect_tenant_table(regclass);
+DROP FUNCTION current_organization_id();
