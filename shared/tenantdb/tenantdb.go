@@ -1,0 +1,94 @@
+// Package tenantdb has the two doors to Postgres: InTenant, for one organization, and AcrossTenants, for the few worker entries whose database
+// role has a policy of its own. There is no other BEGIN in the house, and no way to a connection that does not pass one of them.
+package tenantdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Config says where Postgres is. The URL names the entry's own role; it needs no password where IAM signs the connection in.
+type Config struct {
+	URL     string `env:"DATABASE_URL,required" help:"postgres:// URL with the entry's own role"`
+	IAMAuth bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" help:"sign in with an RDS IAM token instead of a password"`
+}
+
+// maxConnections is small because a Lambda works on one event at a time; the second serves what runs beside it.
+const maxConnections = 2
+
+const connectTimeout = 5 * time.Second
+
+// DB is a pool behind the two doors.
+type DB struct {
+	pool *pgxpool.Pool
+}
+
+// Open prepares the pool, and refuses a role that row-level security would not bind (ErrPowerfulRole). A database that cannot be reached is no
+// reason to fail: the next transaction tries again, and each new connection is checked like the first.
+func Open(ctx context.Context, c Config) (*DB, error) {
+	pc, err := pgxpool.ParseConfig(c.URL)
+	if err != nil {
+		return nil, errors.New("DATABASE_URL is not a postgres:// URL that can be read: check its form, and that special characters in it are percent-encoded")
+	}
+	pc.MaxConns = maxConnections
+	pc.ConnConfig.ConnectTimeout = connectTimeout
+	// Prepared statements do not survive a transaction pooler; described ones need none.
+	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	pc.AfterConnect = refusePowerful
+	if c.IAMAuth {
+		if pc.BeforeConnect, err = iamPassword(ctx); err != nil {
+			return nil, err
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("prepare connection pool: %w", err)
+	}
+	if err := pool.Ping(ctx); errors.Is(err, ErrPowerfulRole) {
+		pool.Close()
+		return nil, err
+	}
+	return &DB{pool: pool}, nil
+}
+
+// Close ends every connection.
+func (db *DB) Close() { db.pool.Close() }
+
+// InTenant runs fn in a transaction that sees one organization's rows and no other's. The setting that says so travels in the BEGIN and ends
+// with the transaction, so that a pooled connection carries nothing over. fn's error rolls back; errors of Postgres come back classified.
+func (db *DB) InTenant(ctx context.Context, organization uuid.UUID, fn func(tx pgx.Tx) error) error {
+	if organization == uuid.Nil {
+		return errors.New("a tenant's transaction needs an organization")
+	}
+	begin := "begin; select set_config('app.current_organization_id', '" + organization.String() + "', true)"
+	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, fn))
+}
+
+// AcrossTenants runs fn in a transaction with no organization set: it sees what the policies of the entry's own role show, and for most roles
+// that is nothing.
+func (db *DB) AcrossTenants(ctx context.Context, fn func(tx pgx.Tx) error) error {
+	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{}, fn))
+}
+
+func iamPassword(ctx context.Context) (func(context.Context, *pgx.ConnConfig) error, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load AWS configuration for DATABASE_IAM_AUTH: %w", err)
+	}
+	return func(ctx context.Context, c *pgx.ConnConfig) error {
+		token, err := auth.BuildAuthToken(ctx, fmt.Sprintf("%s:%d", c.Host, c.Port), cfg.Region, c.User, cfg.Credentials)
+		if err != nil {
+			return fmt.Errorf("sign in to Postgres as %s: %w", c.User, err)
+		}
+		c.Password = token
+		return nil
+	}, nil
+}
