@@ -1,0 +1,82 @@
+# Needs Go and git. Everything else (tools, PostgreSQL for the tests) is fetched by version when first used.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ARCH  ?= arm64
+FILES ?=
+PKG   ?= ./...
+FUZZTIME ?= 30s
+
+# Tools have a module of their own, so that none of what they pull in is a dependency of what we ship.
+# CGO_ENABLED=0: sqlc then carries its PostgreSQL parser as WebAssembly and needs no C compiler.
+TOOL := CGO_ENABLED=0 go tool -modfile=infra/tools/go.mod
+# The race detector needs a C compiler; a machine with only Go still runs every test.
+RACE := $(if $(shell command -v gcc || command -v clang),-race)
+
+FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
+QUERIES   := $(dir $(wildcard functions/*/internal/*/db/queries.sql))
+
+# Every set of queries gets its turn, so that one with a fault does not hold up the others.
+each_query_set = failed=; for dir in $(QUERIES); do echo "sqlc $(1) $$dir"; $(TOOL) sqlc $(1) -f "$${dir}sqlc.yaml" || failed=1; done; test -z "$$failed"
+
+.PHONY: help run demo test verify lint generate build bench fuzz migrate
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+
+run: ## start the whole stack on this machine, send sample photos through it, keep serving
+	@go run ./infra/local
+
+demo: ## send FILES="a.jpg b.pdf" (or the samples) through the stack, print what became of them, end
+	@go run ./infra/local -demo $(FILES)
+
+test: ## run every test (PKG=./shared/... for some), with the race detector where a C compiler is
+	go test $(RACE) -shuffle=on -count=1 -timeout=10m $(PKG)
+
+verify: lint ## check what needs no server: format, lint, modules, generated code, layout, template
+	go mod tidy -diff
+	go mod verify
+	cd infra/tools && go mod tidy -diff
+	@$(call each_query_set,diff)
+	$(if $(wildcard infra/openapi/*.go),go run ./infra/openapi -check)
+	go test -count=1 $(wildcard ./infra/laws ./infra/template)
+
+# staticcheck and errcheck are the whole set: go vet is part of the toolchain, and each further
+# linter tried here reported taste, not defects. Exceptions:
+#   errcheck -ignoretests: a cleanup that fails in a test shows as the next test's failure.
+#   infra/tools/errcheck.txt: calls whose error nobody can act on, each with its reason.
+lint: ## gofmt, go vet, staticcheck, errcheck
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs -r ls 2>/dev/null | xargs -r gofmt -s -l); \
+	  test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	$(TOOL) staticcheck -checks=all,-ST1000 ./...
+	$(TOOL) errcheck -ignoretests -ignoregenerated -exclude infra/tools/errcheck.txt ./...
+
+generate: ## write what is generated: typed queries (sqlc) and the OpenAPI document
+	@$(call each_query_set,generate)
+	$(if $(wildcard infra/openapi/*.go),go run ./infra/openapi)
+
+# -trimpath, no build id and no VCS stamp: the same source gives the same bytes on any machine,
+# so an unchanged function is not deployed again.
+BUILD := CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -buildvcs=false -ldflags="-s -w -buildid="
+
+build: ## write build/<function>/bootstrap for Lambda (ARCH=arm64, or amd64)
+	$(foreach f,$(FUNCTIONS),$(BUILD) -o build/$(f)/bootstrap ./functions/$(f) &&) true
+	$(if $(wildcard infra/migrate/*.go),$(BUILD) -o build/migrate/bootstrap ./infra/migrate)
+
+bench: ## measure, and write infra/bench/RESULTS.md
+	go run ./infra/bench
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@grep -rEl --include='*_test.go' '^func Fuzz' functions shared infra | while read -r file; do \
+	  grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6- | while read -r target; do \
+	    echo "== $$target in $$(dirname "$$file")"; \
+	    go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "./$$(dirname "$$file")"; \
+	  done; \
+	done
+
+migrate: ## bring the database at DATABASE_URL (its owner) to the newest schema
+	go run ./infra/migrate up
