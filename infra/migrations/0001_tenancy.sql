@@ -41,7 +41,7 @@ BEGIN
 	SELECT string_agg(c.conname, ', ' ORDER BY c.conname) INTO weak
 	FROM pg_constraint c
 	WHERE c.conrelid = tenant_table AND c.contype IN ('p', 'u', 'f')
-	AND c.confrelid IS DISTINCT FROM 'organizations'::regclass
+	AND c.confrelid NOT IN ('organizations'::regclass, 'users'::regclass)
 	AND NOT EXISTS (
 		SELECT FROM pg_attribute a
 		WHERE a.attrelid = tenant_table AND a.attname = 'organization_id' AND a.attnum = ANY (c.conkey)
