@@ -1,0 +1,44 @@
+package tenant_test
+
+import (
+	"testing"
+
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
+)
+
+func TestRolesAreOrdered(t *testing.T) {
+	t.Parallel()
+	order := []tenant.Role{tenant.Member, tenant.Staff, tenant.Admin}
+	for i, role := range order {
+		for j, least := range order {
+			if got, want := role.AtLeast(least), i >= j; got != want {
+				t.Errorf("%s at least %s: %v, want %v", role, least, got, want)
+			}
+		}
+		if parsed, err := tenant.ParseRole(string(role)); err != nil || parsed != role {
+			t.Errorf("parse %s: %s, %v", role, parsed, err)
+		}
+	}
+}
+
+func TestAnUnknownRoleMayDoNothing(t *testing.T) {
+	t.Parallel()
+	for _, role := range []tenant.Role{"", "owner", "ADMIN"} {
+		if role.AtLeast(tenant.Member) || role.AtLeast("") || role.AtLeast("owner") {
+			t.Errorf("role %q is allowed something", role)
+		}
+		if _, err := tenant.ParseRole(string(role)); err == nil {
+			t.Errorf("role %q parses", role)
+		}
+	}
+}
+
+func TestUserIDTellsIssuerAndSubjectApart(t *testing.T) {
+	t.Parallel()
+	if tenant.UserID("https://a.example", "1") != tenant.UserID("https://a.example", "1") {
+		t.Error("the same person has two ids")
+	}
+	if tenant.UserID("https://a.example", "1") == tenant.UserID("https://a.example1", "") {
+		t.Error("issuer and subject run into each other")
+	}
+}
