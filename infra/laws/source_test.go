@@ -1,0 +1,233 @@
+package laws
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxLines is where a file has more than one subject; maxMainLines is where main decides something.
+const (
+	maxLines     = 400
+	maxMainLines = 60
+)
+
+// A source is one parsed file of ours that is not a test and not generated.
+type source struct {
+	path  string // from the top of the repository
+	lines int
+	file  *ast.File
+	set   *token.FileSet
+}
+
+// parse returns nil for generated code, which answers to its generator.
+func parse(name string, text []byte) (*source, error) {
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, name, text, parser.ParseComments)
+	if err != nil {
+		return nil, fmt.Errorf("parse %s: %w", name, err)
+	}
+	if ast.IsGenerated(file) {
+		return nil, nil
+	}
+	return &source{path: name, lines: strings.Count(string(text), "\n"), file: file, set: set}, nil
+}
+
+func (s *source) at(n ast.Node) string {
+	return fmt.Sprintf("%s:%d", s.path, s.set.Position(n.Pos()).Line)
+}
+
+func sizes(sources []*source) []string {
+	var broken []string
+	for _, s := range sources {
+		if s.lines > maxLines {
+			broken = append(broken, fmt.Sprintf("%s has %d lines: find the seam", s.path, s.lines))
+		}
+		if path.Base(s.path) == "main.go" && s.lines >= maxMainLines {
+			broken = append(broken, fmt.Sprintf("%s has %d lines: main wires and decides nothing", s.path, s.lines))
+		}
+	}
+	return broken
+}
+
+func noInit(sources []*source) []string {
+	var broken []string
+	for _, s := range sources {
+		for _, declaration := range s.file.Decls {
+			if f, ok := declaration.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == "init" {
+				broken = append(broken, s.at(f)+": init runs before anyone can say otherwise")
+			}
+		}
+	}
+	return broken
+}
+
+// noGlobals lets stand what cannot change: `var _ I = T{}`, embedded files, sentinel errors, compiled expressions,
+// values computed once, and unexported tables that nothing in their package writes to.
+func noGlobals(sources []*source) []string {
+	written := map[string]bool{}
+	for _, s := range sources {
+		for name := range writes(s.file) {
+			written[path.Dir(s.path)+"."+name] = true
+		}
+	}
+	var broken []string
+	for _, s := range sources {
+		for _, declaration := range s.file.Decls {
+			d, ok := declaration.(*ast.GenDecl)
+			if !ok || d.Tok != token.VAR {
+				continue
+			}
+			for _, spec := range d.Specs {
+				v := spec.(*ast.ValueSpec)
+				if embedded(d.Doc) || embedded(v.Doc) {
+					continue
+				}
+				for i, name := range v.Names {
+					var value ast.Expr
+					if i < len(v.Values) {
+						value = v.Values[i]
+					}
+					if name.Name == "_" || (!written[path.Dir(s.path)+"."+name.Name] && constant(name, value)) {
+						continue
+					}
+					broken = append(broken, fmt.Sprintf("%s: package variable %s can change", s.at(name), name.Name))
+				}
+			}
+		}
+	}
+	return broken
+}
+
+func embedded(doc *ast.CommentGroup) bool {
+	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
+}
+
+// constant tells values that are as good as constants from state.
+func constant(name *ast.Ident, value ast.Expr) bool {
+	makers := []string{"errors.New", "fmt.Errorf", "fault.New", "regexp.MustCompile", "uuid.MustParse", "sync.OnceValue", "sync.OnceValues"}
+	switch v := value.(type) {
+	case *ast.CallExpr:
+		s, ok := v.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return false
+		}
+		owner, ok := s.X.(*ast.Ident)
+		return ok && slices.Contains(makers, owner.Name+"."+s.Sel.Name)
+	case *ast.CompositeLit:
+		return !name.IsExported()
+	}
+	return false
+}
+
+// writes collects the names that a file assigns to, counts up, empties or takes the address of.
+// A local variable of the same name is collected too: the price of not needing types is a rename.
+func writes(file *ast.File) map[string]bool {
+	names := map[string]bool{}
+	add := func(e ast.Expr) {
+		for {
+			switch v := e.(type) {
+			case *ast.IndexExpr:
+				e = v.X
+			case *ast.SelectorExpr:
+				e = v.X
+			case *ast.StarExpr:
+				e = v.X
+			case *ast.ParenExpr:
+				e = v.X
+			case *ast.Ident:
+				names[v.Name] = true
+				return
+			default:
+				return
+			}
+		}
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch v := n.(type) {
+		case *ast.AssignStmt:
+			if v.Tok != token.DEFINE {
+				for _, target := range v.Lhs {
+					add(target)
+				}
+			}
+		case *ast.IncDecStmt:
+			add(v.X)
+		case *ast.UnaryExpr:
+			if v.Op == token.AND {
+				add(v.X)
+			}
+		case *ast.CallExpr:
+			if f, ok := v.Fun.(*ast.Ident); ok && slices.Contains([]string{"delete", "clear", "copy"}, f.Name) {
+				add(v.Args[0])
+			}
+		}
+		return true
+	})
+	return names
+}
+
+// shipped is code that runs in a Lambda function: tests and infra are not.
+func shipped(s *source) bool {
+	return strings.HasPrefix(s.path, "functions/") || strings.HasPrefix(s.path, "shared/")
+}
+
+// noThirdBegin: InTenant and AcrossTenants are the only ways to a transaction.
+func noThirdBegin(sources []*source) []string {
+	begin := regexp.MustCompile(`(?i)^\s*(begin|start\s+transaction)\b`)
+	openers := []string{"Begin", "BeginTx", "BeginFunc", "BeginTxFunc"}
+	var broken []string
+	for _, s := range sources {
+		if !shipped(s) || strings.HasPrefix(s.path, "shared/tenantdb/") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch v := n.(type) {
+			case *ast.SelectorExpr:
+				owner, _ := v.X.(*ast.Ident)
+				if slices.Contains(openers, v.Sel.Name) || (owner != nil && owner.Name == "pgx" && strings.HasPrefix(v.Sel.Name, "Connect")) {
+					broken = append(broken, s.at(v)+": ."+v.Sel.Name+" outside shared/tenantdb")
+				}
+			case *ast.BasicLit:
+				if text, err := strconv.Unquote(v.Value); err == nil && v.Kind == token.STRING && begin.MatchString(text) {
+					broken = append(broken, s.at(v)+": a BEGIN outside shared/tenantdb")
+				}
+			}
+			return true
+		})
+	}
+	return broken
+}
+
+// reviewedAcross: a transaction that may see every tenant is opened only in the files that were read for it.
+func reviewedAcross(sources []*source, reviewed map[string]string) []string {
+	used := map[string]bool{}
+	var broken []string
+	for _, s := range sources {
+		if !shipped(s) || strings.HasPrefix(s.path, "shared/tenantdb/") {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if v, ok := n.(*ast.SelectorExpr); ok && v.Sel.Name == "AcrossTenants" {
+				used[s.path] = true
+				if _, ok := reviewed[s.path]; !ok {
+					broken = append(broken, s.at(v)+": AcrossTenants in a file that is not on the reviewed list")
+				}
+			}
+			return true
+		})
+	}
+	for file := range reviewed {
+		if !used[file] {
+			broken = append(broken, file+" is on the reviewed list and does not call AcrossTenants")
+		}
+	}
+	slices.Sort(broken)
+	return broken
+}
