@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const orphanVariable = "SATCHEL_TEST_ORPHAN"
+
+// TestOrphanParent is not a test of its own: it is the process that
+// TestServerEndsWithItsParent starts and kills.
+func TestOrphanParent(t *testing.T) {
+	dir := os.Getenv(orphanVariable)
+	if dir == "" {
+		t.Skip("started by TestServerEndsWithItsParent")
+	}
+	c, err := Start(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("pid", c.server.pid)
+	select {}
+}
+
+func TestServerEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	dir := reachableDir(t)
+	c := start(t, Options{Dir: dir}) // so that a missing server skips here, and the parent below starts quickly
+	stop(t, c)
+	parent := exec.Command(os.Args[0], "-test.run=^TestOrphanParent$", "-test.v")
+	parent.Env = append(os.Environ(), orphanVariable+"="+dir)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := 0
+	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
+		if raw, ok := strings.CutPrefix(lines.Text(), "pid "); ok {
+			pid, _ = strconv.Atoi(raw)
+		}
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	parent.Wait()
+	if pid == 0 {
+		t.Fatal("the parent did not start a server")
+	}
+	gone(t, pid)
+	start(t, Options{Dir: dir}) // the lock went with the last process
+}
+
+// Linux never uses watch, but it runs anywhere, so it is proven everywhere.
+func TestWatchedServerEndsWithItsParent(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("sleep", "600")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	release, err := watch(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(cmd.Process.Pid, 0); err != nil {
+		t.Fatalf("the process is not there: %v", err)
+	}
+	release() // what the end of this process would do to the pipe
+	err = cmd.Wait()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
+		t.Errorf("the process ended with %v, want SIGINT", err)
+	}
+	gone(t, cmd.Process.Pid)
+}
