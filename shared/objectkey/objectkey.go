@@ -64,7 +64,8 @@ func ParseIncoming(key string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("object key %q: file: %w", key, err)
 	}
-	version, err := strconv.Atoi(parts[3])
+	number, err := strconv.ParseInt(parts[3], 10, 32) // file_uploads.version is an integer: a longer one would wrap
+	version := int(number)
 	if err != nil || version < 1 {
 		return Key{}, fmt.Errorf("object key %q: version %q is not a positive number", key, parts[3])
 	}

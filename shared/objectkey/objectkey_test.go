@@ -48,6 +48,7 @@ func FuzzParseIncoming(f *testing.F) {
 	f.Add("incoming//" + uuid.NewString() + "/1")
 	f.Add("incoming/" + strings.ToUpper(uuid.NewString()) + "/" + uuid.NewString() + "/1")
 	f.Add("incoming/" + uuid.NewString() + "/" + uuid.NewString() + "/+1")
+	f.Add("incoming/" + uuid.NewString() + "/" + uuid.NewString() + "/4294967297")
 	f.Fuzz(func(t *testing.T, key string) {
 		parsed, err := objectkey.ParseIncoming(key)
 		if err == nil && objectkey.Incoming(parsed.Organization, parsed.File, parsed.Version) != key {
