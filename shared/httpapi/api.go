@@ -1,0 +1,140 @@
+// Package httpapi is the HTTP face that functions share: routes with their OpenAPI description, sign-in, one transaction for each request,
+// problems (RFC 9457), rate limits, idempotency keys and cursors.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
+)
+
+// Config is what an API is made of. To describe an API and not to serve it, only Title and Version are needed.
+type Config struct {
+	Title    string
+	Version  string
+	DB       *tenantdb.DB
+	Auth     AuthConfig
+	CORS     CORSConfig
+	Document []byte           // served at /v1/openapi.json without sign-in; nil: not served
+	Now      func() time.Time // nil: time.Now; for the times in tokens alone, limits and keys use the database's clock
+	Log      *slog.Logger     // nil: slog.Default()
+}
+
+// maxBody bounds a request's body. Files travel to storage, not through here.
+const maxBody = 256 << 10
+
+// API is an http.Handler whose routes Read and Write add.
+type API struct {
+	huma     huma.API
+	mux      *http.ServeMux
+	db       *tenantdb.DB
+	verifier *verifier
+	jit      bool
+	cors     CORSConfig
+	log      *slog.Logger
+}
+
+// New returns an API without routes.
+func New(c Config) *API {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	mux := http.NewServeMux()
+	api := &API{
+		mux: mux, db: c.DB, verifier: newVerifier(c.Auth, c.Now, c.Log), jit: c.Auth.JITMembership, cors: c.CORS, log: c.Log,
+		huma: humago.New(mux, huma.Config{
+			OpenAPI: &huma.OpenAPI{
+				OpenAPI: "3.1.0",
+				Info:    &huma.Info{Title: c.Title, Version: c.Version},
+				Components: &huma.Components{
+					Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+					SecuritySchemes: map[string]*huma.SecurityScheme{
+						bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+					},
+				},
+			},
+			Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+			DefaultFormat:                "application/json",
+			RejectUnknownQueryParameters: true,
+			Transformers:                 []huma.Transformer{translate},
+		}),
+	}
+	if c.Document != nil {
+		api.serveDocument(c.Document)
+	}
+	return api
+}
+
+const bearerScheme = "bearer"
+
+// Handler answers one request inside its transaction. Its error rolls the transaction back and becomes a problem: a *fault.Error one that says
+// what to do, any other a 500 that says nothing.
+type Handler[I, O any] func(ctx context.Context, tx pgx.Tx, c Caller, in *I) (*O, error)
+
+// Read adds a route that every member may use, also when the organization is suspended or cancelled. I and O follow huma: fields with path,
+// query and header tags, and Body.
+func Read[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
+	register(api, op, handle, api.read)
+}
+
+// Write adds a route that changes something. It is refused for an organization that is suspended or cancelled, and counts against the
+// organization's limit per minute.
+func Write[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
+	register(api, op, handle, api.write)
+}
+
+type door func(ctx context.Context, who identity, fn func(pgx.Tx, Caller) error) error
+
+func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], through door) {
+	op = api.describe(op)
+	op.Middlewares = append(huma.Middlewares{api.signIn}, op.Middlewares...)
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxBody
+	}
+	huma.Register(api.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		who, ok := ctx.Value(identityKey{}).(identity)
+		if !ok {
+			return nil, api.problemOf(ctx, errors.New("the route was reached without sign-in"))
+		}
+		var out *O
+		err := through(ctx, who, func(tx pgx.Tx, c Caller) (err error) {
+			out, err = handle(ctx, tx, c, in)
+			return err
+		})
+		if err != nil {
+			return nil, api.problemOf(ctx, fmt.Errorf("%s: %w", op.OperationID, err))
+		}
+		return out, nil
+	})
+}
+
+// describe adds what every signed-in route has in common: the token, and problems for the answers that op.Errors lists and for any other.
+func (a *API) describe(op huma.Operation) huma.Operation {
+	op.Security = []map[string][]string{{bearerScheme: {}}}
+	problem := map[string]*huma.MediaType{"application/problem+json": {
+		Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem"),
+	}}
+	responses := map[string]*huma.Response{"default": {Description: "Problem", Content: problem}}
+	for _, status := range op.Errors {
+		responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: problem}
+	}
+	for status, response := range op.Responses {
+		responses[status] = response
+	}
+	op.Errors, op.Responses = nil, responses
+	return op
+}

@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/shared/fault"
+)
+
+// IdempotencyKey is an input's field for the header Idempotency-Key: embed it.
+type IdempotencyKey struct {
+	Key string `header:"Idempotency-Key" minLength:"1" maxLength:"255" pattern:"^[!-~]+$" patternDescription:"printable ASCII without spaces" doc:"A key of your choice, such as a UUID. The same request with the same key within 24 hours takes effect once."`
+}
+
+// HashRequest returns the SHA-256 of v as JSON, by which Once tells a repeat from another request under the same key.
+func HashRequest(v any) ([]byte, error) {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("hash request: %w", err)
+	}
+	sum := sha256.Sum256(encoded)
+	return sum[:], nil
+}
+
+// Once looks whether the caller made this request before. On a replay, resource is what it made then, and the handler answers from that. When
+// it is no replay the handler does its work and calls Remember in the same transaction. An empty key is never a replay.
+//
+// It holds a lock on the key until the transaction ends, and no row says "running": a Lambda that dies leaves nothing that would block the
+// next try. While another request holds the key: 409 request-in-progress. The same key with another request: 422 idempotency-key-reused.
+func Once(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte) (resource uuid.UUID, replay bool, err error) {
+	if key == "" {
+		return uuid.Nil, false, nil
+	}
+	// Two statements, the lock first: the look-up's snapshot is then taken after whoever held the lock has committed.
+	var locked bool
+	var earlier []byte
+	batch := &pgx.Batch{}
+	scope := fmt.Sprintf("idempotency %s %s %s %s", c.Organization, c.User, route, key)
+	batch.Queue(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`, scope).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&locked)
+	})
+	batch.Queue(`SELECT request_hash, resource_id FROM idempotency_keys
+		WHERE organization_id = $1 AND user_id = $2 AND route = $3 AND key = $4 AND expires_at > now()`,
+		c.Organization, c.User, route, key).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&earlier, &resource)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return uuid.Nil, false, fmt.Errorf("look up idempotency key: %w", err)
+	}
+	switch {
+	case !locked:
+		return uuid.Nil, false, fault.New(fault.Conflict, "request-in-progress",
+			"The first request with this Idempotency-Key is still running. Send it again in a moment to get its result.").After(time.Second)
+	case earlier == nil:
+		return uuid.Nil, false, nil
+	case !bytes.Equal(earlier, requestHash):
+		return uuid.Nil, false, fault.New(fault.Invalid, "idempotency-key-reused",
+			"This Idempotency-Key was used for another request. Use a new key for a new request.")
+	}
+	return resource, true, nil
+}
+
+// Remember records what the request under key made, for 24 hours. It runs after Once, in the transaction of the fact. An empty key is nothing
+// to remember.
+func Remember(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte, resource uuid.UUID) error {
+	if key == "" {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO idempotency_keys AS k (organization_id, user_id, route, key, request_hash, resource_id)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (organization_id, user_id, route, key) DO UPDATE
+		SET request_hash = excluded.request_hash, resource_id = excluded.resource_id,
+			created_at = excluded.created_at, expires_at = excluded.expires_at
+		WHERE k.expires_at <= now()`,
+		c.Organization, c.User, route, key, requestHash, resource)
+	if err != nil {
+		return fmt.Errorf("remember idempotency key: %w", err)
+	}
+	return nil
+}

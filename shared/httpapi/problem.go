@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
+)
+
+// problemBase plus a code is the type of a problem: a URI that stays what it is, and leads to the page that explains the code.
+const problemBase = "https://github.com/toolboxai-solutions/satchel/blob/main/docs/problems.md#"
+
+// Problem is the body of every answer that is no success: RFC 9457, application/problem+json.
+type Problem struct {
+	Type     string         `json:"type" format:"uri" doc:"Names the kind of problem and never changes for it; leads to its explanation."`
+	Title    string         `json:"title" doc:"The status in words."`
+	Status   int            `json:"status" doc:"The HTTP status."`
+	Code     string         `json:"code" doc:"The last part of type, for programs." example:"quota-exceeded"`
+	Detail   string         `json:"detail" doc:"What to do about it."`
+	Instance string         `json:"instance,omitempty" doc:"The id of the request; tell it to support."`
+	Errors   []FieldProblem `json:"errors,omitempty" doc:"Each place in the request that is wrong."`
+
+	header http.Header
+}
+
+// FieldProblem is one place in a request that is wrong. It does not repeat the value, which may be a secret.
+type FieldProblem struct {
+	Location string `json:"location" doc:"Where, for example body.size or query.limit."`
+	Message  string `json:"message" doc:"What is wrong there."`
+}
+
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// GetStatus, GetHeaders and ContentType are how huma asks an error for its answer.
+func (p *Problem) GetStatus() int            { return p.Status }
+func (p *Problem) GetHeaders() http.Header   { return p.header }
+func (p *Problem) ContentType(string) string { return "application/problem+json" }
+
+func newProblem(ctx context.Context, status int, code, detail string) *Problem {
+	return &Problem{
+		Type: problemBase + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail,
+		Instance: telemetry.RequestID(ctx), header: http.Header{},
+	}
+}
+
+// problemOf is the one place where an error becomes an answer. What nobody classified is ours: it is logged and the client learns no more than
+// the request's id.
+func (a *API) problemOf(ctx context.Context, err error) *Problem {
+	trailOf(ctx).code = fault.CodeOf(err)
+	classified, ok := errors.AsType[*fault.Error](err)
+	if !ok || statusOf(classified.Kind) == http.StatusInternalServerError {
+		a.log.ErrorContext(ctx, "request failed", "error", err)
+		return newProblem(ctx, http.StatusInternalServerError, "internal",
+			"Something went wrong on our side. Try again, and tell us the instance if it stays.")
+	}
+	switch classified.Kind { // the reasons that the client does not get
+	case fault.Temporary:
+		a.log.WarnContext(ctx, "request refused", "error", err)
+	case fault.Unauthenticated:
+		a.log.InfoContext(ctx, "request refused", "error", err)
+	}
+	problem := newProblem(ctx, statusOf(classified.Kind), classified.Code, classified.Detail)
+	if classified.RetryAfter > 0 {
+		problem.header.Set("Retry-After", strconv.FormatFloat(math.Ceil(classified.RetryAfter.Seconds()), 'f', 0, 64))
+	}
+	if classified.Kind == fault.Unauthenticated { // RFC 6750, section 3
+		challenge := `Bearer realm="satchel"`
+		if classified.Code != codeMissingToken {
+			challenge += `, error="invalid_token"`
+		}
+		problem.header.Set("WWW-Authenticate", challenge)
+	}
+	return problem
+}
+
+func statusOf(kind fault.Kind) int {
+	switch kind {
+	case fault.Invalid:
+		return http.StatusUnprocessableEntity
+	case fault.Unauthenticated:
+		return http.StatusUnauthorized
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.Conflict:
+		return http.StatusConflict
+	case fault.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case fault.Unsupported:
+		return http.StatusUnsupportedMediaType
+	case fault.Limited:
+		return http.StatusTooManyRequests
+	case fault.Temporary:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// write sends the problem outside huma: before a route is found and from middleware.
+func (p *Problem) write(w http.ResponseWriter) {
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	_ = out.Encode(p) // the client has gone; there is nobody to tell
+}
+
+// translate gives huma's own errors, which it makes while it reads a request, the shape of ours. A transformer does it for this API alone,
+// where replacing huma.NewError would do it for the process.
+func translate(ctx huma.Context, _ string, v any) (any, error) {
+	theirs, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	code, detail := "internal", "Something went wrong on our side. Try again, and tell us the instance if it stays."
+	switch theirs.Status {
+	case http.StatusBadRequest:
+		code, detail = "malformed-request", "The body is missing or is no JSON. Send one JSON object."
+	case http.StatusRequestTimeout:
+		code, detail = "request-timeout", "The body did not arrive in time. Send it again."
+	case http.StatusRequestEntityTooLarge:
+		code, detail = "body-too-large", "The body is larger than this route takes. Send less."
+	case http.StatusUnsupportedMediaType:
+		code, detail = "unsupported-media-type", "The body is of another type than JSON. Send it with Content-Type: application/json."
+	case http.StatusUnprocessableEntity:
+		code, detail = "invalid-request", "The request does not fit this route. Correct what errors lists and send it again."
+	}
+	problem := newProblem(ctx.Context(), theirs.Status, code, detail)
+	trailOf(ctx.Context()).code = code
+	for _, e := range theirs.Errors {
+		if e != nil && theirs.Status < http.StatusInternalServerError {
+			problem.Errors = append(problem.Errors, FieldProblem{e.Location, e.Message})
+		}
+	}
+	return problem, nil
+}

@@ -1,0 +1,178 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
+	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
+)
+
+// AuthConfig says whose tokens are taken. Any OpenID Connect issuer will do: Supabase, Cognito, Auth0.
+type AuthConfig struct {
+	Issuer            string   `env:"AUTH_ISSUER,required" help:"the exact iss of accepted tokens"`
+	JWKSURL           string   `env:"AUTH_JWKS_URL" help:"where the issuer publishes its keys; default: AUTH_ISSUER/.well-known/jwks.json"`
+	Audience          []string `env:"AUTH_AUDIENCE,required" help:"accepted aud of tokens; for Cognito access tokens, which have none, the client_id"`
+	OrganizationClaim string   `env:"AUTH_ORGANIZATION_CLAIM" envDefault:"organization_id" help:"claim that names the organization; dots lead into objects: app_metadata.organization_id"`
+	JITMembership     bool     `env:"AUTH_JIT_MEMBERSHIP" envDefault:"false" help:"a valid token makes its bearer a member of the organization it names"`
+}
+
+// Validate refuses what would let a user choose their own organization, or somebody else their keys.
+func (c AuthConfig) Validate() error {
+	var all []error
+	if slices.ContainsFunc(strings.Split(strings.ToLower(c.OrganizationClaim), "."), userEditable) {
+		all = append(all, errors.New("AUTH_ORGANIZATION_CLAIM: must not lie under user_metadata, which users can edit themselves; use app_metadata"))
+	}
+	if slices.Contains(strings.Split(c.OrganizationClaim, "."), "") {
+		all = append(all, errors.New("AUTH_ORGANIZATION_CLAIM: must be a claim's name, or names with a dot between each two"))
+	}
+	if keys, err := url.Parse(c.jwksURL()); err != nil || !trustworthy(keys) {
+		all = append(all, errors.New("AUTH_JWKS_URL: must be an https URL (or http to a loopback address); it follows from AUTH_ISSUER when it is not set"))
+	}
+	return errors.Join(all...)
+}
+
+// userEditable names the parts of a Supabase token that its user can write.
+func userEditable(claim string) bool {
+	return claim == "user_metadata" || claim == "raw_user_meta_data"
+}
+
+// trustworthy reports whether nobody on the way can put keys of their own into the answer.
+func trustworthy(u *url.URL) bool {
+	if u.Scheme == "https" && u.Host != "" {
+		return true
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && ip.IsLoopback())
+}
+
+func (c AuthConfig) jwksURL() string {
+	if c.JWKSURL != "" {
+		return c.JWKSURL
+	}
+	return strings.TrimRight(c.Issuer, "/") + "/.well-known/jwks.json"
+}
+
+// verifier checks tokens without asking anybody but the issuer, and the issuer only for its keys.
+type verifier struct {
+	config AuthConfig
+	parser *jwt.Parser
+	keys   *keySet
+}
+
+// leeway is how far the issuer's clock may be off.
+const leeway = 30 * time.Second
+
+func newVerifier(c AuthConfig, now func() time.Time, log *slog.Logger) *verifier {
+	return &verifier{
+		config: c,
+		keys:   newKeySet(c.jwksURL(), now, log),
+		parser: jwt.NewParser(
+			// Asymmetric methods alone: with HS256 in this list a public key would do as a secret.
+			jwt.WithValidMethods([]string{"RS256", "ES256"}),
+			jwt.WithIssuer(c.Issuer),
+			jwt.WithExpirationRequired(),
+			jwt.WithLeeway(leeway),
+			jwt.WithTimeFunc(now),
+			jwt.WithStrictDecoding(),
+		),
+	}
+}
+
+const (
+	codeMissingToken = "missing-token"
+	codeInvalidToken = "invalid-token"
+)
+
+// verify returns who the Authorization header names. Whatever is wrong with a token, the answer is the same: a client that may know is the one
+// that can decode its own token, and the log tells us.
+func (v *verifier) verify(ctx context.Context, headers []string) (identity, error) {
+	if len(headers) == 0 {
+		return identity{}, fault.New(fault.Unauthenticated, codeMissingToken,
+			"This route needs a signed-in user. Send an access token in the header Authorization: Bearer <token>.")
+	}
+	who, err := v.identify(ctx, headers)
+	if errors.Is(err, errKeysUnavailable) {
+		return identity{}, fault.Wrap(err, fault.Temporary, "sign-in-unavailable",
+			"Tokens cannot be checked just now, because the sign-in service does not answer. Try again in a moment.").After(2 * time.Second)
+	}
+	if err != nil {
+		return identity{}, fault.Wrap(err, fault.Unauthenticated, codeInvalidToken, "The access token was not accepted. Sign in again to get a new one.")
+	}
+	return who, nil
+}
+
+func (v *verifier) identify(ctx context.Context, headers []string) (identity, error) {
+	if len(headers) > 1 {
+		return identity{}, errors.New("more than one Authorization header")
+	}
+	scheme, raw, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || raw == "" || strings.ContainsAny(raw, " ,") {
+		return identity{}, errors.New("the Authorization header holds something else than one bearer token")
+	}
+	claims := jwt.MapClaims{}
+	if _, err := v.parser.ParseWithClaims(raw, claims, v.keys.find(ctx)); err != nil {
+		return identity{}, err
+	}
+	if err := v.checkAudience(claims); err != nil {
+		return identity{}, err
+	}
+	subject, err := claims.GetSubject()
+	if err != nil || subject == "" {
+		return identity{}, errors.New("token has no subject")
+	}
+	organization, err := organizationOf(claims, v.config.OrganizationClaim)
+	if err != nil {
+		return identity{}, err
+	}
+	email, _ := claims["email"].(string)
+	return identity{
+		organization: organization, user: tenant.UserID(v.config.Issuer, subject),
+		issuer: v.config.Issuer, subject: subject, email: email,
+	}, nil
+}
+
+// checkAudience accepts a Cognito access token by its client_id, because Cognito puts no aud into it:
+// https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
+func (v *verifier) checkAudience(claims jwt.MapClaims) error {
+	accepted := func(name string) bool { return slices.Contains(v.config.Audience, name) }
+	if _, present := claims["aud"]; !present && claims["token_use"] == "access" {
+		if client, _ := claims["client_id"].(string); accepted(client) {
+			return nil
+		}
+	}
+	audience, err := claims.GetAudience()
+	if err != nil || !slices.ContainsFunc(audience, accepted) {
+		return errors.New("token is for another audience")
+	}
+	return nil
+}
+
+// organizationOf follows path into the claims. A claim whose own name has dots, such as https://example.com/organization_id, is found first.
+func organizationOf(claims map[string]any, path string) (uuid.UUID, error) {
+	value, found := claims[path]
+	if !found {
+		var here any = claims
+		for name := range strings.SplitSeq(path, ".") {
+			object, _ := here.(map[string]any)
+			here = object[name]
+		}
+		value = here
+	}
+	text, _ := value.(string)
+	id, err := uuid.Parse(text)
+	if err != nil || id == uuid.Nil || len(text) != 36 {
+		return uuid.Nil, fmt.Errorf("claim %s names no organization", path)
+	}
+	return id, nil
+}
