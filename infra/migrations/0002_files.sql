@@ -75,6 +75,7 @@ CREATE TABLE file_uploads (
 	fence           bigint NOT NULL DEFAULT 0, -- grows with each claim; a verdict with an older one is refused
 	attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
 	last_error      text,
+	checked_at      timestamptz, -- when the upkeep last looked for the object: it asks once in a few minutes, not at each run
 	created_at      timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, file_id),
 	FOREIGN KEY (organization_id, file_id) REFERENCES files ON DELETE CASCADE
@@ -207,7 +208,7 @@ CREATE INDEX object_deletions_due ON object_deletions (due_at);
 SELECT protect_tenant_table('object_deletions');
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON files TO satchel_file_api_http;
-GRANT SELECT, INSERT, DELETE ON file_uploads TO satchel_file_api_http;
+GRANT SELECT, INSERT, DELETE, UPDATE (expires_at) ON file_uploads TO satchel_file_api_http;
 GRANT SELECT, INSERT, UPDATE ON storage_quotas, file_consents TO satchel_file_api_http;
 GRANT SELECT, INSERT ON file_access_logs TO satchel_file_api_http;
 GRANT INSERT ON object_deletions TO satchel_file_api_http;
@@ -219,7 +220,7 @@ GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_processing_ev
 
 -- The upkeep finds what is due in every organization, then acts inside one organization at a time.
 GRANT SELECT, UPDATE, DELETE ON files, object_deletions TO satchel_file_api_upkeep;
-GRANT SELECT, DELETE ON file_uploads TO satchel_file_api_upkeep;
+GRANT SELECT, DELETE, UPDATE (checked_at) ON file_uploads TO satchel_file_api_upkeep;
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_upkeep;
 GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_api_upkeep;
 CREATE POLICY upkeep_across ON files FOR SELECT TO satchel_file_api_upkeep USING (true);

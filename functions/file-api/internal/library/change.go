@@ -1,0 +1,153 @@
+package library
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
+	"github.com/toolboxai-solutions/satchel/shared/fault"
+)
+
+// Patch is a change of one field as JSON merge patch (RFC 7396) has it: absent leaves it alone, null clears it.
+type Patch[T any] struct {
+	Set   bool
+	Value *T // nil: cleared
+}
+
+// Change is what PATCH may change. What cannot be empty (filename, category, the two flags) goes back to its default when cleared, except the
+// filename, which is refused.
+type Change struct {
+	Filename        Patch[string]
+	Title           Patch[string]
+	Description     Patch[string]
+	Tags            Patch[[]string]
+	Metadata        Patch[map[string]any]
+	Category        Patch[Category]
+	RetentionDays   Patch[int]
+	ContainsPII     Patch[bool]
+	RequiresConsent Patch[bool]
+}
+
+// Change applies a patch and returns the file as it is then. The name that the client gave first stays on record.
+func (l *Library) Change(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, c Change) (File, error) {
+	d := l.desk(tx, by)
+	file, _, err := d.lock(ctx, id)
+	if err != nil {
+		return File{}, err
+	}
+	if err := mayChange(by, file); err != nil {
+		return File{}, err
+	}
+	changed, err := c.apply(by, &file)
+	if err != nil {
+		return File{}, err
+	}
+	if len(changed) == 0 {
+		return d.file(ctx, id)
+	}
+	if err := d.save(ctx, &file, slices.Contains(changed, "category") || slices.Contains(changed, "retention_days")); err != nil {
+		return File{}, err
+	}
+	if err := d.log(ctx, id, "update", map[string]any{"fields": changed}); err != nil {
+		return File{}, err
+	}
+	return d.file(ctx, id)
+}
+
+func mayChange(by Actor, f File) error {
+	if !by.changes(f) {
+		return notYours("Only its uploader and admins may change this file. Ask one of them.")
+	}
+	if f.Status == Deleted {
+		return fault.New(fault.Conflict, "file-deleted", "The file is deleted. Restore it first.")
+	}
+	return nil
+}
+
+// apply changes f and names the fields that the patch sets.
+func (c Change) apply(by Actor, f *File) ([]string, error) {
+	var changed []string
+	set := func(name string, is bool) bool {
+		if is {
+			changed = append(changed, name)
+		}
+		return is
+	}
+	if set("filename", c.Filename.Set) {
+		if err := f.rename(value(c.Filename.Value)); err != nil {
+			return nil, err
+		}
+	}
+	if set("title", c.Title.Set) {
+		f.Title = c.Title.Value
+	}
+	if set("description", c.Description.Set) {
+		f.Description = c.Description.Value
+	}
+	if set("tags", c.Tags.Set) {
+		f.Tags = orEmpty(value(c.Tags.Value))
+	}
+	if set("metadata", c.Metadata.Set) {
+		if f.Metadata = value(c.Metadata.Value); checkMetadata(f.Metadata) != nil {
+			return nil, checkMetadata(f.Metadata)
+		}
+	}
+	if set("category", c.Category.Set) {
+		if f.Category = value(c.Category.Value); f.Category == "" {
+			f.Category = Temporary
+		}
+	}
+	if set("retention_days", c.RetentionDays.Set) {
+		f.RetentionDays = c.RetentionDays.Value
+	}
+	if set("contains_pii", c.ContainsPII.Set) {
+		f.ContainsPII = value(c.ContainsPII.Value)
+	}
+	if set("requires_consent", c.RequiresConsent.Set) {
+		needs := value(c.RequiresConsent.Value)
+		if f.RequiresConsent && !needs && !by.keepsConsent() {
+			return nil, notYours("Only staff may lift the need for consent. Ask a teacher.")
+		}
+		f.RequiresConsent = needs
+	}
+	return changed, nil
+}
+
+func (f *File) rename(to string) error {
+	filename, err := cleanFilename(to)
+	if err != nil {
+		return err
+	}
+	if err := agree(filename, f.ContentType); err != nil {
+		return err
+	}
+	f.Filename = filename
+	return nil
+}
+
+func (d desk) save(ctx context.Context, f *File, redate bool) error {
+	if redate {
+		date, err := d.deletionDate(ctx, f.Category, f.RetentionDays, f.CreatedAt)
+		if err != nil {
+			return err
+		}
+		f.DeletionDate = &date
+	}
+	metadata, err := encodeMetadata(f.Metadata)
+	if err != nil {
+		return err
+	}
+	err = d.q.ChangeFile(ctx, db.ChangeFileParams{
+		OrganizationID: d.organization, ID: f.ID, Filename: f.Filename, FileExtension: extensionOf(f.Filename), Category: string(f.Category),
+		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: metadata, ContainsPii: f.ContainsPII, RequiresConsent: f.RequiresConsent,
+		RetentionDays: number[int32](f.RetentionDays), DeletionDate: f.DeletionDate, Now: d.now, UpdatedBy: &d.actor.User,
+	})
+	if err != nil {
+		return fmt.Errorf("change file %s: %w", f.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+-- Every query names the organization although row-level security does too: the planner gets an index condition, and a reader sees the scope.
+-- Those marked "across" belong to the upkeep, whose role may look (not write) in every organization.
+-- Locks are taken in one order by every transaction, here and in file-processing: file_uploads, files, storage_quotas.
+
+-- name: EnsureQuota :exec
+INSERT INTO storage_quotas (organization_id) VALUES (@organization_id) ON CONFLICT DO NOTHING;
+
+-- name: ReserveQuota :one
+UPDATE storage_quotas SET reserved_bytes = reserved_bytes + @size::bigint, file_count = file_count + 1, updated_at = @now
+WHERE organization_id = @organization_id AND used_bytes + reserved_bytes + @size::bigint <= total_bytes AND file_count < max_files
+RETURNING *;
+
+-- name: ReleaseQuota :exec
+UPDATE storage_quotas
+SET used_bytes = used_bytes - @used::bigint, reserved_bytes = reserved_bytes - @reserved::bigint, file_count = file_count - @files::integer, updated_at = @now
+WHERE organization_id = @organization_id;
+
+-- name: Quota :one
+SELECT * FROM storage_quotas WHERE organization_id = @organization_id;
+
+-- name: LongestRetention :one
+SELECT data_retention_days FROM organizations WHERE id = @organization_id;
+
+-- name: OpenUploads :one
+SELECT count(*) AS uploads, coalesce(sum(reserved_bytes), 0)::bigint AS bytes
+FROM file_uploads WHERE organization_id = @organization_id AND uploaded_by = @uploaded_by;
+
+-- name: InsertFile :exec
+INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, checksum,
+	category, contains_pii, requires_consent, retention_days, deletion_date, title, description, tags, metadata,
+	uploaded_by, created_by, created_at, updated_at)
+VALUES (@organization_id, @id, @filename, @original_filename, @file_extension, @file_size, @mime_type, @bucket_name, @storage_path, @checksum,
+	@category, @contains_pii, @requires_consent, @retention_days, @deletion_date, @title, @description, @tags, @metadata,
+	@uploaded_by, @uploaded_by, @created_at, @created_at);
+
+-- name: InsertUpload :exec
+INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, created_at)
+VALUES (@organization_id, @file_id, @version, @uploaded_by, @reserved_bytes, @expires_at, @created_at);
+
+-- name: ExtendUpload :execrows
+UPDATE file_uploads SET expires_at = @expires_at WHERE organization_id = @organization_id AND file_id = @file_id;
+
+-- name: File :one
+SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at
+FROM files f
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+WHERE f.organization_id = @organization_id AND f.id = @id;
+
+-- name: LockUpload :one
+SELECT * FROM file_uploads WHERE organization_id = @organization_id AND file_id = @file_id FOR UPDATE;
+
+-- name: LockFile :one
+SELECT * FROM files WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
+
+-- name: ListFiles :many
+SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at
+FROM files f
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+WHERE f.organization_id = @organization_id
+AND (sqlc.narg(status)::text IS NULL OR f.status = sqlc.narg(status)::text)
+AND (sqlc.narg(status)::text IS NOT NULL OR f.status <> 'deleted')
+AND (sqlc.narg(category)::text IS NULL OR f.category = sqlc.narg(category)::text)
+AND (sqlc.narg(uploaded_by)::uuid IS NULL OR f.uploaded_by = sqlc.narg(uploaded_by)::uuid)
+AND (sqlc.narg(content_type)::text IS NULL OR f.mime_type COLLATE "C" ^@ sqlc.narg(content_type)::text)
+AND (sqlc.narg(name)::text IS NULL OR f.filename COLLATE "C" ^@ sqlc.narg(name)::text)
+AND (@sees_all::boolean OR f.category <> 'student_submission' OR f.uploaded_by = @caller::uuid)
+AND (sqlc.narg(before)::timestamptz IS NULL OR (f.created_at, f.id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
+ORDER BY f.created_at DESC, f.id DESC
+LIMIT @page;
+
+-- name: ChangeFile :exec
+UPDATE files SET filename = @filename, file_extension = @file_extension, category = @category,
+	title = @title, description = @description, tags = @tags, metadata = @metadata, contains_pii = @contains_pii, requires_consent = @requires_consent,
+	retention_days = @retention_days, deletion_date = @deletion_date, updated_at = @now, updated_by = @updated_by
+WHERE organization_id = @organization_id AND id = @id;
+
+-- name: SoftDeleteFile :exec
+UPDATE files SET status_before_deletion = status, status = 'deleted', deleted_at = @now, deleted_by = @deleted_by, updated_at = @now
+WHERE organization_id = @organization_id AND id = @id;
+
+-- name: RestoreFile :exec
+UPDATE files SET status = status_before_deletion, status_before_deletion = NULL, deleted_at = NULL, deleted_by = NULL, updated_at = @now, updated_by = @updated_by
+WHERE organization_id = @organization_id AND id = @id;
+
+-- name: DeleteFile :exec
+DELETE FROM files WHERE organization_id = @organization_id AND id = @id;
+
+-- name: DeleteUpload :one
+DELETE FROM file_uploads WHERE organization_id = @organization_id AND file_id = @file_id RETURNING reserved_bytes;
+
+-- name: EnqueueDeletion :exec
+INSERT INTO object_deletions (organization_id, id, bucket_name, prefix, due_at, created_at)
+VALUES (@organization_id, @id, @bucket_name, @prefix, @due_at, @created_at);
+
+-- name: CountDownload :exec
+UPDATE files SET download_count = download_count + 1, last_accessed_at = @now WHERE organization_id = @organization_id AND id = @id;
+
+-- name: AppendAccess :exec
+INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address, user_agent, request_id, occurred_at)
+VALUES (@organization_id, @id, @file_id, @user_id, @action, @details, @ip_address, @user_agent, @request_id, @occurred_at);
+
+-- name: ListAccess :many
+SELECT * FROM file_access_logs
+WHERE organization_id = @organization_id AND file_id = @file_id
+AND (sqlc.narg(before)::timestamptz IS NULL OR (occurred_at, id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
+ORDER BY occurred_at DESC, id DESC
+LIMIT @page;
+
+-- name: InsertConsent :exec
+INSERT INTO file_consents (organization_id, id, file_id, given_by, basis, recorded_by, recorded_at)
+VALUES (@organization_id, @id, @file_id, @given_by, @basis, @recorded_by, @recorded_at);
+
+-- name: WithdrawConsent :execrows
+UPDATE file_consents SET withdrawn_at = @now, withdrawn_by = @withdrawn_by
+WHERE organization_id = @organization_id AND file_id = @file_id AND withdrawn_at IS NULL;
+
+-- name: UploadsToCheck :many
+-- across: reservations that nothing has happened to for a while, and work whose lease has ended; those looked at longest ago come first.
+SELECT u.organization_id, u.file_id, u.checked_at
+FROM file_uploads u
+JOIN files f ON f.organization_id = u.organization_id AND f.id = u.file_id
+WHERE coalesce(u.checked_at, u.created_at) < @checked_before
+AND (f.status = 'pending' OR (f.status = 'processing' AND coalesce(u.lease_until, u.created_at) < @lease_before))
+ORDER BY coalesce(u.checked_at, u.created_at)
+LIMIT @page;
+
+-- name: MarkUploadChecked :execrows
+UPDATE file_uploads SET checked_at = @now
+WHERE organization_id = @organization_id AND file_id = @file_id AND checked_at IS NOT DISTINCT FROM sqlc.narg(seen)::timestamptz;
+
+-- name: RejectFile :exec
+UPDATE files SET status = 'error', status_reason = @reason::text, updated_at = @now WHERE organization_id = @organization_id AND id = @id;
+
+-- name: FilesToPurge :many
+-- across: what is past its deletion date, and what has been in the bin for long enough. A file in processing waits for its verdict.
+SELECT organization_id, id FROM files
+WHERE (deletion_date < @now OR deleted_at < @deleted_before) AND status <> 'processing'
+ORDER BY least(deletion_date, deleted_at)
+LIMIT @page;
+
+-- name: DeletionsDue :many
+-- across
+SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= @now ORDER BY due_at LIMIT @page;
+
+-- name: FinishDeletion :exec
+DELETE FROM object_deletions WHERE organization_id = @organization_id AND id = @id;
+
+-- name: PostponeDeletion :exec
+UPDATE object_deletions SET attempts = attempts + 1, due_at = @due_at, last_error = @last_error WHERE organization_id = @organization_id AND id = @id;
+
+-- name: DeleteExpiredKeys :execrows
+-- across: bounded, oldest first. The policy of the upkeep's role lets it see nothing but expired keys.
+DELETE FROM idempotency_keys WHERE idempotency_keys.expires_at <= (
+	SELECT max(oldest.expires_at) FROM (
+		SELECT k.expires_at FROM idempotency_keys k WHERE k.expires_at < @now::timestamptz ORDER BY k.expires_at LIMIT @page
+	) oldest
+);
