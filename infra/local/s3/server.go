@@ -1,0 +1,206 @@
+// Package s3 runs an S3 server inside the local stack: versitygw on a directory,
+// with AWS-shaped storage events, which versitygw's own are not.
+//
+// It checks signatures, but knows one account that may do everything: what an
+// IAM policy forbids on AWS is not forbidden here.
+//
+// Only one server may run in a process, and while it runs the process's working
+// directory is the server's: versitygw has both as package-level state. Resolve
+// relative paths before Start.
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/embedgw"
+)
+
+const (
+	region     = "us-east-1"
+	healthPath = "/-healthy"
+	// attempts at finding a port: between finding a free one and listening on
+	// it another process may take it.
+	attempts = 5
+)
+
+// Buckets names the three buckets of the bundle. All are versioned.
+type Buckets struct {
+	// Incoming takes uploads; what is created in it is notified, and browsers
+	// may post to it from any origin.
+	Incoming string
+	Files    string
+	// Quarantine holds what was found infected.
+	Quarantine string
+}
+
+// Options of a server.
+type Options struct {
+	// Dir keeps the objects and the credentials. A server started on the same
+	// directory again has both.
+	Dir     string
+	Buckets Buckets
+	// Notify is called with an S3 event notification for every object created
+	// in the incoming bucket, before the request that made it is answered, and
+	// with one s3:TestEvent when the bucket is made. It may be called
+	// concurrently, and not again after Stop.
+	Notify func(bucket string, event []byte)
+	// Now is the clock of the events; nil means time.Now.
+	Now func() time.Time
+}
+
+// Server is a running S3 server.
+type Server struct {
+	// Endpoint is http://127.0.0.1:port, good for AWS_ENDPOINT_URL_S3: the SDK
+	// addresses buckets in the path when the host is an IP address.
+	Endpoint  string
+	Region    string
+	AccessKey string
+	SecretKey string
+
+	cancel           context.CancelFunc
+	ended            chan error
+	workingDirectory string
+}
+
+// Start starts a server, makes its buckets where they are missing and returns
+// when it answers. ctx bounds the start alone; Stop ends the server.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the directory of s3: %w", err)
+	}
+	before, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the working directory: %w", err)
+	}
+	s := &Server{Region: region, workingDirectory: before}
+	if s.AccessKey, s.SecretKey, err = loadKeys(dir); err != nil {
+		return nil, err
+	}
+	for range attempts {
+		if err = s.serve(ctx, dir, o); !isAddressTaken(err) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.Chdir(before))
+	}
+	if err := s.makeBuckets(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// Stop finishes the requests that are running and ends the server.
+func (s *Server) Stop() error {
+	s.cancel()
+	err := <-s.ended
+	if err != nil {
+		err = fmt.Errorf("stop s3: %w", err)
+	}
+	return errors.Join(err, os.Chdir(s.workingDirectory))
+}
+
+func (s *Server) serve(ctx context.Context, dir string, o Options) error {
+	store, err := open(dir)
+	if err != nil {
+		return err
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	s.Endpoint = "http://" + address
+	running, cancel := context.WithCancel(context.Background())
+	s.cancel, s.ended = cancel, make(chan error, 1)
+	go func() {
+		s.ended <- embedgw.RunVersityGW(running, newNotifier(store, o), &embedgw.Config{
+			RootUserAccess:    s.AccessKey,
+			RootUserSecret:    s.SecretKey,
+			Region:            region,
+			Ports:             []string{address},
+			MaxConnections:    1024,
+			MaxRequests:       512,
+			MultipartMaxParts: 10_000,
+			HealthPath:        healthPath,
+			DisableACLs:       true, // as in every bucket that AWS makes today
+			KeepAlive:         true,
+			Quiet:             true,
+		})
+	}()
+	if err := s.awaitHealthy(ctx); err != nil {
+		cancel()
+		return err
+	}
+	return nil
+}
+
+// open opens the object store. Metadata lies in files of its own, not in
+// extended attributes, because not every file system has those.
+func open(dir string) (*posix.Posix, error) {
+	objects, versions, metadata := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "metadata")
+	for _, d := range []string{objects, versions, metadata} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, fmt.Errorf("make a directory of s3: %w", err)
+		}
+	}
+	sidecar, err := meta.NewSideCar(metadata)
+	if err != nil {
+		return nil, fmt.Errorf("open the metadata of s3: %w", err)
+	}
+	store, err := posix.New(objects, sidecar, posix.PosixOpts{
+		VersioningDir: versions,
+		SideCarDir:    metadata,
+		// S3's own limit; versitygw reads 0 as "copy nothing".
+		CopyObjectThreshold: 5 << 30,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the objects of s3: %w", err)
+	}
+	return store, nil
+}
+
+func (s *Server) awaitHealthy(ctx context.Context) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		response, err := http.Get(s.Endpoint + healthPath)
+		if err == nil {
+			response.Body.Close()
+		}
+		select {
+		case err := <-s.ended:
+			return fmt.Errorf("start s3: %w", err)
+		default:
+		}
+		if err == nil && response.StatusCode == http.StatusOK {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("start s3: no answer in time: %w", context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port for s3: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}

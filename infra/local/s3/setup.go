@@ -1,0 +1,98 @@
+package s3
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// loadKeys returns the key pair kept in dir, and makes one the first time.
+func loadKeys(dir string) (access, secret string, err error) {
+	file := filepath.Join(dir, "credentials")
+	kept, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", "", fmt.Errorf("make the directory of s3: %w", err)
+		}
+		kept = []byte("LOCAL" + rand.Text()[:15] + "\n" + rand.Text() + rand.Text()[:14] + "\n")
+		err = os.WriteFile(file, kept, 0o600)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("keep the credentials of s3: %w", err)
+	}
+	pair := strings.Fields(string(kept))
+	if len(pair) != 2 {
+		return "", "", fmt.Errorf("%s holds no key pair: remove it to get a new one", file)
+	}
+	return pair[0], pair[1], nil
+}
+
+// makeBuckets makes the buckets over the wire, with the credentials that
+// everybody else uses, so that a server that returns from Start works.
+func (s *Server) makeBuckets(ctx context.Context, o Options) error {
+	client := awss3.NewFromConfig(aws.Config{
+		Region:                     s.Region,
+		BaseEndpoint:               &s.Endpoint,
+		Credentials:                credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+	})
+	for _, bucket := range []string{o.Buckets.Files, o.Buckets.Quarantine} {
+		if _, err := makeBucket(ctx, client, bucket); err != nil {
+			return err
+		}
+	}
+	isNew, err := makeBucket(ctx, client, o.Buckets.Incoming)
+	if err != nil {
+		return err
+	}
+	_, err = client.PutBucketCors(ctx, &awss3.PutBucketCorsInput{
+		Bucket: &o.Buckets.Incoming,
+		CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
+			AllowedOrigins: []string{"*"},
+			AllowedMethods: []string{"POST"},
+			AllowedHeaders: []string{"*"},
+			ExposeHeaders:  []string{"ETag"},
+		}}},
+	})
+	if err != nil {
+		return fmt.Errorf("let browsers post to %s: %w", o.Buckets.Incoming, err)
+	}
+	if !isNew || o.Notify == nil {
+		return nil
+	}
+	event, err := json.Marshal(testEvent(o.Buckets.Incoming, o.Now()))
+	if err != nil {
+		return fmt.Errorf("write the test event: %w", err)
+	}
+	o.Notify(o.Buckets.Incoming, event)
+	return nil
+}
+
+func makeBucket(ctx context.Context, client *awss3.Client, bucket string) (isNew bool, err error) {
+	_, err = client.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: &bucket})
+	var owned *types.BucketAlreadyOwnedByYou
+	if err != nil && !errors.As(err, &owned) {
+		return false, fmt.Errorf("make bucket %s: %w", bucket, err)
+	}
+	_, versioningErr := client.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{
+		Bucket:                  &bucket,
+		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if versioningErr != nil {
+		return false, fmt.Errorf("version bucket %s: %w", bucket, versioningErr)
+	}
+	return err == nil, nil
+}
+
+func isAddressTaken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
