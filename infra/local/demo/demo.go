@@ -1,0 +1,179 @@
+// Package demo sends files through a running stack the way a browser does, and prints what became of them.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/gabriel-vasile/mimetype"
+)
+
+// patience is how long one file may take to its final state. It covers a retry after a crashed function.
+const patience = 2 * time.Minute
+
+// Options of a demo.
+type Options struct {
+	API                string
+	Organization, User string
+	Files              []string
+	// SaveTo is a directory for everything that can be downloaded; without it links are printed.
+	SaveTo string
+	// Reuse shows files that are there from an earlier run instead of sending them again.
+	Reuse bool
+	Out   io.Writer
+}
+
+// ErrUnfinished says that a file reached no final state.
+var ErrUnfinished = errors.New("not every file reached a final state")
+
+// row is what became of one file.
+type row struct {
+	local
+	file File
+	took time.Duration
+	kept bool // from an earlier run
+	err  error
+}
+
+// Run sends the files one after the other and prints a table. The error is ErrUnfinished when one of them
+// was refused or did not reach a final state.
+func Run(ctx context.Context, o Options) error {
+	c, err := signIn(ctx, o.API, o.Organization, o.User)
+	if err != nil {
+		return err
+	}
+	known := map[string]File{}
+	if o.Reuse {
+		files, err := c.list(ctx)
+		if err != nil {
+			return fmt.Errorf("list files: %w", err)
+		}
+		for _, f := range files {
+			known[f.Filename] = f
+		}
+	}
+	var rows []row
+	finished := true
+	for _, path := range o.Files {
+		r := one(ctx, c, path, known)
+		finished = finished && r.err == nil
+		rows = append(rows, r)
+	}
+	if err := table(o.Out, rows); err != nil {
+		return err
+	}
+	if err := results(ctx, c, o, rows); err != nil {
+		return err
+	}
+	if !finished {
+		return ErrUnfinished
+	}
+	return nil
+}
+
+func one(ctx context.Context, c *client, path string, known map[string]File) row {
+	f, err := describe(path)
+	r := row{local: f, err: err}
+	if err != nil {
+		return r
+	}
+	if old, ok := known[f.name]; ok && old.final() && old.Status != "deleted" && old.Size == f.size {
+		r.file, r.kept = old, true
+		return r
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	began := time.Now()
+	id, err := c.upload(ctx, f)
+	if err == nil {
+		r.file, err = c.await(ctx, id)
+	}
+	r.took, r.err = time.Since(began), err
+	return r
+}
+
+func table(out io.Writer, rows []row) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "FILE\tSTATUS\tTYPE\tBYTES IN\tBYTES OUT\tPIXELS\tMS\tREASON")
+	for _, r := range rows {
+		status, reason, took := r.file.Status, r.file.Reason, fmt.Sprint(r.took.Milliseconds())
+		var refused *Problem
+		switch {
+		case errors.As(r.err, &refused) && status == "":
+			status, reason = "refused", refused.Error()
+		case r.err != nil:
+			status, reason = "failed", r.err.Error()
+		case r.kept:
+			took = "kept"
+		}
+		main := r.file.main()
+		kind, bytes, pixels := r.contentType, "-", r.pixels
+		if main.Size > 0 {
+			kind, bytes = main.ContentType, fmt.Sprint(main.Size)
+		}
+		if main.Width > 0 {
+			pixels += fmt.Sprintf(" → %d×%d", main.Width, main.Height)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.name, status, kind, r.size, bytes, pixels, took, reason)
+	}
+	return t.Flush()
+}
+
+// main is the variant that stands for the file: the optimized picture, or what is not a picture itself.
+func (f File) main() Variant {
+	for _, v := range f.Variants {
+		if v.Name == "optimized" || v.Name == "original" {
+			return v
+		}
+	}
+	return Variant{}
+}
+
+// results prints a link for everything that can be downloaded, or saves it and prints where.
+func results(ctx context.Context, c *client, o Options, rows []row) error {
+	if o.SaveTo != "" {
+		if err := os.MkdirAll(o.SaveTo, 0o700); err != nil {
+			return err
+		}
+	}
+	for i, r := range rows {
+		if r.err != nil || r.file.Status != "available" {
+			continue
+		}
+		fmt.Fprintf(o.Out, "\n%s\n", r.name)
+		for _, v := range r.file.Variants {
+			link, err := c.link(ctx, r.file.ID, v.Name)
+			if err != nil {
+				return fmt.Errorf("link to %s of %s: %w", v.Name, r.name, err)
+			}
+			if o.SaveTo != "" {
+				path := filepath.Join(o.SaveTo, saved(i, r.name, v))
+				if err := c.save(ctx, link, path); err != nil {
+					return fmt.Errorf("save %s of %s: %w", v.Name, r.name, err)
+				}
+				link = path
+			}
+			fmt.Fprintf(o.Out, "  %-16s %s\n", v.Name, link)
+		}
+	}
+	if o.SaveTo == "" {
+		fmt.Fprintln(o.Out, "\nThe links are good for five minutes.")
+	}
+	return nil
+}
+
+// saved is a file name that no other file of the run has.
+func saved(index int, name string, v Variant) string {
+	extension := filepath.Ext(name)
+	if media := mimetype.Lookup(v.ContentType); media != nil && v.Name != "original" {
+		extension = media.Extension()
+	}
+	return fmt.Sprintf("%02d-%s-%s%s", index+1, strings.TrimSuffix(name, filepath.Ext(name)), v.Name, extension)
+}
