@@ -1,0 +1,149 @@
+// Package template checks the deployment template against what the binaries say of themselves and against the rules
+// that a cloud account would only show when it is too late. Every check is a plain function from the parsed
+// template to a list of faults; broken_test.go breaks the template for each of them.
+package template
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/toolboxai-solutions/satchel/infra/migrations"
+)
+
+const root = "../.."
+
+func read(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// checks are all but those that need the binaries.
+func checks(t *testing.T, d *document) map[string]faults {
+	built, arch := makeBuild(t)
+	return map[string]faults{
+		"references": references(d),
+		"code":       code(d, built, arch),
+		"queues":     queues(d, maxAttempts(t)),
+		"schedules":  schedules(d, []string{"file-upkeep"}),
+		"logs":       logs(d),
+		"roles":      roles(d, migrations.Entries()),
+		"wildcards":  wildcards(d),
+		"buckets":    buckets(d),
+		"flow":       flow(d),
+	}
+}
+
+func TestTemplate(t *testing.T) {
+	t.Parallel()
+	d, err := parse(read(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for check, found := range checks(t, d) {
+		for _, fault := range found {
+			t.Errorf("%s: %s", check, fault)
+		}
+	}
+}
+
+// TestSettings asks each binary what it reads from its environment.
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	d, err := parse(read(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range d.functions() {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			name := strings.TrimSuffix(strings.TrimPrefix(spell(f.properties["CodeUri"]), "build/"), "/")
+			for _, fault := range settings(d, f, describe(t, source(name))) {
+				t.Error(fault)
+			}
+		})
+	}
+}
+
+// source is the package of a binary, by the name that make build gives it.
+func source(name string) string {
+	if name == "migrate" {
+		return "./infra/migrate"
+	}
+	return "./functions/" + name
+}
+
+func describe(t *testing.T, pkg string) []setting {
+	t.Helper()
+	cmd := exec.Command("go", "run", pkg, "-describe-config")
+	cmd.Dir = root
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go run %s -describe-config: %v\n%s", pkg, err, stderr.String())
+	}
+	var described []setting
+	if err := json.Unmarshal(out, &described); err != nil {
+		t.Fatalf("%s -describe-config: %v\n%s", pkg, err, out)
+	}
+	return described
+}
+
+// makeBuild asks make, without building, which folders it would fill and for which processor.
+func makeBuild(t *testing.T) (folders []string, arch string) {
+	t.Helper()
+	cmd := exec.Command("make", "--no-print-directory", "--dry-run", "build")
+	cmd.Dir = root
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return name == "ARCH" || strings.HasPrefix(name, "MAKE") || name == "MFLAGS"
+	})
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("make --dry-run build: %v", err)
+	}
+	for _, match := range regexp.MustCompile(`GOARCH=(\S+) .*? -o (build/\S+)/bootstrap `).FindAllStringSubmatch(string(out), -1) {
+		arch = match[1]
+		folders = append(folders, match[2])
+	}
+	if len(folders) == 0 {
+		t.Fatalf("make build writes no bootstrap:\n%s", out)
+	}
+	return folders, arch
+}
+
+// maxAttempts is file-processing's own ceiling. It is read from the source, because infra imports no function.
+func maxAttempts(t *testing.T) int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "functions/file-processing/internal/ingest/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	declaration := regexp.MustCompile(`(?m)^const maxAttempts = (\d+)$`)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if match := declaration.FindSubmatch(text); match != nil {
+			n, err := strconv.Atoi(string(match[1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatal("file-processing has no constant maxAttempts")
+	return 0
+}
