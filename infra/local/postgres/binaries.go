@@ -38,17 +38,14 @@ func find(ctx context.Context, o Options, want int) (bin string, major int, err 
 		}
 		why = append(why, err)
 	}
-	if want == 0 || want == pinned.major() {
-		bin, err := download(ctx, pinned, o.Log)
-		if err == nil {
-			major, err = suits(bin, want)
-		}
-		if err == nil {
-			return bin, major, nil
-		}
-		why = append(why, err)
+	bin, err = Download(ctx, want, o.Log)
+	if err == nil {
+		major, err = suits(bin, want)
 	}
-	return "", 0, fmt.Errorf("%w: %s (%w)", ErrNotFound, instruction, errors.Join(why...))
+	if err != nil {
+		return "", 0, fmt.Errorf("%w: %s (%w)", ErrNotFound, instruction, errors.Join(append(why, err)...))
+	}
+	return bin, major, nil
 }
 
 // suits is the major version of the server in bin, or an error that says why

@@ -43,9 +43,9 @@ type Options struct {
 	Dir string
 	// Fresh removes what Dir held before.
 	Fresh bool
-	// Throwaway trades safety for speed: nothing is synced to disk, and what
-	// was not shut down cleanly, or was made by another major version, is made
-	// anew instead of recovered. For tests only.
+	// Throwaway trades safety for speed: what is committed survives a crash of
+	// the server but not of the machine, and a directory that was not shut down
+	// cleanly, or was made by another major version, is begun anew. For tests only.
 	Throwaway bool
 	// Settings are server settings that go over the defaults of this package.
 	Settings map[string]string

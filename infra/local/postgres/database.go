@@ -21,7 +21,7 @@ func (c *Cluster) Database(ctx context.Context, name, owner string) (ownerURL st
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	var hasOwner, hasDatabase bool
 	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1), EXISTS (SELECT FROM pg_database WHERE datname = $2)`,
 		owner, name).Scan(&hasOwner, &hasDatabase)

@@ -35,12 +35,21 @@ type release struct {
 	sha512  map[string]string // by platform, as the registry's "integrity" has it
 }
 
-var pinned = release{"17.10.0-beta.17", map[string]string{
-	"linux-x64":    "hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
-	"linux-arm64":  "mC+bQvaBEf0WDD0nPWW3eGUXDUVzoyCzMtgl+Fw6Jy9DkQFK+jcPtzkzqhhrS/fGzn5telNpKInl8xPqDh71Ig==",
-	"darwin-x64":   "gXk65MIyttD/PWo6NDSmu/n4vzPcqZQmxVWjEKuecwlyGmWO984AZ3Ljb7F0bwPvXhqcovH4FGN4ydr0fGeJxg==",
-	"darwin-arm64": "E2dxhSllrcyAJBHuvgTrBTx2BaPlX2vvjXClPKHxfwBezk+nTZ01uAEraKiRJMpzHSCyN8J1dTjKh4q/uTsBLQ==",
-}}
+// releases are those that can be downloaded. A new cluster gets the first.
+var releases = []release{
+	{"17.10.0-beta.17", map[string]string{
+		"linux-x64":    "hU4Sgna19ixDP/l3P/zkHhQ9B0JDV39qA97RNz55QcngeRjFC5/1G36LZjODVJ84kVJHUTQMmly7nzWO8js8kg==",
+		"linux-arm64":  "mC+bQvaBEf0WDD0nPWW3eGUXDUVzoyCzMtgl+Fw6Jy9DkQFK+jcPtzkzqhhrS/fGzn5telNpKInl8xPqDh71Ig==",
+		"darwin-x64":   "gXk65MIyttD/PWo6NDSmu/n4vzPcqZQmxVWjEKuecwlyGmWO984AZ3Ljb7F0bwPvXhqcovH4FGN4ydr0fGeJxg==",
+		"darwin-arm64": "E2dxhSllrcyAJBHuvgTrBTx2BaPlX2vvjXClPKHxfwBezk+nTZ01uAEraKiRJMpzHSCyN8J1dTjKh4q/uTsBLQ==",
+	}},
+	{"18.4.0-beta.17", map[string]string{
+		"linux-x64":    "jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==",
+		"linux-arm64":  "TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg==",
+		"darwin-x64":   "4tShSYWMxUQTSWoQAdLnHISvRj6L9gTch9/31ASJPg6wgyN64LDRwMcOINEWybM7N0ropJ3nTYhFT3UX1bKY5Q==",
+		"darwin-arm64": "Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q==",
+	}},
+}
 
 const (
 	downloadTimeout = 5 * time.Minute
@@ -58,7 +67,27 @@ func platform() string {
 	return runtime.GOOS + "-" + strings.ReplaceAll(runtime.GOARCH, "amd64", "x64")
 }
 
-// download fetches a release once per machine and returns its bin directory.
+// Majors are the major versions that Download has.
+func Majors() []int {
+	var majors []int
+	for _, r := range releases {
+		majors = append(majors, r.major())
+	}
+	return majors
+}
+
+// Download fetches the server of a major version (0: the one that a new
+// cluster gets) once per machine and returns its bin directory. An error of
+// the network is a net.Error.
+func Download(ctx context.Context, major int, log *slog.Logger) (bin string, err error) {
+	for _, r := range releases {
+		if major == 0 || major == r.major() {
+			return download(ctx, r, log)
+		}
+	}
+	return "", fmt.Errorf("there is no PostgreSQL %d to download, only %v", major, Majors())
+}
+
 func download(ctx context.Context, r release, log *slog.Logger) (string, error) {
 	want, ok := r.sha512[platform()]
 	if !ok {
@@ -147,7 +176,7 @@ func unpack(archive []byte, dir string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	zipped, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
 		return err

@@ -1,0 +1,31 @@
+// Command migrate brings the database at DATABASE_URL, which names its owner,
+// to the newest schema, and makes the roles that the functions sign in as:
+//
+//	go run ./infra/migrate up
+//	go run ./infra/migrate status
+//	go run ./infra/migrate down 0
+//
+// The same binary is a Lambda, which takes {"command":"up"}.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/toolboxai-solutions/satchel/shared/settings"
+)
+
+func main() {
+	settings.Main(func(ctx context.Context, d database) error {
+		if os.Getenv("AWS_LAMBDA_RUNTIME_API") != "" {
+			lambda.StartWithOptions(d.run, lambda.WithContext(ctx))
+			return nil
+		}
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+		defer stop()
+		return d.command(ctx, os.Args[1:], os.Stdout)
+	})
+}
