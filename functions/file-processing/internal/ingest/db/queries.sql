@@ -1,0 +1,74 @@
+-- Locks are taken in one order by every transaction, here and in file-api: file_uploads, files, storage_quotas.
+
+-- name: LockUpload :one
+-- clock_timestamp and not now(): the transaction may have waited for the lock since it began.
+SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased
+FROM file_uploads
+WHERE organization_id = @organization_id AND file_id = @file_id AND version = @version
+FOR UPDATE;
+
+-- name: ClaimUpload :one
+UPDATE file_uploads SET
+	object_version = @object_version::text,
+	lease_until = clock_timestamp() + make_interval(secs => @lease_seconds::float8),
+	fence = fence + 1,
+	attempts = attempts + 1,
+	last_error = sqlc.narg(last_error)
+WHERE organization_id = @organization_id AND file_id = @file_id
+RETURNING reserved_bytes, fence, attempts;
+
+-- name: StartProcessing :one
+UPDATE files SET status = 'processing', updated_at = now()
+WHERE organization_id = @organization_id AND id = @id AND status IN ('pending', 'processing')
+RETURNING original_filename, mime_type, checksum;
+
+-- name: ReleaseUpload :exec
+UPDATE file_uploads SET lease_until = NULL, last_error = @last_error::text
+WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence;
+
+-- name: EndUpload :one
+DELETE FROM file_uploads
+WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence
+RETURNING reserved_bytes, expires_at;
+
+-- name: FileExists :one
+SELECT EXISTS (SELECT FROM files WHERE organization_id = @organization_id AND id = @id);
+
+-- name: SettleFile :exec
+-- What was not found out (the object was never read, or not to its end) keeps what the client declared.
+UPDATE files SET
+	status = @status,
+	status_reason = sqlc.narg(status_reason),
+	bucket_name = @bucket_name,
+	storage_path = @storage_path,
+	current_version = @current_version,
+	file_size = coalesce(sqlc.narg(file_size), file_size),
+	checksum = coalesce(sqlc.narg(checksum), checksum),
+	mime_type = coalesce(sqlc.narg(mime_type), mime_type),
+	width = sqlc.narg(width),
+	height = sqlc.narg(height),
+	variants = @variants,
+	quota_bytes = @quota_bytes,
+	virus_scanned = sqlc.narg(virus_scan_result)::text IS NOT NULL,
+	virus_scan_result = sqlc.narg(virus_scan_result),
+	virus_scan_engine = sqlc.narg(virus_scan_engine),
+	last_scanned_at = CASE WHEN sqlc.narg(virus_scan_result)::text IS NOT NULL THEN now() END,
+	updated_at = now()
+WHERE organization_id = @organization_id AND id = @id;
+
+-- name: SettleQuota :exec
+UPDATE storage_quotas SET
+	reserved_bytes = reserved_bytes - @reserved_bytes,
+	used_bytes = used_bytes + @used_bytes,
+	file_count = file_count - sqlc.arg(given_up)::integer,
+	updated_at = now()
+WHERE organization_id = @organization_id;
+
+-- name: LogProcessing :exec
+INSERT INTO file_access_logs (organization_id, file_id, action, details, request_id)
+VALUES (@organization_id, @file_id, 'process', @details, sqlc.narg(request_id));
+
+-- name: ForgetIncoming :exec
+-- More versions can come until the form expires.
+INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
+VALUES (@organization_id, @bucket_name, @prefix, sqlc.arg(form_expires_at)::timestamptz + interval '5 minutes');

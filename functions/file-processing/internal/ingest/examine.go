@@ -1,0 +1,95 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/picture"
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/sniff"
+	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+)
+
+// examine finds out what an upload is. The checks go from the cheap to the dear and stop at the first that fails; nothing is decoded that was
+// not scanned where scanning is on. An error means that nothing was found out.
+func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
+	object, err := p.objects().open(ctx, c.key, c.objectVersion)
+	if errors.Is(err, errGone) {
+		return finding{reason: ObjectMissing}, nil
+	}
+	if err != nil {
+		return finding{}, err
+	}
+	defer object.Body.Close()
+	size := aws.ToInt64(object.ContentLength)
+	if reason := judgeSize(size, c.reserved, p.Config.MaxFileSize); reason != "" {
+		return finding{reason: reason, size: size}, nil
+	}
+	spool, err := os.CreateTemp("", "upload-*")
+	if err != nil {
+		return finding{}, fmt.Errorf("make a temporary file: %w", err)
+	}
+	defer os.Remove(spool.Name())
+	defer spool.Close()
+	read, err := readOnce(ctx, object.Body, size, spool, p.Scanner)
+	if err != nil {
+		return finding{}, err
+	}
+	return p.judge(ctx, c, spool, finding{size: size, checksum: read.checksum}, read)
+}
+
+// judge goes on with an upload that has the right size and lies in spool.
+func (p *Processor) judge(ctx context.Context, c claim, spool *os.File, f finding, read reading) (finding, error) {
+	if f.reason = judgeChecksum(read.checksum, c.checksum); f.reason != "" {
+		return f, nil
+	}
+	var err error
+	if f.reason, err = judgeScan(read.verdict, read.scanErr); err != nil {
+		return f, err
+	}
+	if p.Scanner != nil && read.scanErr == nil {
+		f.scanned = &read.verdict
+	}
+	if f.reason != "" {
+		return f, nil
+	}
+	return p.judgeContent(ctx, c, spool, f)
+}
+
+// judgeContent looks at the type, and makes the pictures of a picture.
+func (p *Processor) judgeContent(ctx context.Context, c claim, spool *os.File, f finding) (finding, error) {
+	head := make([]byte, sniff.Head)
+	n, err := spool.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return f, fmt.Errorf("read back the upload: %w", err)
+	}
+	declared, err := mediatype.Parse(c.declaredType)
+	if err != nil {
+		declared = mediatype.OctetStream
+	}
+	content := sniff.Detect(head[:n])
+	kind, refusal := sniff.Check(declared, c.filename, content, p.Config.Allowed)
+	if refusal != sniff.Accepted {
+		f.reason, f.mimeType = Reason(refusal), content.Type
+		return f, nil
+	}
+	f.mimeType = kind
+	if !mediatype.IsPicture(kind) {
+		return f, nil
+	}
+	source, err := os.ReadFile(spool.Name())
+	if err != nil {
+		return f, fmt.Errorf("read back the upload: %w", err)
+	}
+	made, err := picture.Process(ctx, source, picture.Options{Thumbnail: p.Config.ThumbnailSize})
+	if err != nil {
+		f.reason, err = judgePicture(err)
+		return f, err
+	}
+	f.info, f.pictures = made.Info, made.Variants
+	return f, nil
+}

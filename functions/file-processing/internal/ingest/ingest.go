@@ -1,0 +1,181 @@
+// Package ingest decides what becomes of an uploaded file, and does it: one stored object in, a verdict and safe pictures out.
+//
+// Whatever is repeated ends the same. The first version of a key that is claimed is the only one that counts; a claim is a lease with a
+// fencing token; outputs have fixed keys and fixed bytes; and the verdict is one transaction, after which nothing waits for the object.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/uuid"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/scan"
+	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
+)
+
+// Object is one version of a stored object.
+type Object struct {
+	Bucket, Key, Version string
+}
+
+// Outcome is what came of one object.
+type Outcome string
+
+// The outcomes. Those of a verdict are named like the status that they set.
+const (
+	OutcomeAvailable           = Outcome(Available)
+	OutcomeQuarantined         = Outcome(Quarantined)
+	OutcomeRejected            = Outcome(Rejected)
+	OutcomeSurplus     Outcome = "surplus"    // nothing waited for it; deleted
+	OutcomeSuperseded  Outcome = "superseded" // another worker took the file over meanwhile
+	OutcomeForeign     Outcome = "foreign"    // not an upload of ours; left alone
+	OutcomeBusy        Outcome = "busy"       // another worker has the file; with an error
+	OutcomeRetry       Outcome = "retry"      // no verdict; with an error
+)
+
+// Result says what Process did, for the log.
+type Result struct {
+	Organization, File uuid.UUID
+	Attempt            int // 0 when nothing was claimed
+	Outcome            Outcome
+	Reason             Reason
+	Bytes              int64
+}
+
+const (
+	// closing is kept back from the work for its end: release or verdict, and clearing up.
+	closing = 4 * time.Second
+	// withoutDeadline bounds the work where the context does not.
+	withoutDeadline = 15 * time.Minute // the longest that a Lambda may run
+	// afterDeadline is how much longer than the worker its lease lives, whatever the clocks say.
+	afterDeadline = 30 * time.Second
+)
+
+// Processor processes uploaded files.
+type Processor struct {
+	Config  Config
+	DB      *tenantdb.DB
+	S3      *s3.Client
+	Scanner *scan.Client // nil: files are not scanned, and say so
+	Log     *slog.Logger
+}
+
+// Process takes one object to its end. With an error there is no end yet and the same object must come again; what came of a file's content,
+// be it a rejection, is no error.
+func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
+	key, err := objectkey.ParseIncoming(o.Key)
+	if err != nil || key.Organization == uuid.Nil || o.Bucket != p.Config.Incoming {
+		return Result{Outcome: OutcomeForeign}, nil
+	}
+	result := Result{Organization: key.Organization, File: key.File, Outcome: OutcomeRetry}
+	if o.Version == "" {
+		return result, fmt.Errorf("object %s has no version: switch on versioning of bucket %s", o.Key, o.Bucket)
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(withoutDeadline)
+	}
+	taken, what, err := p.store().claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
+	if err != nil {
+		return result, fmt.Errorf("claim file %s: %w", key.File, err)
+	}
+	result.Attempt = taken.attempt
+	switch what {
+	case surplus:
+		result.Outcome = OutcomeSurplus
+		if err := p.objects().deleteVersion(ctx, p.Config.Incoming, o.Key, o.Version); err != nil {
+			return result, fmt.Errorf("delete surplus version of file %s: %w", key.File, err)
+		}
+		return result, nil
+	case busy:
+		result.Outcome = OutcomeBusy
+		return result, fault.New(fault.Temporary, "file-busy", "Another worker has this file.")
+	}
+	result.Outcome, result.Reason, result.Bytes, err = p.work(ctx, taken, deadline.Add(-closing))
+	if err != nil {
+		p.release(ctx, taken, err)
+		return result, fmt.Errorf("process file %s: %w", key.File, err)
+	}
+	return result, nil
+}
+
+// work is everything between a claim and its end.
+func (p *Processor) work(ctx context.Context, c claim, until time.Time) (Outcome, Reason, int64, error) {
+	found := finding{reason: c.giveUp}
+	if c.giveUp == "" {
+		working, cancel := context.WithDeadline(ctx, until)
+		defer cancel()
+		var err error
+		if found, err = p.examine(working, c); err != nil {
+			return OutcomeRetry, "", 0, err
+		}
+		if err := p.publish(working, c, found); err != nil {
+			return OutcomeRetry, "", 0, err
+		}
+	} else if err := p.objects().quarantine(ctx, c.key, c.objectVersion); err != nil {
+		// A file that was given up needs its verdict more than an operator needs its bytes.
+		p.Log.ErrorContext(ctx, "a file that was given up could not be kept", "file", c.key.File, "error", err)
+		found.lost = true
+	}
+	ended, err := p.store().settle(ctx, c, found, p.Config)
+	if err != nil {
+		return OutcomeRetry, "", 0, err
+	}
+	switch ended {
+	case fileGone:
+		return OutcomeSuperseded, "", 0, p.objects().deleteOutputs(ctx, c.key)
+	case leaseLost:
+		// The winner makes the same outputs under the same keys: they are its own now.
+		return OutcomeSuperseded, "", 0, nil
+	}
+	incoming := objectkey.Incoming(c.key.Organization, c.key.File, c.key.Version)
+	if err := p.objects().deleteAll(ctx, p.Config.Incoming, incoming, exactly(incoming)); err != nil {
+		p.Log.WarnContext(ctx, "an upload is left to the upkeep", "file", c.key.File, "error", err) // settle put it on the list
+	}
+	return Outcome(found.reason.status()), found.reason, found.size, nil
+}
+
+// publish stores what a verdict hands out or keeps. Repeating it overwrites with the same.
+func (p *Processor) publish(ctx context.Context, c claim, found finding) error {
+	switch {
+	case found.reason == "":
+		for _, variant := range found.pictures {
+			if err := p.objects().putVariant(ctx, c.key, variant); err != nil {
+				return err
+			}
+		}
+		return p.objects().keepOriginal(ctx, c.key, c.objectVersion, found.mimeType)
+	case found.reason.kept():
+		return p.objects().quarantine(ctx, c.key, c.objectVersion)
+	}
+	return nil
+}
+
+// release hands the file back at once instead of when its lease ends. It may fail: then the lease ends by itself.
+func (p *Processor) release(ctx context.Context, c claim, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing/2)
+	defer cancel()
+	note := fault.CodeOf(cause)
+	switch {
+	case c.giveUp != "":
+		note = string(c.giveUp)
+	case errors.Is(cause, scan.ErrUnavailable):
+		note = string(ScannerUnavailable)
+	}
+	if err := p.store().release(ctx, c, note); err != nil {
+		p.Log.WarnContext(ctx, "a lease is left to run out", "file", c.key.File, "error", err)
+	}
+}
+
+func (p *Processor) store() store { return store{p.DB} }
+
+func (p *Processor) objects() objects {
+	return objects{client: p.S3, incoming: p.Config.Incoming, files: p.Config.Files, quarantined: p.Config.Quarantine}
+}

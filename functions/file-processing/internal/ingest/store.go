@@ -1,0 +1,179 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/ingest/db"
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/outbox"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
+)
+
+// store is the rows of an upload. The organization is always that of the object's key, which only the holder of a form signed for that
+// organization could write to.
+type store struct {
+	db *tenantdb.DB
+}
+
+// claim is the right to work on an upload until its lease ends, with what its uploader declared.
+type claim struct {
+	key           objectkey.Key
+	objectVersion string
+	fence         int64 // a later claim has a higher one, and only the latest may settle or release
+	attempt       int
+	giveUp        Reason // not empty: the attempts are used up, and this is why
+	reserved      int64  // bytes
+	filename      string
+	declaredType  string
+	checksum      []byte // SHA-256; nil: none was declared
+}
+
+// claim begins an attempt, and counts it before any of its work is done, so that work which kills its worker is counted too.
+func (s store) claim(ctx context.Context, key objectkey.Key, version string, lease time.Duration) (c claim, what decision, err error) {
+	err = s.db.InTenant(ctx, key.Organization, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		r, err := lock(ctx, q, key)
+		if err != nil {
+			return err
+		}
+		what = decide(r, version)
+		if what != takeIt && what != giveUp {
+			return nil
+		}
+		c = claim{key: key, objectVersion: version}
+		var keep *string
+		if what == giveUp {
+			c.giveUp, keep = reasonToGiveUp(*r), &r.lastError
+		}
+		return c.take(ctx, q, lease, keep)
+	})
+	return c, what, err
+}
+
+func lock(ctx context.Context, q *db.Queries, key objectkey.Key) (*reservation, error) {
+	row, err := q.LockUpload(ctx, db.LockUploadParams{OrganizationID: key.Organization, FileID: key.File, Version: int32(key.Version)})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the reservation: %w", err)
+	}
+	return &reservation{
+		objectVersion: deref(row.ObjectVersion), attempts: int(row.Attempts), leased: row.Leased, lastError: deref(row.LastError),
+	}, nil
+}
+
+func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration, lastError *string) error {
+	taken, err := q.ClaimUpload(ctx, db.ClaimUploadParams{
+		OrganizationID: c.key.Organization, FileID: c.key.File,
+		ObjectVersion: c.objectVersion, LeaseSeconds: lease.Seconds(), LastError: lastError,
+	})
+	if err != nil {
+		return fmt.Errorf("take the lease: %w", err)
+	}
+	file, err := q.StartProcessing(ctx, db.StartProcessingParams{OrganizationID: c.key.Organization, ID: c.key.File})
+	if err != nil {
+		return fmt.Errorf("file is neither pending nor processing: %w", err)
+	}
+	c.fence, c.attempt, c.reserved = taken.Fence, int(taken.Attempts), taken.ReservedBytes
+	c.filename, c.declaredType, c.checksum = file.OriginalFilename, file.MimeType, file.Checksum
+	return nil
+}
+
+// release ends the lease without a verdict. note says why, in a word.
+func (s store) release(ctx context.Context, c claim, note string) error {
+	return s.db.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
+		return db.New(tx).ReleaseUpload(ctx, db.ReleaseUploadParams{
+			OrganizationID: c.key.Organization, FileID: c.key.File, Fence: c.fence, LastError: note,
+		})
+	})
+}
+
+// ending says how settle found the upload.
+type ending string
+
+const (
+	settled   ending = "settled"
+	leaseLost ending = "lease lost" // another worker has the file, or had it
+	fileGone  ending = "file gone"  // deleted for good meanwhile
+)
+
+// settle writes the verdict and everything that follows from it, or nothing.
+func (s store) settle(ctx context.Context, c claim, found finding, config Config) (how ending, err error) {
+	err = s.db.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		upload, err := q.EndUpload(ctx, db.EndUploadParams{OrganizationID: c.key.Organization, FileID: c.key.File, Fence: c.fence})
+		if errors.Is(err, pgx.ErrNoRows) {
+			how, err = lost(ctx, q, c)
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("end the reservation: %w", err)
+		}
+		how = settled
+		if err := q.SettleFile(ctx, found.row(c, config)); err != nil {
+			return fmt.Errorf("write the verdict: %w", err)
+		}
+		if err := q.SettleQuota(ctx, found.quota(c.key.Organization, upload.ReservedBytes)); err != nil {
+			return fmt.Errorf("settle the quota: %w", err)
+		}
+		if err := q.ForgetIncoming(ctx, db.ForgetIncomingParams{
+			OrganizationID: c.key.Organization, BucketName: config.Incoming, Prefix: incomingKey(c.key), FormExpiresAt: upload.ExpiresAt,
+		}); err != nil {
+			return fmt.Errorf("list the upload for deletion: %w", err)
+		}
+		return tell(ctx, tx, c, found)
+	})
+	return how, err
+}
+
+func lost(ctx context.Context, q *db.Queries, c claim) (ending, error) {
+	exists, err := q.FileExists(ctx, db.FileExistsParams{OrganizationID: c.key.Organization, ID: c.key.File})
+	if err != nil {
+		return "", fmt.Errorf("look for the file: %w", err)
+	}
+	if exists {
+		return leaseLost, nil
+	}
+	return fileGone, nil
+}
+
+// tell writes who learns of a verdict: the file's log, and whoever listens.
+func tell(ctx context.Context, tx pgx.Tx, c claim, found finding) error {
+	details, err := json.Marshal(found.details(c))
+	if err != nil {
+		return fmt.Errorf("encode log details: %w", err)
+	}
+	line := db.LogProcessingParams{OrganizationID: c.key.Organization, FileID: c.key.File, Details: details}
+	if id := telemetry.RequestID(ctx); id != "" {
+		line.RequestID = &id
+	}
+	if err := db.New(tx).LogProcessing(ctx, line); err != nil {
+		return fmt.Errorf("write the access log: %w", err)
+	}
+	return outbox.Append(ctx, tx, c.key.Organization, outbox.Notification{
+		Topic: found.topic(), Subject: c.key.File, Payload: found.news(c),
+	})
+}
+
+func (f finding) quota(organization uuid.UUID, reserved int64) db.SettleQuotaParams {
+	if f.reason == "" {
+		return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved, UsedBytes: f.size}
+	}
+	return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved, GivenUp: 1}
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

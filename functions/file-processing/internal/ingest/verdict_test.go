@@ -1,0 +1,143 @@
+package ingest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+)
+
+func TestDecide(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		row  *reservation
+		want decision
+	}{
+		"never reserved":                       {nil, surplus},
+		"new":                                  {&reservation{}, takeIt},
+		"the same again":                       {&reservation{objectVersion: "v1", attempts: 3}, takeIt},
+		"another version won":                  {&reservation{objectVersion: "v0"}, surplus},
+		"another version won and is worked on": {&reservation{objectVersion: "v0", leased: true}, surplus},
+		"another version had its attempts":     {&reservation{objectVersion: "v0", attempts: 4}, surplus},
+		"being worked on":                      {&reservation{objectVersion: "v1", leased: true}, busy},
+		"being worked on for the last time":    {&reservation{objectVersion: "v1", leased: true, attempts: 4}, busy},
+		"had its attempts":                     {&reservation{objectVersion: "v1", attempts: 4}, giveUp},
+	} {
+		if got := decide(c.row, "v1"); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+func TestJudgeSize(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		size, reserved, limit int64
+		want                  Reason
+	}{
+		{0, 5, 10, EmptyFile}, {5, 5, 10, ""}, {10, 10, 10, ""},
+		{6, 5, 10, SizeMismatch}, {4, 5, 10, SizeMismatch}, {11, 5, 10, TooLarge}, {11, 11, 10, TooLarge},
+	} {
+		if got := judgeSize(c.size, c.reserved, c.limit); got != c.want {
+			t.Errorf("%d bytes of %d reserved and %d allowed: %q, want %q", c.size, c.reserved, c.limit, got, c.want)
+		}
+	}
+}
+
+func TestConfigNamesEveryFault(t *testing.T) {
+	t.Parallel()
+	good := Config{Incoming: "a", Files: "b", Quarantine: "c", MaxFileSize: 1, ThumbnailSize: 300, Allowed: mediatype.Patterns{"*/*"}}
+	if err := good.Validate(); err != nil {
+		t.Errorf("a good one: %v", err)
+	}
+	err := Config{Incoming: "a", Files: "a", Quarantine: "a", ThumbnailSize: 5000}.Validate()
+	if faults, ok := errors.AsType[interface {
+		Unwrap() []error
+		error
+	}](err); !ok || len(faults.Unwrap()) != 5 {
+		t.Errorf("want five faults, got %v", err)
+	}
+}
+
+// What comes in, and what becomes of it. Nothing of a rejected file may be left but what is kept on purpose.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	jpeg, png, gif, webp := sampleJPEG(t), samplePNG(t), sampleGIF(t), sampleWebP(t)
+	wrong := sha256.Sum256([]byte("something else"))
+	flipped := append([]byte{}, jpeg...)
+	for i := len(flipped) / 2; i < len(flipped)-2; i++ {
+		flipped[i] = 0xff // markers where coefficients were
+	}
+	damagedPNG := append([]byte{}, png...)
+	damagedPNG[len(png)/2] ^= 0xff
+	damagedGIF := append([]byte{}, gif[:len(gif)/2]...)
+	for name, c := range map[string]struct {
+		upload
+		want Reason
+	}{
+		"empty":                   {upload{name: "a.txt", mime: "text/plain", declare: 10}, EmptyFile},
+		"larger than declared":    {upload{name: "a.txt", mime: "text/plain", content: []byte("abcdef"), declare: 5}, SizeMismatch},
+		"smaller than declared":   {upload{name: "a.txt", mime: "text/plain", content: []byte("abcd"), declare: 5}, SizeMismatch},
+		"over the limit":          {upload{name: "a.txt", mime: "text/plain", content: make([]byte, maxSize+1)}, TooLarge},
+		"wrong checksum":          {upload{name: "a.pdf", mime: "application/pdf", content: samplePDF(), checksum: wrong[:]}, ChecksumMismatch},
+		"exe as jpg":              {upload{name: "a.jpg", mime: "image/jpeg", content: sampleEXE()}, TypeMismatch},
+		"html as png":             {upload{name: "a.png", mime: "image/png", content: sampleHTML()}, TypeMismatch},
+		"zip as pdf":              {upload{name: "a.pdf", mime: "application/pdf", content: sampleZIP(t, []byte("x"), 0)}, TypeMismatch},
+		"jpeg named png":          {upload{name: "a.png", mime: "image/jpeg", content: jpeg}, TypeMismatch},
+		"a type not allowed":      {upload{name: "a.zip", mime: "application/zip", content: sampleZIP(t, []byte("x"), 0)}, TypeNotAllowed},
+		"a raster format we lack": {upload{name: "a.tiff", mime: "image/tiff", content: []byte("II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00")}, UnsupportedImage},
+		"truncated jpeg":          {upload{name: "a.jpg", mime: "image/jpeg", content: jpeg[:len(jpeg)/2]}, CorruptImage},
+		"truncated png":           {upload{name: "a.png", mime: "image/png", content: png[:len(png)/2]}, CorruptImage},
+		"truncated gif":           {upload{name: "a.gif", mime: "image/gif", content: damagedGIF}, CorruptImage},
+		"truncated webp":          {upload{name: "a.webp", mime: "image/webp", content: webp[:len(webp)-6]}, CorruptImage},
+		"corrupt jpeg":            {upload{name: "a.jpg", mime: "image/jpeg", content: flipped}, CorruptImage},
+		"corrupt png":             {upload{name: "a.png", mime: "image/png", content: damagedPNG}, CorruptImage},
+		"corrupt gif":             {upload{name: "a.gif", mime: "image/gif", content: append([]byte("GIF89a\x10\x00\x10\x00\x00\x00\x00"), 0xee, 0xee)}, CorruptImage},
+		"corrupt webp":            {upload{name: "a.webp", mime: "image/webp", content: append(append([]byte{}, webp[:20]...), make([]byte, len(webp)-20)...)}, CorruptImage},
+		"30,000 pixels squared":   {upload{name: "a.png", mime: "image/png", content: bombPNG(t, 30_000)}, TooManyPixels},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			key, object := w.send(c.upload)
+			if result := w.process(object); result.Reason != c.want || result.Outcome != OutcomeRejected {
+				t.Errorf("%s, %q; want %q", result.Outcome, result.Reason, c.want)
+			}
+			expect(t, w.file(key), map[string]any{"status": "error", "status_reason": c.want, "variants": "[]", "quota_bytes": 0,
+				"virus_scanned": false, "virus_scan_result": nil})
+			w.expectGivenBack()
+			if left := w.objects(key); len(left) != 0 {
+				t.Errorf("left are %v", left)
+			}
+			expect(t, w.row(`SELECT topic, payload->>'reason' AS reason FROM notifications`), map[string]any{"topic": "file.rejected", "reason": c.want})
+			expect(t, w.row(`SELECT action, details->>'reason' AS reason FROM file_access_logs`), map[string]any{"action": "process", "reason": c.want})
+		})
+	}
+}
+
+func (w *world) expectGivenBack() {
+	w.t.Helper()
+	expect(w.t, w.quota(), map[string]any{"used_bytes": 0, "reserved_bytes": 0, "file_count": 0})
+}
+
+func (w *world) quota() map[string]any {
+	w.t.Helper()
+	return w.row(`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`, w.organization)
+}
+
+func TestObjectGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.pdf", mime: "application/pdf", content: samplePDF()})
+	_, err := w.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("incoming"), Key: &object.Key, VersionId: &object.Version})
+	must(t, err)
+	if result := w.process(object); result.Reason != ObjectMissing {
+		t.Errorf("reason %q", result.Reason)
+	}
+	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": ObjectMissing})
+	w.expectGivenBack()
+}

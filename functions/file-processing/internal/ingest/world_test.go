@@ -1,0 +1,334 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/scan"
+	"github.com/toolboxai-solutions/satchel/infra/local/clamd"
+	"github.com/toolboxai-solutions/satchel/infra/local/s3"
+	"github.com/toolboxai-solutions/satchel/infra/pgtest"
+	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+)
+
+const (
+	entry   = "file-processing/events"
+	maxSize = 2 << 20
+)
+
+// The servers that the tests of this package share; only one S3 server fits into a process.
+var servers struct {
+	s3    func() (*s3.Server, error)
+	clamd func() (*clamd.Clamd, error)
+}
+
+func TestMain(m *testing.M) {
+	// The S3 server moves the working directory; nothing here reads a relative path.
+	dir, err := os.MkdirTemp("", "ingest-")
+	if err != nil {
+		panic(err)
+	}
+	var stop []func() error
+	var lock sync.Mutex
+	servers.s3 = sync.OnceValues(func() (*s3.Server, error) {
+		server, err := s3.Start(context.Background(), s3.Options{Dir: filepath.Join(dir, "s3"), Buckets: s3.Buckets{
+			Incoming: "incoming", Files: "files", Quarantine: "quarantine",
+		}})
+		if err == nil {
+			lock.Lock()
+			defer lock.Unlock()
+			stop = append(stop, server.Stop)
+		}
+		return server, err
+	})
+	servers.clamd = sync.OnceValues(func() (*clamd.Clamd, error) {
+		daemon, err := clamd.Start(context.Background(), clamd.Options{StreamMaxLength: 4 << 20})
+		if err == nil {
+			lock.Lock()
+			defer lock.Unlock()
+			stop = append(stop, daemon.Stop)
+		}
+		return daemon, err
+	})
+	code := m.Run()
+	for _, s := range stop {
+		if err := s(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// world is everything around the processor: a database, a school with a quota, and an object store.
+type world struct {
+	*pgtest.Database
+	t            *testing.T
+	organization uuid.UUID
+	uploader     uuid.UUID
+	s3           *awss3.Client
+	processor    *Processor
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return worldOn(t, pgtest.New(t))
+}
+
+func worldOn(t *testing.T, database *pgtest.Database) *world {
+	t.Helper()
+	w := &world{Database: database, t: t, uploader: uuid.New()}
+	w.organization = w.Organization(t, "school-"+uuid.NewString()[:8])
+	w.exec(`INSERT INTO storage_quotas (organization_id) VALUES ($1)`, w.organization)
+	w.s3 = s3Client(t, nil)
+	w.processor = &Processor{
+		Config: Config{
+			Incoming: "incoming", Files: "files", Quarantine: "quarantine", MaxFileSize: maxSize, ThumbnailSize: 64,
+			Allowed: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
+		},
+		DB: w.DB(t, entry), S3: w.s3, Log: slog.New(slog.DiscardHandler),
+	}
+	return w
+}
+
+// s3Client retries nothing, so that a fault injected below it reaches the code under test.
+func s3Client(t *testing.T, transport http.RoundTripper) *awss3.Client {
+	t.Helper()
+	server, err := servers.s3()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := aws.Config{
+		Region: server.Region, BaseEndpoint: &server.Endpoint,
+		Credentials:                credentials.NewStaticCredentialsProvider(server.AccessKey, server.SecretKey, ""),
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
+		Retryer:                    func() aws.Retryer { return aws.NopRetryer{} },
+	}
+	if transport != nil {
+		config.HTTPClient = &http.Client{Transport: transport}
+	}
+	return awss3.NewFromConfig(config)
+}
+
+// scanning switches the real clamd on.
+func (w *world) scanning() *world {
+	w.t.Helper()
+	daemon, err := servers.clamd()
+	if errors.Is(err, clamd.ErrNotInstalled) && os.Getenv("CI") != "true" {
+		w.t.Skip(err)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.scanningAt(daemon.Address)
+}
+
+func (w *world) scanningAt(address string) *world {
+	w.t.Helper()
+	client, err := scan.New(address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.processor.Scanner = client
+	return w
+}
+
+// upload is what a client declares and then sends.
+type upload struct {
+	name, mime string
+	content    []byte
+	declare    int64  // bytes; 0: as many as content has
+	checksum   []byte // nil: none is declared
+	file       uuid.UUID
+}
+
+func (w *world) reserve(u *upload) objectkey.Key {
+	w.t.Helper()
+	if u.file == uuid.Nil {
+		u.file = uuid.New()
+	}
+	if u.declare == 0 {
+		u.declare = int64(len(u.content))
+	}
+	key := objectkey.Key{Organization: w.organization, File: u.file, Version: 1}
+	extension := strings.TrimPrefix(filepath.Ext(u.name), ".")
+	w.exec(`INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path,
+			checksum, uploaded_by, created_by) VALUES ($1, $2, $3, $3, $4, $5, $6, 'incoming', $7, $8, $9, $9)`,
+		w.organization, u.file, u.name, extension, u.declare, u.mime, incomingKey(key), u.checksum, w.uploader)
+	w.exec(`INSERT INTO file_uploads (organization_id, file_id, uploaded_by, reserved_bytes, expires_at)
+		VALUES ($1, $2, $3, $4, now() + interval '15 minutes')`, w.organization, u.file, w.uploader, u.declare)
+	w.exec(`UPDATE storage_quotas SET reserved_bytes = reserved_bytes + $2, file_count = file_count + 1 WHERE organization_id = $1`, w.organization, u.declare)
+	return key
+}
+
+// put stores a version under key, as a form would, and returns what the event says of it.
+func (w *world) put(key string, content []byte) Object {
+	w.t.Helper()
+	out, err := w.s3.PutObject(context.Background(), &awss3.PutObjectInput{
+		Bucket: aws.String("incoming"), Key: &key, Body: bytes.NewReader(content), ContentType: aws.String("text/html"),
+		Metadata: map[string]string{"note": "the uploader's words"},
+	})
+	if err != nil {
+		w.t.Fatalf("upload: %v", err)
+	}
+	return Object{Bucket: "incoming", Key: key, Version: *out.VersionId}
+}
+
+func (w *world) send(u upload) (objectkey.Key, Object) {
+	w.t.Helper()
+	key := w.reserve(&u)
+	return key, w.put(incomingKey(key), u.content)
+}
+
+func (w *world) process(o Object) Result {
+	w.t.Helper()
+	result, err := w.processor.Process(w.t.Context(), o)
+	if err != nil {
+		w.t.Fatalf("process: %v", err)
+	}
+	return result
+}
+
+func (w *world) exec(query string, args ...any) {
+	w.t.Helper()
+	if _, err := w.Superuser.Exec(context.Background(), query, args...); err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// row reads the one row of a query into columns.
+func (w *world) row(query string, args ...any) map[string]any {
+	w.t.Helper()
+	rows, err := w.Superuser.Query(context.Background(), query, args...)
+	if err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToMap)
+	if err != nil {
+		w.t.Fatalf("%s: %v", query, err)
+	}
+	return row
+}
+
+func (w *world) file(key objectkey.Key) map[string]any {
+	w.t.Helper()
+	return w.row(`SELECT * FROM files WHERE organization_id = $1 AND id = $2`, key.Organization, key.File)
+}
+
+// state is all that is left of a file, without times: what must not depend on how often and with which faults it was processed.
+func (w *world) state(key objectkey.Key) string {
+	w.t.Helper()
+	var lines []string
+	add := func(query string, args ...any) {
+		rows, err := w.Superuser.Query(context.Background(), query, args...)
+		if err != nil {
+			w.t.Fatalf("%s: %v", query, err)
+		}
+		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			w.t.Fatalf("%s: %v", query, err)
+		}
+		lines = append(lines, found...)
+	}
+	add(`SELECT 'file ' || (to_jsonb(f) - '{created_at,updated_at,last_scanned_at,id,organization_id,uploaded_by,created_by}'::text[])::text
+		FROM files f WHERE organization_id = $1 AND id = $2`, key.Organization, key.File)
+	add(`SELECT 'upload ' || file_id::text FROM file_uploads WHERE organization_id = $1 AND file_id = $2`, key.Organization, key.File)
+	add(`SELECT format('quota used %s reserved %s files %s', used_bytes, reserved_bytes, file_count) FROM storage_quotas WHERE organization_id = $1`, key.Organization)
+	add(`SELECT 'log ' || action || ' ' || (details - 'attempt')::text FROM file_access_logs WHERE organization_id = $1 AND file_id = $2`, key.Organization, key.File)
+	add(`SELECT 'news ' || topic || ' ' || payload::text FROM notifications WHERE organization_id = $1 AND subject_id = $2`, key.Organization, key.File)
+	add(`SELECT 'to delete ' || bucket_name || ' ' || prefix FROM object_deletions WHERE organization_id = $1 AND prefix LIKE '%' || $2::text || '%' ORDER BY prefix`, key.Organization, key.File)
+	objects := w.objects(key)
+	for _, name := range slices.Sorted(maps.Keys(objects)) {
+		lines = append(lines, "object "+name+" "+objects[name])
+	}
+	return strings.NewReplacer(key.File.String(), "FILE", key.Organization.String(), "ORG").Replace(strings.Join(lines, "\n"))
+}
+
+// objects maps the bucket and key of each object of a file to what it is.
+func (w *world) objects(key objectkey.Key) map[string]string {
+	w.t.Helper()
+	found := map[string]string{}
+	incoming, original, variant, quarantine := objectkey.Prefixes(key.Organization, key.File)
+	for _, bucket := range []string{"incoming", "files", "quarantine"} {
+		for _, prefix := range []string{incoming, original, variant, quarantine} {
+			list, err := w.s3.ListObjectVersions(context.Background(), &awss3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			for _, marker := range list.DeleteMarkers {
+				found[bucket+" "+*marker.Key+" "+*marker.VersionId] = "delete marker"
+			}
+			for _, v := range list.Versions {
+				if bucket == "incoming" {
+					found[bucket+" "+*v.Key+" "+*v.VersionId] = "an upload that is left"
+				} else if aws.ToBool(v.IsLatest) {
+					found[bucket+" "+*v.Key] = w.describe(bucket, *v.Key)
+				}
+			}
+		}
+	}
+	return found
+}
+
+func (w *world) describe(bucket, key string) string {
+	out, content := w.get(bucket, key)
+	sum := sha256.Sum256(content)
+	return fmt.Sprintf("%s %s %d %s %v", *out.ContentType, aws.ToString(out.CacheControl), len(content), hex.EncodeToString(sum[:8]), out.Metadata)
+}
+
+func (w *world) get(bucket, key string) (*awss3.GetObjectOutput, []byte) {
+	w.t.Helper()
+	out, err := w.s3.GetObject(context.Background(), &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		w.t.Fatalf("get %s from %s: %v", key, bucket, err)
+	}
+	defer out.Body.Close()
+	content, err := io.ReadAll(out.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return out, content
+}
+
+// expect compares some columns of a row.
+func expect(t *testing.T, row map[string]any, want map[string]any) {
+	t.Helper()
+	for column, value := range want {
+		if got := fmt.Sprint(row[column]); got != fmt.Sprint(value) {
+			t.Errorf("%s is %v, want %v", column, got, value)
+		}
+	}
+}
+
+// until polls for what another goroutine brings about.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen", what)
+		}
+	}
+}

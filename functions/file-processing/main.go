@@ -1,0 +1,46 @@
+// Command file-processing turns an uploaded object into a verdict and, for a picture, into pictures that are safe to hand out.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/ingest"
+	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/settings"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
+)
+
+func main() { settings.Main(run) }
+
+func run(ctx context.Context, s Settings) error {
+	log := telemetry.NewLogger(os.Stdout, s.LogLevel)
+	db, err := tenantdb.Open(ctx, s.Database)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	aws, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return fmt.Errorf("load AWS configuration: %w", err)
+	}
+	scanner, err := s.scanner()
+	if err != nil {
+		return err
+	}
+	if scanner == nil {
+		log.WarnContext(ctx, "virus scanning is off: files are marked as not scanned")
+	}
+	h := handler{
+		processor: &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws), Scanner: scanner, Log: log},
+		log:       log,
+		metrics:   telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"},
+	}
+	lambda.StartWithOptions(lambdaevent.Entry{SQS: h.message, Log: log}.Invoke, lambda.WithContext(ctx))
+	return nil
+}
