@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"net/url"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
 	"github.com/toolboxai-solutions/satchel/infra/migrations"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 )
@@ -75,5 +79,30 @@ func TestSignInPutsATokenIntoTheURL(t *testing.T) {
 	}
 	if _, err := signIn(t.Context(), "db.example.test"); err == nil {
 		t.Error("a URL without an owner was signed")
+	}
+}
+
+func TestLambda(t *testing.T) {
+	t.Parallel()
+	test := pgtest.New(t)
+	binary := filepath.Join(t.TempDir(), "bootstrap")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	host, err := runtime.Start(t.Context(), runtime.Config{Dir: t.TempDir(), Log: t.Output(), Functions: []runtime.Function{
+		{Name: "migrate", Binary: binary, Env: map[string]string{"DATABASE_URL": test.OwnerURL}, Timeout: time.Minute},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(host.Close)
+	for _, event := range []string{`{"command":"down","to":0}`, `{"command":"up"}`} {
+		answer, err := host.Invoke(t.Context(), "migrate", []byte(event))
+		if err != nil || !strings.Contains(string(answer), `"name":"0001_`) {
+			t.Errorf("%s: %s, %v", event, answer, err)
+		}
+	}
+	if answer, err := host.Invoke(t.Context(), "migrate", []byte(`{"command":"down"}`)); err == nil {
+		t.Errorf("down to nowhere was taken: %s", answer)
 	}
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/toolboxai-solutions/satchel/infra/migrations"
@@ -68,19 +68,27 @@ func (d database) command(ctx context.Context, args []string, out io.Writer) err
 		r.To = &to
 	}
 	done, err := d.run(ctx, r)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, m := range done.Migrations {
+	if err != nil && len(done.Migrations) == 0 {
+		return err
+	}
+	return errors.Join(err, show(out, r.Command, done.Migrations))
+}
+
+func show(out io.Writer, command string, steps []migrations.Migration) error {
+	var lines bytes.Buffer
+	for _, m := range steps {
 		state := "pending"
 		switch {
-		case r.Command == "down":
+		case command == "down":
 			state = "taken back"
 		case !m.AppliedAt.IsZero():
 			state = "applied " + m.AppliedAt.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(table, "%s\t%s\n", m.Name, state)
+		fmt.Fprintf(&lines, "%-30s %s\n", m.Name, state)
 	}
-	if len(done.Migrations) == 0 && err == nil {
-		fmt.Fprintln(table, "nothing to do")
+	if len(steps) == 0 {
+		lines.WriteString("nothing to do\n")
 	}
-	return errors.Join(err, table.Flush())
+	_, err := out.Write(lines.Bytes())
+	return err
 }

@@ -8,6 +8,7 @@
 package migrations
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -78,19 +79,20 @@ func Status(ctx context.Context, ownerURL string) ([]Migration, error) {
 
 // Hash names the schema that Up ends with: the same migrations, the same hash.
 func Hash() (string, error) {
-	sum := sha256.New()
+	var all bytes.Buffer
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		content, err := files.ReadFile(name)
-		fmt.Fprintf(sum, "%s %d\n%s", name, len(content), content)
+		fmt.Fprintf(&all, "%s %d\n%s", name, len(content), content)
 		return err
 	})
 	for _, e := range Entries() {
-		fmt.Fprintln(sum, e.Name, e.Role)
+		fmt.Fprintln(&all, e.Name, e.Role)
 	}
-	return hex.EncodeToString(sum.Sum(nil)), err
+	sum := sha256.Sum256(all.Bytes())
+	return hex.EncodeToString(sum[:]), err
 }
 
 func up(ctx context.Context, ownerURL string, passwords Passwords, files fs.FS) ([]Migration, error) {
@@ -136,7 +138,7 @@ func with(ctx context.Context, ownerURL string, files fs.FS, fn func(*goose.Prov
 		return err
 	}
 	db := stdlib.OpenDB(*config)
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if err := makeSchema(ctx, db); err != nil {
 		return err
 	}
