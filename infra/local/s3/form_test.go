@@ -70,8 +70,9 @@ func (f form) value(name string) string {
 	return ""
 }
 
-func TestFormIsStoredAsPromised(t *testing.T) {
-	server, told := running(t)
+func TestFormIsStoredAsPromised(t *testing.T) { onEachFileSystem(t, formIsStoredAsPromised) }
+
+func formIsStoredAsPromised(t *testing.T, server *s3.Server, told *recorder) {
 	url, f := presigned(t, server, 1000, time.Minute)
 	if status, body := f.post(t, url); status != http.StatusNoContent {
 		t.Fatalf("status %d: %s", status, body)
@@ -162,8 +163,9 @@ func TestExpiredFormIsRefused(t *testing.T) {
 
 // TestOneFormManyTimes is what a presigned form allows until it expires: every
 // use is a version of its own, with an event of its own.
-func TestOneFormManyTimes(t *testing.T) {
-	server, told := running(t)
+func TestOneFormManyTimes(t *testing.T) { onEachFileSystem(t, oneFormManyTimes) }
+
+func oneFormManyTimes(t *testing.T, server *s3.Server, told *recorder) {
 	url, f := presigned(t, server, 1000, time.Minute)
 	const uses = 60
 	var wait sync.WaitGroup
@@ -203,5 +205,55 @@ func TestOneFormManyTimes(t *testing.T) {
 	}
 	if len(out.Versions) != uses {
 		t.Errorf("%d versions, want %d", len(out.Versions), uses)
+	}
+}
+
+// What TestSurplusVersionsGoWhileMoreCome does is what file-processing does to a form
+// that is used again and again: the first version stays and is copied, every
+// other one is deleted as it is told.
+func TestSurplusVersionsGoWhileMoreCome(t *testing.T) {
+	onEachFileSystem(t, surplusVersionsGoWhileMoreCome)
+}
+
+func surplusVersionsGoWhileMoreCome(t *testing.T, server *s3.Server, told *recorder) {
+	url, f := presigned(t, server, 1000, time.Minute)
+	client := stockClient(t, server)
+	if status, body := f.post(t, url); status != http.StatusNoContent {
+		t.Fatalf("status %d: %s", status, body)
+	}
+	first := records(t, told.take())[0].S3.Object.VersionID
+	const uses = 200
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for range uses / 8 {
+				if status, body := f.post(t, url); status != http.StatusNoContent {
+					t.Errorf("status %d: %s", status, body)
+				}
+			}
+		})
+	}
+	deleted := 0
+	for deadline := time.Now().Add(30 * time.Second); deleted < uses && time.Now().Before(deadline); {
+		for _, r := range records(t, told.take()) {
+			version := r.S3.Object.VersionID
+			if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(incoming), Key: aws.String(key), VersionId: &version}); err != nil {
+				t.Fatal(err)
+			}
+			deleted++
+		}
+		if _, err := client.CopyObject(t.Context(), &awss3.CopyObjectInput{
+			Bucket: aws.String(files), Key: aws.String("original/0190/0191/1"), CopySource: aws.String(incoming + "/" + key + "?versionId=" + first),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait.Wait()
+	out, err := client.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: aws.String(incoming)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Versions) != 1 || *out.Versions[0].VersionId != first {
+		t.Errorf("%d versions are left, want the first alone; %d deleted", len(out.Versions), deleted)
 	}
 }

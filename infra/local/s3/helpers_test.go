@@ -68,14 +68,17 @@ func records(t *testing.T, taken []string) []events.S3EventRecord {
 
 func start(t *testing.T, dir string) (*s3.Server, *recorder) {
 	t.Helper()
+	return startWith(t, s3.Options{Dir: dir})
+}
+
+func startWith(t *testing.T, o s3.Options) (*s3.Server, *recorder) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	told := &recorder{}
-	server, err := s3.Start(ctx, s3.Options{
-		Dir:     dir,
-		Buckets: s3.Buckets{Incoming: incoming, Files: files, Quarantine: quarantine},
-		Notify:  told.notify,
-	})
+	o.Buckets = s3.Buckets{Incoming: incoming, Files: files, Quarantine: quarantine}
+	o.Notify = told.notify
+	server, err := s3.Start(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +87,12 @@ func start(t *testing.T, dir string) (*s3.Server, *recorder) {
 
 func running(t *testing.T) (*s3.Server, *recorder) {
 	t.Helper()
-	server, told := start(t, t.TempDir())
+	return runningWith(t, s3.Options{Dir: t.TempDir()})
+}
+
+func runningWith(t *testing.T, o s3.Options) (*s3.Server, *recorder) {
+	t.Helper()
+	server, told := startWith(t, o)
 	t.Cleanup(func() {
 		if err := server.Stop(); err != nil {
 			t.Error(err)
@@ -92,6 +100,19 @@ func running(t *testing.T) (*s3.Server, *recorder) {
 	})
 	told.take()
 	return server, told
+}
+
+// onEachFileSystem runs the test on a server as it is with extended attributes
+// (where this machine has them) and as it is without.
+func onEachFileSystem(t *testing.T, test func(*testing.T, *s3.Server, *recorder)) {
+	t.Run("as here", func(t *testing.T) {
+		server, told := running(t)
+		test(t, server, told)
+	})
+	t.Run("without extended attributes", func(t *testing.T) {
+		server, told := runningWith(t, s3.WithoutAttributes(s3.Options{Dir: t.TempDir()}))
+		test(t, server, told)
+	})
 }
 
 // stockClient is the SDK as a function gets it: environment variables, no code.

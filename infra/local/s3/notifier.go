@@ -28,7 +28,7 @@ type notifier struct {
 }
 
 func newNotifier(store backend.Backend, o Options) *notifier {
-	return &notifier{Backend: store, bucket: o.Buckets.Incoming, notify: o.Notify, now: o.Now}
+	return &notifier{Backend: &guard{Backend: store}, bucket: o.Buckets.Incoming, notify: o.Notify, now: o.Now}
 }
 
 // PutObject stores an object sent by PUT or by a form. For a form it also

@@ -19,8 +19,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/versity/versitygw/backend/meta"
-	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
 )
 
@@ -55,6 +53,9 @@ type Options struct {
 	Notify func(bucket string, event []byte)
 	// Now is the clock of the events; nil means time.Now.
 	Now func() time.Time
+
+	// sidecar keeps metadata as on a file system without extended attributes.
+	sidecar bool
 }
 
 // Server is a running S3 server.
@@ -114,7 +115,7 @@ func (s *Server) Stop() error {
 }
 
 func (s *Server) serve(ctx context.Context, dir string, o Options) error {
-	store, err := open(dir)
+	store, err := open(dir, o.sidecar)
 	if err != nil {
 		return err
 	}
@@ -145,31 +146,6 @@ func (s *Server) serve(ctx context.Context, dir string, o Options) error {
 		return err
 	}
 	return nil
-}
-
-// open opens the object store. Metadata lies in files of its own, not in
-// extended attributes, because not every file system has those.
-func open(dir string) (*posix.Posix, error) {
-	objects, versions, metadata := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "metadata")
-	for _, d := range []string{objects, versions, metadata} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("make a directory of s3: %w", err)
-		}
-	}
-	sidecar, err := meta.NewSideCar(metadata)
-	if err != nil {
-		return nil, fmt.Errorf("open the metadata of s3: %w", err)
-	}
-	store, err := posix.New(objects, sidecar, posix.PosixOpts{
-		VersioningDir: versions,
-		SideCarDir:    metadata,
-		// S3's own limit; versitygw reads 0 as "copy nothing".
-		CopyObjectThreshold: 5 << 30,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open the objects of s3: %w", err)
-	}
-	return store, nil
 }
 
 func (s *Server) awaitHealthy(ctx context.Context) error {

@@ -20,8 +20,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
 )
 
-func TestVersionsOfAnObject(t *testing.T) {
-	server, _ := running(t)
+func TestVersionsOfAnObject(t *testing.T) { onEachFileSystem(t, versionsOfAnObject) }
+
+func versionsOfAnObject(t *testing.T, server *s3.Server, _ *recorder) {
 	client := stockClient(t, server)
 	ctx := t.Context()
 	first := put(t, client, incoming, "incoming/a/b/1", "first")
@@ -79,7 +80,10 @@ func TestVersionsOfAnObject(t *testing.T) {
 }
 
 func TestDeleteWithoutVersionOnlyMarks(t *testing.T) {
-	server, _ := running(t)
+	onEachFileSystem(t, deleteWithoutVersionOnlyMarks)
+}
+
+func deleteWithoutVersionOnlyMarks(t *testing.T, server *s3.Server, _ *recorder) {
 	client := stockClient(t, server)
 	kept := put(t, client, files, "original/a/b/1", "kept")
 	out, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(files), Key: aws.String("original/a/b/1")})
