@@ -48,4 +48,6 @@ func extensionOf(filename string) string {
 	return extension
 }
 
-func invalidFilename(detail string) error { return fault.New(fault.Invalid, "invalid-filename", detail) }
+func invalidFilename(detail string) error {
+	return fault.New(fault.Invalid, "invalid-filename", detail)
+}

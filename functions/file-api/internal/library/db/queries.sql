@@ -124,9 +124,11 @@ AND (f.status = 'pending' OR (f.status = 'processing' AND coalesce(u.lease_until
 ORDER BY coalesce(u.checked_at, u.created_at)
 LIMIT @page;
 
--- name: MarkUploadChecked :execrows
+-- name: TakeUploadToCheck :one
+-- Of two runs that found the same upload, one gets it.
 UPDATE file_uploads SET checked_at = @now
-WHERE organization_id = @organization_id AND file_id = @file_id AND checked_at IS NOT DISTINCT FROM sqlc.narg(seen)::timestamptz;
+WHERE organization_id = @organization_id AND file_id = @file_id AND checked_at IS NOT DISTINCT FROM sqlc.narg(seen)::timestamptz
+RETURNING *;
 
 -- name: RejectFile :exec
 UPDATE files SET status = 'error', status_reason = @reason::text, updated_at = @now WHERE organization_id = @organization_id AND id = @id;

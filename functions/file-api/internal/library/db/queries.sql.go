@@ -769,31 +769,6 @@ func (q *Queries) LongestRetention(ctx context.Context, organizationID uuid.UUID
 	return data_retention_days, err
 }
 
-const markUploadChecked = `-- name: MarkUploadChecked :execrows
-UPDATE file_uploads SET checked_at = $1
-WHERE organization_id = $2 AND file_id = $3 AND checked_at IS NOT DISTINCT FROM $4::timestamptz
-`
-
-type MarkUploadCheckedParams struct {
-	Now            *time.Time
-	OrganizationID uuid.UUID
-	FileID         uuid.UUID
-	Seen           *time.Time
-}
-
-func (q *Queries) MarkUploadChecked(ctx context.Context, arg MarkUploadCheckedParams) (int64, error) {
-	result, err := q.db.Exec(ctx, markUploadChecked,
-		arg.Now,
-		arg.OrganizationID,
-		arg.FileID,
-		arg.Seen,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const openUploads = `-- name: OpenUploads :one
 SELECT count(*) AS uploads, coalesce(sum(reserved_bytes), 0)::bigint AS bytes
 FROM file_uploads WHERE organization_id = $1 AND uploaded_by = $2
@@ -983,6 +958,46 @@ func (q *Queries) SoftDeleteFile(ctx context.Context, arg SoftDeleteFileParams) 
 		arg.ID,
 	)
 	return err
+}
+
+const takeUploadToCheck = `-- name: TakeUploadToCheck :one
+UPDATE file_uploads SET checked_at = $1
+WHERE organization_id = $2 AND file_id = $3 AND checked_at IS NOT DISTINCT FROM $4::timestamptz
+RETURNING organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, fence, attempts, last_error, checked_at, created_at
+`
+
+type TakeUploadToCheckParams struct {
+	Now            *time.Time
+	OrganizationID uuid.UUID
+	FileID         uuid.UUID
+	Seen           *time.Time
+}
+
+// Of two runs that found the same upload, one gets it.
+func (q *Queries) TakeUploadToCheck(ctx context.Context, arg TakeUploadToCheckParams) (FileUpload, error) {
+	row := q.db.QueryRow(ctx, takeUploadToCheck,
+		arg.Now,
+		arg.OrganizationID,
+		arg.FileID,
+		arg.Seen,
+	)
+	var i FileUpload
+	err := row.Scan(
+		&i.OrganizationID,
+		&i.FileID,
+		&i.Version,
+		&i.UploadedBy,
+		&i.ReservedBytes,
+		&i.ExpiresAt,
+		&i.ObjectVersion,
+		&i.LeaseUntil,
+		&i.Fence,
+		&i.Attempts,
+		&i.LastError,
+		&i.CheckedAt,
+		&i.CreatedAt,
+	)
+	return i, err
 }
 
 const uploadsToCheck = `-- name: UploadsToCheck :many

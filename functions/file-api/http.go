@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
+)
+
+const (
+	title   = "Satchel"
+	version = "1"
+)
+
+func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, log *slog.Logger) *httpapi.API {
+	api := httpapi.New(httpapi.Config{
+		Title: title, Version: version, DB: db, Auth: c.Auth, CORS: c.CORS, Document: document, Log: log,
+	})
+	routes(api, c, &library.Library{
+		Limits:  library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes},
+		Buckets: c.buckets(), Signer: library.NewSigner(objects), Now: time.Now,
+	})
+	return api
+}
+
+// face turns requests into the library's words.
+type face struct {
+	library *library.Library
+	base    string // of Location
+}
+
+func routes(api *httpapi.API, c Config, l *library.Library) {
+	f := face{library: l, base: c.PublicAPIURL}
+	httpapi.Write(api, op(http.MethodPost, "", "create-file", "Reserve room for a file and get a form to upload it with", 409, 413, 415, 429), f.create)
+	httpapi.Read(api, op(http.MethodGet, "", "list-files", "List the files that you can see, newest first"), f.list)
+	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), f.get)
+	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file", "Change what is said about a file (JSON merge patch)", 403, 404, 409), f.change)
+	httpapi.Write(api, op(http.MethodDelete, "/{id}", "delete-file", "Put a file in the bin, cancel its upload, or delete it for good", 403, 404, 409), f.remove)
+	httpapi.Write(api, op(http.MethodPost, "/{id}/restore", "restore-file", "Take a file out of the bin", 403, 404, 409), f.restore)
+	httpapi.Read(api, op(http.MethodGet, "/{id}/download", "download-file", "Get a link to a file that works for five minutes", 403, 404, 409), f.download)
+	httpapi.Write(api, op(http.MethodPut, "/{id}/consent", "record-consent", "Record that consent was given to hand a file out", 403, 404), f.consent)
+	httpapi.Write(api, op(http.MethodDelete, "/{id}/consent", "withdraw-consent", "Withdraw the consent on record", 403, 404, 409), f.withdraw)
+	httpapi.Read(api, op(http.MethodGet, "/{id}/access-log", "list-accesses", "List who did what with a file, newest first", 403, 404), f.accesses)
+	httpapi.Read(api, huma.Operation{
+		Method: http.MethodGet, Path: "/v1/usage", OperationID: "get-usage", Tags: []string{"files"}, Summary: "Get how much of its quota your organization uses",
+	}, f.usage)
+}
+
+func op(method, path, id, summary string, errors ...int) huma.Operation {
+	operation := huma.Operation{
+		Method: method, Path: "/v1/files" + path, OperationID: id, Summary: summary, Tags: []string{"files"},
+		Errors: append([]int{http.StatusUnauthorized, http.StatusUnprocessableEntity}, errors...),
+	}
+	if id == "create-file" {
+		operation.DefaultStatus = http.StatusCreated
+	}
+	return operation
+}
+
+// one names a file in a path.
+type one struct {
+	ID string `path:"id" doc:"The file's id." example:"3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11"`
+}
+
+// file is the id. What is no id names no file: the same answer as for a file that does not exist.
+func (o one) file() uuid.UUID {
+	id, err := uuid.Parse(o.ID)
+	if err != nil || id.String() != o.ID {
+		return uuid.Nil
+	}
+	return id
+}
+
+type fileAnswer struct {
+	Body struct {
+		File fileBody `json:"file"`
+	}
+}
+
+func answer(by library.Actor, file library.File, err error) (*fileAnswer, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &fileAnswer{}
+	out.Body.File = bodyOf(by, file)
+	return out, nil
+}
+
+func actor(c httpapi.Caller) library.Actor {
+	return library.Actor{Caller: c.Caller, IP: c.IP, UserAgent: c.UserAgent, RequestID: c.RequestID}
+}
+
+func (f face) get(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *one) (*fileAnswer, error) {
+	by := actor(c)
+	file, err := f.library.Get(ctx, tx, by, in.file())
+	return answer(by, file, err)
+}
+
+type removal struct {
+	one
+	Permanent bool `query:"permanent" doc:"Delete the file and every version of its objects for good. Default: put it in the bin, for 30 days."`
+}
+
+type removed struct {
+	Status int
+	Body   struct {
+		File *fileBody `json:"file,omitempty"`
+	}
+}
+
+func (f face) remove(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *removal) (*removed, error) {
+	by := actor(c)
+	if in.Permanent {
+		return &removed{Status: http.StatusNoContent}, f.library.Purge(ctx, tx, by, in.file())
+	}
+	file, err := f.library.Delete(ctx, tx, by, in.file())
+	if err != nil {
+		return nil, err
+	}
+	out := &removed{Status: http.StatusOK}
+	body := bodyOf(by, file)
+	out.Body.File = &body
+	return out, nil
+}
+
+func (f face) restore(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *one) (*fileAnswer, error) {
+	by := actor(c)
+	file, err := f.library.Restore(ctx, tx, by, in.file())
+	return answer(by, file, err)
+}
+
+type consentIn struct {
+	one
+	Body struct {
+		GivenBy string `json:"given_by" minLength:"1" maxLength:"200" doc:"Who gave consent, as the school knows them."`
+		Basis   string `json:"basis" minLength:"1" maxLength:"500" doc:"What shows it, for example: signed form of 2026-09-01."`
+	}
+}
+
+func (f face) consent(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *consentIn) (*fileAnswer, error) {
+	by := actor(c)
+	file, err := f.library.RecordConsent(ctx, tx, by, in.file(), in.Body.GivenBy, in.Body.Basis)
+	return answer(by, file, err)
+}
+
+func (f face) withdraw(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *one) (*fileAnswer, error) {
+	by := actor(c)
+	file, err := f.library.WithdrawConsent(ctx, tx, by, in.file())
+	return answer(by, file, err)
+}
+
+type downloadIn struct {
+	one
+	Variant string `query:"variant" maxLength:"64" doc:"One of the file's variants. Default: optimized for pictures, else original." example:"thumbnail"`
+}
+
+type downloadOut struct {
+	Body struct {
+		URL       string    `json:"url" format:"uri" doc:"Give it to nobody who may not have the file."`
+		ExpiresAt time.Time `json:"expires_at"`
+	}
+}
+
+func (f face) download(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *downloadIn) (*downloadOut, error) {
+	link, err := f.library.Download(ctx, tx, actor(c), in.file(), in.Variant)
+	if err != nil {
+		return nil, err
+	}
+	out := &downloadOut{}
+	out.Body.URL, out.Body.ExpiresAt = link.URL, link.ExpiresAt
+	return out, nil
+}
+
+func invalid(code, detail string) error { return fault.New(fault.Invalid, code, detail) }

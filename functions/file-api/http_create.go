@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+)
+
+const createRoute = "POST /v1/files"
+
+type createIn struct {
+	httpapi.IdempotencyKey
+	Body createBody
+}
+
+type createBody struct {
+	Filename        string         `json:"filename" minLength:"1" maxLength:"4096" doc:"In any script. A path before it is dropped; the name itself may have 255 bytes of UTF-8 and no control characters." example:"Été à la mer.jpg"`
+	ContentType     string         `json:"content_type" minLength:"3" maxLength:"255" example:"image/jpeg"`
+	Size            int64          `json:"size" doc:"In bytes, exactly."`
+	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: temporary."`
+	Title           *string        `json:"title,omitempty" maxLength:"200"`
+	Description     *string        `json:"description,omitempty" maxLength:"4000"`
+	Tags            []string       `json:"tags,omitempty" maxItems:"50" doc:"Each at most 64 characters."`
+	Metadata        map[string]any `json:"metadata,omitempty" doc:"What you like, up to 16 KiB as JSON."`
+	RetentionDays   *int           `json:"retention_days,omitempty" minimum:"1" maximum:"36500" doc:"How long to keep the file. Default: as long as its category says."`
+	SHA256          *string        `json:"sha256,omitempty" pattern:"^[0-9a-fA-F]{64}$" patternDescription:"64 hexadecimal digits" doc:"Of the content. An upload that differs is refused."`
+	ContainsPII     bool           `json:"contains_pii,omitempty" doc:"The file is about identifiable people."`
+	RequiresConsent bool           `json:"requires_consent,omitempty" doc:"The file is not handed out before consent is on record."`
+}
+
+type createOut struct {
+	Location string `header:"Location"`
+	Body     struct {
+		File   fileBody    `json:"file"`
+		Upload *uploadBody `json:"upload" doc:"Null when a repeated request finds that the upload has come, or was given up."`
+	}
+}
+
+type uploadBody struct {
+	Method    string            `json:"method" enum:"POST"`
+	URL       string            `json:"url" format:"uri"`
+	Fields    map[string]string `json:"fields" doc:"Send each as a field of multipart/form-data, then the content as the last field, named file."`
+	ExpiresAt time.Time         `json:"expires_at"`
+}
+
+func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *createIn) (*createOut, error) {
+	new, err := in.Body.newFile()
+	if err != nil {
+		return nil, err
+	}
+	hash, err := httpapi.HashRequest(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	earlier, replay, err := httpapi.Once(ctx, tx, c, createRoute, in.Key, hash)
+	if err != nil {
+		return nil, err
+	}
+	by := actor(c)
+	if replay {
+		file, upload, err := f.library.Resume(ctx, tx, by, earlier)
+		return f.created(by, file, upload, err)
+	}
+	file, upload, err := f.library.Reserve(ctx, tx, by, new)
+	if err != nil {
+		return nil, err
+	}
+	err = httpapi.Remember(ctx, tx, c, createRoute, in.Key, hash, file.ID)
+	return f.created(by, file, &upload, err)
+}
+
+func (f face) created(by library.Actor, file library.File, upload *library.Upload, err error) (*createOut, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := &createOut{Location: f.base + "/v1/files/" + file.ID.String()}
+	out.Body.File = bodyOf(by, file)
+	if upload != nil {
+		out.Body.Upload = &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields, ExpiresAt: upload.ExpiresAt}
+	}
+	return out, nil
+}
+
+func (b createBody) newFile() (library.NewFile, error) {
+	new := library.NewFile{
+		Filename: b.Filename, ContentType: b.ContentType, Size: b.Size, Category: library.Category(b.Category),
+		Title: b.Title, Description: b.Description, Tags: b.Tags, Metadata: b.Metadata,
+		RetentionDays: b.RetentionDays, ContainsPII: b.ContainsPII, RequiresConsent: b.RequiresConsent,
+	}
+	if b.SHA256 != nil {
+		sum, err := hex.DecodeString(strings.ToLower(*b.SHA256))
+		if err != nil {
+			return new, invalid("invalid-sha256", "sha256 must be 64 hexadecimal digits.")
+		}
+		new.SHA256 = sum
+	}
+	return new, checkTags(b.Tags)
+}
+
+// maxTag is in bytes; the number of tags is in the schema.
+const maxTag = 64
+
+func checkTags(tags []string) error {
+	for _, tag := range tags {
+		if tag == "" || len(tag) > maxTag {
+			return invalid("invalid-tag", "A tag must have 1 to 64 bytes. Shorten it, or leave it out.")
+		}
+	}
+	return nil
+}

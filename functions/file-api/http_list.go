@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+)
+
+// page is a place in a list and how much of it to send.
+type page struct {
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+}
+
+func (p page) after() (*library.Position, error) {
+	cursor, err := httpapi.ParseCursor(p.Cursor)
+	if err != nil || cursor == nil {
+		return nil, err
+	}
+	return &library.Position{Time: cursor.CreatedAt, ID: cursor.ID}, nil
+}
+
+// cut takes one item more than a page holds as the sign that there is another page, which begins after the last one that is sent.
+func cut[T any](items []T, limit int, at func(T) httpapi.Cursor) ([]T, *string) {
+	if len(items) <= limit {
+		return items, nil
+	}
+	items = items[:limit]
+	next := at(items[limit-1]).String()
+	return items, &next
+}
+
+type listIn struct {
+	page
+	Status      status   `query:"status" doc:"Deleted files are listed only when this says deleted."`
+	Category    category `query:"category"`
+	ContentType string   `query:"content_type" maxLength:"255" doc:"A prefix." example:"image/"`
+	Name        string   `query:"name" maxLength:"255" doc:"A prefix of filename; case matters."`
+	UploadedBy  string   `query:"uploaded_by" format:"uuid"`
+}
+
+type listOut struct {
+	Body struct {
+		Files      []fileBody `json:"files" nullable:"false"`
+		NextCursor *string    `json:"next_cursor" doc:"Null on the last page."`
+	}
+}
+
+func (f face) list(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *listIn) (*listOut, error) {
+	after, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	uploader, err := uploaderOf(in.UploadedBy)
+	if err != nil {
+		return nil, err
+	}
+	by := actor(c)
+	files, err := f.library.List(ctx, tx, by, library.Filter{
+		Status: library.Status(in.Status), Category: library.Category(in.Category), ContentType: in.ContentType, Name: in.Name,
+		UploadedBy: uploader, After: after, Limit: in.Limit + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &listOut{}
+	files, out.Body.NextCursor = cut(files, in.Limit, func(f library.File) httpapi.Cursor { return httpapi.Cursor{CreatedAt: f.CreatedAt, ID: f.ID} })
+	out.Body.Files = make([]fileBody, len(files))
+	for i, file := range files {
+		out.Body.Files[i] = bodyOf(by, file)
+	}
+	return out, nil
+}
+
+func uploaderOf(s string) (uuid.UUID, error) {
+	if s == "" {
+		return uuid.Nil, nil
+	}
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil, invalid("invalid-request", "uploaded_by must be a user's id.")
+	}
+	return id, nil
+}
+
+type accessIn struct {
+	one
+	page
+}
+
+type accessOut struct {
+	Body struct {
+		Entries    []accessBody `json:"entries" nullable:"false"`
+		NextCursor *string      `json:"next_cursor" doc:"Null on the last page."`
+	}
+}
+
+type accessBody struct {
+	ID         uuid.UUID      `json:"id" format:"uuid"`
+	FileID     uuid.UUID      `json:"file_id" format:"uuid"`
+	UserID     *uuid.UUID     `json:"user_id" format:"uuid" doc:"Null: the system itself."`
+	Action     string         `json:"action" enum:"create,view,download,update,delete,restore,purge,process,consent,share"`
+	Details    map[string]any `json:"details"`
+	IPAddress  *netip.Addr    `json:"ip_address" doc:"Told to staff only."`
+	UserAgent  *string        `json:"user_agent" doc:"Told to staff only."`
+	OccurredAt time.Time      `json:"occurred_at"`
+}
+
+func (f face) accesses(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *accessIn) (*accessOut, error) {
+	after, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := f.library.AccessLog(ctx, tx, actor(c), in.file(), after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	out := &accessOut{}
+	entries, out.Body.NextCursor = cut(entries, in.Limit, func(a library.Access) httpapi.Cursor { return httpapi.Cursor{CreatedAt: a.OccurredAt, ID: a.ID} })
+	out.Body.Entries = make([]accessBody, len(entries))
+	for i, e := range entries {
+		out.Body.Entries[i] = accessBody{
+			ID: e.ID, FileID: e.File, UserID: e.User, Action: e.Action, Details: e.Details,
+			IPAddress: e.IP, UserAgent: e.UserAgent, OccurredAt: e.OccurredAt.UTC(),
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,54 @@
+// Command file-api is the storage provider for people and frontends (HTTP), and the upkeep of what it stores (schedule file-upkeep).
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/settings"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
+)
+
+// document is what all functions of the bundle declare, merged by make generate.
+//
+//go:embed openapi.json
+var document []byte
+
+func main() {
+	described, err := httpapi.Describe(os.Args, os.Stdout, title, version, func(api *httpapi.API) { routes(api, Config{}, nil) })
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if !described {
+		settings.Main(run)
+	}
+}
+
+func run(ctx context.Context, c Config) error {
+	log := telemetry.NewLogger(os.Stdout, c.LogLevel)
+	db, err := tenantdb.Open(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	cloud, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return fmt.Errorf("load AWS configuration: %w", err)
+	}
+	objects := s3.NewFromConfig(cloud)
+	api := newAPI(c, db, objects, log)
+	upkeep := newUpkeep(c, db, objects, sqs.NewFromConfig(cloud), log)
+	entry := lambdaevent.Entry{HTTP: api, Schedules: schedules(upkeep), Log: log}
+	lambda.Start(entry.Invoke)
+	return nil
+}

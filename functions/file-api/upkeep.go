@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
+)
+
+func newUpkeep(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client, log *slog.Logger) *library.Upkeep {
+	return &library.Upkeep{
+		Buckets: c.buckets(), DB: db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL, Now: time.Now, Log: log,
+	}
+}
+
+func schedules(upkeep *library.Upkeep) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"file-upkeep": func(ctx context.Context) error {
+			_, err := upkeep.Run(ctx) // which logs what it did
+			return err
+		},
+	}
+}
