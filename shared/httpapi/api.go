@@ -67,7 +67,7 @@ func New(c Config) *API {
 					},
 				},
 			},
-			Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+			Formats:                      map[string]huma.Format{"application/json": strictJSON(), "json": strictJSON()},
 			DefaultFormat:                "application/json",
 			RejectUnknownQueryParameters: true,
 			Transformers:                 []huma.Transformer{translate},
