@@ -67,15 +67,15 @@ func op(method, path, id, summary string, errors ...int) huma.Operation {
 	return operation
 }
 
-// one names a file in a path.
-type one struct {
+// Target names a file in a path.
+type Target struct {
 	ID string `path:"id" doc:"The file's id." example:"3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11"`
 }
 
 // file is the id. What is no id names no file: the same answer as for a file that does not exist.
-func (o one) file() uuid.UUID {
-	id, err := uuid.Parse(o.ID)
-	if err != nil || id.String() != o.ID {
+func (t Target) file() uuid.UUID {
+	id, err := uuid.Parse(t.ID)
+	if err != nil || id.String() != t.ID {
 		return uuid.Nil
 	}
 	return id
@@ -100,14 +100,14 @@ func actor(c httpapi.Caller) library.Actor {
 	return library.Actor{Caller: c.Caller, IP: c.IP, UserAgent: c.UserAgent, RequestID: c.RequestID}
 }
 
-func (f face) get(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *one) (*fileAnswer, error) {
+func (f face) get(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *Target) (*fileAnswer, error) {
 	by := actor(c)
 	file, err := f.library.Get(ctx, tx, by, in.file())
 	return answer(by, file, err)
 }
 
 type removal struct {
-	one
+	Target
 	Permanent bool `query:"permanent" doc:"Delete the file and every version of its objects for good. Default: put it in the bin, for 30 days."`
 }
 
@@ -133,14 +133,14 @@ func (f face) remove(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *remov
 	return out, nil
 }
 
-func (f face) restore(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *one) (*fileAnswer, error) {
+func (f face) restore(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *Target) (*fileAnswer, error) {
 	by := actor(c)
 	file, err := f.library.Restore(ctx, tx, by, in.file())
 	return answer(by, file, err)
 }
 
 type consentIn struct {
-	one
+	Target
 	Body struct {
 		GivenBy string `json:"given_by" minLength:"1" maxLength:"200" doc:"Who gave consent, as the school knows them."`
 		Basis   string `json:"basis" minLength:"1" maxLength:"500" doc:"What shows it, for example: signed form of 2026-09-01."`
@@ -153,14 +153,14 @@ func (f face) consent(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *cons
 	return answer(by, file, err)
 }
 
-func (f face) withdraw(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *one) (*fileAnswer, error) {
+func (f face) withdraw(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *Target) (*fileAnswer, error) {
 	by := actor(c)
 	file, err := f.library.WithdrawConsent(ctx, tx, by, in.file())
 	return answer(by, file, err)
 }
 
 type downloadIn struct {
-	one
+	Target
 	Variant string `query:"variant" maxLength:"64" doc:"One of the file's variants. Default: optimized for pictures, else original." example:"thumbnail"`
 }
 

@@ -37,7 +37,7 @@ func (field[T]) Schema(r huma.Registry) *huma.Schema {
 }
 
 type changeIn struct {
-	one
+	Target
 	Body struct {
 		Filename        field[string]         `json:"filename,omitempty" minLength:"1" maxLength:"4096" doc:"Cannot be null."`
 		Title           field[string]         `json:"title,omitempty" maxLength:"200"`

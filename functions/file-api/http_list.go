@@ -12,13 +12,13 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 )
 
-// page is a place in a list and how much of it to send.
-type page struct {
+// Page is a place in a list and how much of it to send.
+type Page struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
 
-func (p page) after() (*library.Position, error) {
+func (p Page) after() (*library.Position, error) {
 	cursor, err := httpapi.ParseCursor(p.Cursor)
 	if err != nil || cursor == nil {
 		return nil, err
@@ -37,7 +37,7 @@ func cut[T any](items []T, limit int, at func(T) httpapi.Cursor) ([]T, *string) 
 }
 
 type listIn struct {
-	page
+	Page
 	Status      status   `query:"status" doc:"Deleted files are listed only when this says deleted."`
 	Category    category `query:"category"`
 	ContentType string   `query:"content_type" maxLength:"255" doc:"A prefix." example:"image/"`
@@ -90,8 +90,8 @@ func uploaderOf(s string) (uuid.UUID, error) {
 }
 
 type accessIn struct {
-	one
-	page
+	Target
+	Page
 }
 
 type accessOut struct {
