@@ -143,6 +143,7 @@ func results(ctx context.Context, c *client, o Options, rows []row) error {
 			return err
 		}
 	}
+	shown := false
 	for i, r := range rows {
 		if r.err != nil || r.file.Status != "available" {
 			continue
@@ -161,9 +162,10 @@ func results(ctx context.Context, c *client, o Options, rows []row) error {
 				link = path
 			}
 			fmt.Fprintf(o.Out, "  %-16s %s\n", v.Name, link)
+			shown = true
 		}
 	}
-	if o.SaveTo == "" {
+	if shown && o.SaveTo == "" {
 		fmt.Fprintln(o.Out, "\nThe links are good for five minutes.")
 	}
 	return nil

@@ -1,0 +1,57 @@
+// Command local runs the whole platform on this machine: no account, no Docker, one process tree.
+//
+//	go run ./infra/local                       start, send the sample photos, keep serving until Ctrl-C
+//	go run ./infra/local -demo [files]         send files, print what became of them, end
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/stack"
+)
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once; the kernel then ends the rest
+	ctx, orphaned := context.WithCancel(ctx)
+	defer orphaned()
+	go watchGoRun(ctx, orphaned)
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "\n"+err.Error())
+		os.Exit(1)
+	}
+}
+
+// run starts the stack and stops it whatever happens in between.
+func run(ctx context.Context, o options) (err error) {
+	if err := forget(o.readyFile); err != nil {
+		return err
+	}
+	s, err := stack.Start(ctx, o.stack)
+	if err != nil {
+		if ctx.Err() != nil {
+			return errors.New("stopped before everything was up")
+		}
+		return err
+	}
+	defer func() {
+		fmt.Println("\nStopping.")
+		err = errors.Join(err, forget(o.readyFile), s.Stop())
+	}()
+	return use(ctx, o, s)
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/stack"
+)
+
+// options of the command. Paths are absolute: the S3 server changes the working directory.
+type options struct {
+	stack     stack.Options
+	readyFile string
+	demo      bool
+	files     []string
+	samples   string // directory of what is sent when no file is named
+	pictures  string // directory where a demo saves what it downloads
+}
+
+func parse(arguments []string) (o options, err error) {
+	if len(arguments) > 0 && arguments[0] == "demo" {
+		o.demo, arguments = true, arguments[1:]
+	}
+	data, err := defaultData()
+	if err != nil {
+		return o, err
+	}
+	f := flag.NewFlagSet("local", flag.ContinueOnError)
+	f.Usage = func() {
+		fmt.Fprintln(f.Output(), "usage: go run ./infra/local [flags]              start, send the sample photos, keep serving\n"+
+			"       go run ./infra/local [flags] -demo [files]   send the files (or the samples), print what became of them, end")
+		f.PrintDefaults()
+	}
+	f.BoolVar(&o.demo, "demo", o.demo, "send the files named after the flags, then end: 0 only if each reached a final state")
+	f.StringVar(&o.readyFile, "ready-file", "", "write a JSON file that tells where everything is, when everything answers")
+	f.StringVar(&o.stack.DataDir, "data", "", "directory that keeps everything from run to run (default "+data+
+		", with -demo an empty "+data+"-demo;\nas root not in the working directory, because PostgreSQL runs as another user who has to reach it)")
+	f.BoolVar(&o.stack.Fresh, "fresh", false, "start with nothing: empty the data directory first")
+	f.StringVar(&o.stack.Clamd, "clamd", "", "address of a running clamd (tcp://host:port or unix:///path), or off\n(default: one that is installed is started privately)")
+	f.StringVar(&o.stack.BinDir, "bin", "", "directory with <function>/bootstrap for this machine (default: build them from source)")
+	if err := f.Parse(arguments); err != nil {
+		return o, err
+	}
+	if o.files = f.Args(); len(o.files) > 0 && !o.demo {
+		return o, fmt.Errorf("what to do with %q? Files are sent with -demo", o.files[0])
+	}
+	if o.stack.DataDir == "" {
+		o.stack.DataDir = data
+		if o.demo {
+			// Of its own and always new, so that a demo runs beside a stack that is being used.
+			o.stack.DataDir, o.stack.Fresh = data+"-demo", true
+		}
+	}
+	o.stack.Progress = os.Stdout
+	o.samples, o.pictures = filepath.Join("infra", "local", "samples"), filepath.Join(".satchel", "pictures")
+	return o, o.absolute()
+}
+
+func (o *options) absolute() (err error) {
+	paths := []*string{&o.stack.DataDir, &o.stack.BinDir, &o.readyFile, &o.samples, &o.pictures}
+	for i := range o.files {
+		paths = append(paths, &o.files[i])
+	}
+	for _, path := range paths {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return fmt.Errorf("find %s: %w", *path, err)
+		}
+	}
+	return nil
+}
+
+// defaultData is .satchel here. For root it is out of root's home, one directory for each working directory.
+func defaultData() (string, error) {
+	here, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the working directory: %w", err)
+	}
+	if os.Geteuid() != 0 {
+		return filepath.Join(here, ".satchel", "data"), nil
+	}
+	sum := sha256.Sum256([]byte(here))
+	return filepath.Join("/var/lib/satchel", filepath.Base(here)+"-"+hex.EncodeToString(sum[:4])), nil
+}

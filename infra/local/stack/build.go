@@ -1,0 +1,37 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// module is where the functions' packages are; `go build` finds them from anywhere inside the module.
+const module = "github.com/toolboxai-solutions/satchel/functions/"
+
+// binaries returns the directory with <function>/bootstrap of every function, and what to say of it: the one
+// named by the options, or one that is built now, for this machine and static like the shipped ones.
+func binaries(ctx context.Context, named, dir, source string) (bin, note string, err error) {
+	if named != "" {
+		for _, folder := range folders() {
+			if _, err := os.Stat(bootstrap(named, folder)); err != nil {
+				return "", "", fmt.Errorf("no binary of %s: run `make build ARCH=%s`, or leave out -bin: %w", folder, runtime.GOARCH, err)
+			}
+		}
+		return named, "from " + named, nil
+	}
+	for _, folder := range folders() {
+		build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", bootstrap(dir, folder), module+folder)
+		build.Dir = source
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			return "", "", fmt.Errorf("build %s: %w\n%s", folder, err, out)
+		}
+	}
+	return dir, "built from source", nil
+}
+
+func bootstrap(dir, folder string) string { return filepath.Join(dir, folder, "bootstrap") }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/demo"
+	"github.com/toolboxai-solutions/satchel/infra/local/stack"
+)
+
+// use sends files through a running stack and, unless it is a demo, keeps serving until the context ends.
+func use(ctx context.Context, o options, s *stack.Stack) error {
+	err := send(ctx, o, s)
+	if o.demo {
+		return err
+	}
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "\nThe samples did not get through:", err)
+	}
+	if o.readyFile != "" {
+		if err := s.Ready.Write(o.readyFile); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() == nil {
+		fmt.Printf("\nServing at %s until Ctrl-C.\n\n  a token   curl -s %s/local/token -d '{\"organization\":%q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
+			"  queues    curl -s %s/local/queues\n  logs      %s\n", s.Ready.API, s.Ready.API, stack.FirstOrganization, s.Ready.API, s.LogPath())
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func send(ctx context.Context, o options, s *stack.Stack) (err error) {
+	d := demo.Options{
+		API: s.Ready.API, Organization: stack.FirstOrganization, User: "demo@example.org",
+		Files: o.files, Reuse: !o.demo, Out: os.Stdout,
+	}
+	if o.demo {
+		d.SaveTo = o.pictures
+	}
+	if len(d.Files) == 0 {
+		if d.Files, err = demo.Samples(o.samples); err != nil {
+			return err
+		}
+	}
+	fmt.Println()
+	return demo.Run(ctx, d)
+}
+
+// forget removes a ready-file, which must not outlive the stack that it tells of.
+func forget(readyFile string) error {
+	if err := os.Remove(readyFile); err != nil && readyFile != "" && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove the ready-file: %w", err)
+	}
+	return nil
+}
+
+// watchGoRun ends the stack when `go run` is gone: it passes on no SIGTERM to the program that it runs.
+func watchGoRun(ctx context.Context, end func()) {
+	parent := os.Getppid()
+	name, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(parent), "comm"))
+	if err != nil || strings.TrimSpace(string(name)) != "go" {
+		return
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for os.Getppid() == parent {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	end()
+}
