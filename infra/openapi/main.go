@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 )
 
 func main() {
@@ -52,14 +51,4 @@ func run(packages []string, out string, check bool) error {
 		return fmt.Errorf("%s is stale: run make generate and commit it", out)
 	}
 	return nil
-}
-
-func ask(path string) ([]byte, error) {
-	command := exec.Command("go", "run", path, "-describe-api")
-	command.Stderr = os.Stderr
-	document, err := command.Output()
-	if err != nil {
-		return nil, fmt.Errorf("ask %s for its API: %w", path, err)
-	}
-	return document, nil
 }
