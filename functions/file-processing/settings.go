@@ -17,7 +17,7 @@ type Settings struct {
 
 	Scanning     bool       `env:"ENABLE_VIRUS_SCANNING" envDefault:"false" help:"have clamd scan every file; without it, files are marked as not scanned"`
 	ClamdAddress string     `env:"CLAMD_ADDRESS" help:"clamd, as host:port, tcp://host:port or unix:///path; required with ENABLE_VIRUS_SCANNING"`
-	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"INFO" help:"DEBUG, INFO, WARN or ERROR"`
+	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 }
 
 // Validate checks what the types cannot say.
