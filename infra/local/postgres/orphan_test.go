@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,12 +49,18 @@ func TestServerEndsWithItsParent(t *testing.T) {
 			pid, _ = strconv.Atoi(raw)
 		}
 	}
-	if err := parent.Process.Kill(); err != nil {
+	if pid == 0 {
+		t.Fatal("the parent did not start a server")
+	}
+	if err := errors.Join(syscall.Kill(pid, syscall.SIGSTOP), parent.Process.Kill()); err != nil { // a server that takes its time
 		t.Fatal(err)
 	}
 	parent.Wait()
-	if pid == 0 {
-		t.Fatal("the parent did not start a server")
+	if _, err := Start(t.Context(), Options{Dir: dir}); !errors.Is(err, ErrInUse) {
+		t.Errorf("a start beside a dying server: %v, want ErrInUse", err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
 	}
 	gone(t, pid)
 	start(t, Options{Dir: dir}) // the lock went with the last process
