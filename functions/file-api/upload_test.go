@@ -115,7 +115,7 @@ func TestFilenamesOfAnyScript(t *testing.T) {
 	for given, want := range map[string]string{
 		"Été à la mer.pdf":                  "Été à la mer.pdf",
 		"数学の宿題.pdf":                         "数学の宿題.pdf",
-		"👩🏽‍🎓 report.pdf":                    "👩🏽‍🎓 report.pdf",
+		"👩🏽‍🎓 report.pdf":                   "👩🏽‍🎓 report.pdf",
 		"../../etc/passwd.pdf":              "passwd.pdf",
 		`C:\Users\ann\work.pdf`:             "work.pdf",
 		"invoice\u202Efdp.exe.pdf":          "invoicefdp.exe.pdf",

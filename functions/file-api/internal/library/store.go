@@ -98,7 +98,9 @@ func (d desk) log(ctx context.Context, file uuid.UUID, action string, details ma
 	return nil
 }
 
+// tell promises the organization's listeners word of the file. payload gets the file's id.
 func (d desk) tell(ctx context.Context, topic string, file uuid.UUID, payload map[string]any) error {
+	payload["file_id"] = file
 	return outbox.Append(ctx, d.tx, d.organization, outbox.Notification{Topic: topic, Subject: file, Payload: payload})
 }
 
