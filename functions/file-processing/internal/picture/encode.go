@@ -29,7 +29,7 @@ func (p parsed) encode(name string, pixels image.Image) (Variant, error) {
 	variant := Variant{Name: name, ContentType: mediatype.JPEG, Width: size.X, Height: size.Y}
 	var err error
 	if isOpaque(pixels) && !p.colour.pngOnly {
-		variant.Data, err = encodeJPEG(pixels, p.colour)
+		variant.Data, err = encodeJPEG(pixels, p.colour, quality)
 	} else {
 		variant.ContentType = mediatype.PNG
 		variant.Data, err = encodePNG(pixels, p.colour, png.DefaultCompression)
@@ -40,43 +40,56 @@ func (p parsed) encode(name string, pixels image.Image) (Variant, error) {
 // optimize makes the variant of full size from the decoded pixels, not yet oriented.
 func (p parsed) optimize(pixels image.Image) (Variant, error) {
 	stripped := Variant{Optimized, p.Format, p.Width, p.Height, p.clean}
-	if p.Orientation == upright && (p.Format == mediatype.GIF || p.Format == mediatype.WebP) {
+	if p.Orientation == upright && p.stripOnly(pixels) {
 		return stripped, nil
 	}
-	if p.Format == mediatype.PNG && p.Orientation == upright && !p.recompressible(pixels) {
-		return stripped, nil
-	}
-	oriented, err := orient(pixels, p.Orientation)
+	pixels, err := orient(pixels, p.Orientation)
 	if err != nil {
 		return Variant{}, err
 	}
-	encoded := stripped
-	if p.Format == mediatype.PNG {
-		encoded.Data, err = encodePNG(oriented, p.colour, png.BestCompression)
-	} else {
-		encoded, err = p.encode(Optimized, oriented)
+	if p.Format == mediatype.JPEG && (p.Orientation != upright || p.foreign) {
+		return p.smallerJPEG(pixels)
 	}
-	if err != nil {
-		return Variant{}, err
-	}
-	most := float64(len(p.clean))
-	switch {
-	case p.foreign:
-		most = float64(p.size)
-	case p.Format == mediatype.JPEG:
+	encoded, most := stripped, float64(len(p.clean))
+	switch p.Format {
+	case mediatype.PNG:
+		encoded.Data, err = encodePNG(pixels, p.colour, png.BestCompression)
+	case mediatype.JPEG:
+		encoded.Data, err = encodeJPEG(pixels, p.colour, quality)
 		most *= worthwhile
+	default:
+		encoded, err = p.encode(Optimized, pixels)
 	}
 	if p.Orientation == upright && float64(len(encoded.Data)) > most {
-		return stripped, nil
+		return stripped, err
 	}
-	return encoded, nil
+	return encoded, err
 }
 
-// recompressible reports whether compressing a PNG anew keeps everything that it says, in bounded time. The
-// encoder writes grey with alpha as RGB, to which a grey profile would not belong.
-func (p parsed) recompressible(pixels image.Image) bool {
-	fits := p.colour.profile == nil || p.colour.profileFor(pixels) != nil
-	return fits && p.Width*p.Height <= recompressed
+// smallerJPEG encodes a JPEG that cannot stay as it is. One of low quality would grow at the usual quality,
+// so that is lowered towards the source's own, down to what no source is expected below.
+func (p parsed) smallerJPEG(pixels image.Image) (v Variant, err error) {
+	v = Variant{Optimized, mediatype.JPEG, p.Width, p.Height, nil}
+	for q := quality; q >= 30; q -= 10 {
+		if v.Data, err = encodeJPEG(pixels, p.colour, q); err != nil || len(v.Data) <= p.size {
+			break
+		}
+	}
+	return v, err
+}
+
+// stripOnly reports whether an upright picture is left as it is but for its metadata: where no encoder is at
+// hand, and where compressing a PNG anew would take too long or lose what it says. The encoder writes grey
+// with alpha as RGB, to which a grey profile would not belong.
+func (p parsed) stripOnly(pixels image.Image) bool {
+	switch p.Format {
+	case mediatype.GIF, mediatype.WebP:
+		return true
+	case mediatype.PNG:
+		fits := p.colour.profile == nil || p.colour.profileFor(pixels) != nil
+		return !fits || p.Width*p.Height > recompressed
+	}
+	return false
 }
 
 func isOpaque(pixels image.Image) bool {
@@ -84,7 +97,7 @@ func isOpaque(pixels image.Image) bool {
 	return ok && o.Opaque()
 }
 
-func encodeJPEG(pixels image.Image, c colour) ([]byte, error) {
+func encodeJPEG(pixels image.Image, c colour, quality int) ([]byte, error) {
 	if n, ok := pixels.(*image.NRGBA); ok { // it is opaque, so the same bytes are RGBA, which has the fast path
 		pixels = &image.RGBA{Pix: n.Pix, Stride: n.Stride, Rect: n.Rect}
 	}

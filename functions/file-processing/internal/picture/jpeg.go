@@ -50,6 +50,9 @@ func parseJPEG(source []byte, limits Limits) (parsed, error) {
 	if err := f.walk(source[2:]); err != nil {
 		return parsed{}, err
 	}
+	if f.components == nil {
+		return parsed{}, fmt.Errorf("%w: no frame header", ErrCorrupt)
+	}
 	for _, id := range f.components {
 		if !f.seen[id] {
 			return parsed{}, fmt.Errorf("%w: component %d has no scan", ErrCorrupt, id)
@@ -85,6 +88,8 @@ func (f *jpegFile) walk(rest []byte) error {
 			continue
 		case marker == markerEOI:
 			return nil
+		case marker < markerSOF0:
+			return fmt.Errorf("%w: reserved marker %02x", ErrCorrupt, marker)
 		}
 		if len(rest) < 2 || int(binary.BigEndian.Uint16(rest)) < 2 || int(binary.BigEndian.Uint16(rest)) > len(rest) {
 			return fmt.Errorf("%w: segment %02x ends beyond the file", ErrCorrupt, marker)

@@ -72,7 +72,7 @@ func Inspect(source []byte, limits Limits) (info Info, err error) {
 // what an earlier attempt stored with the same content. It stops between two steps when ctx is done.
 //
 // Thumbnails fit inside a square with the aspect kept and are never enlarged. Optimized is never larger in
-// bytes than an upright source.
+// bytes than an upright source in RGB or grey.
 func Process(ctx context.Context, source []byte, options Options) (result Result, err error) {
 	defer recovered(&err)
 	if options.Thumbnail < 1 {
@@ -109,7 +109,7 @@ type parsed struct {
 	Info
 	clean   []byte // the source with only what decoding needs: what is decoded, and served where nothing is re-encoded
 	colour  colour
-	foreign bool                                               // in CMYK, which is not handed out where it can be avoided
+	foreign bool                                               // in CMYK, which is not handed out
 	size    int                                                // of the source in bytes
 	decode  func(context.Context, parsed) (image.Image, error) // the first frame on the whole canvas, not yet oriented; checks every frame
 }

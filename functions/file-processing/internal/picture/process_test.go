@@ -150,6 +150,10 @@ func TestOptimizedIsNeverLargerThanAnUprightSource(t *testing.T) {
 	}
 	for quality := 5; quality <= 100; quality += 5 {
 		source := jpegOf(t, textured(120, 90), quality)
+		turned := afterSOI(source, exifSegment(6))
+		if v := process(t, turned, 32)[picture.Optimized]; quality >= 30 && len(v.Data) > len(turned) {
+			t.Errorf("a JPEG of quality %d on its side grew from %d to %d bytes", quality, len(turned), len(v.Data))
+		}
 		if v := process(t, source, 32)[picture.Optimized]; len(v.Data) > len(source) {
 			t.Errorf("a JPEG of quality %d grew from %d to %d bytes", quality, len(source), len(v.Data))
 		}
