@@ -31,8 +31,8 @@ func parse(arguments []string) (o options, err error) {
 	}
 	f := flag.NewFlagSet("local", flag.ContinueOnError)
 	f.Usage = func() {
-		fmt.Fprintln(f.Output(), "usage: go run ./infra/local [flags]              start, send the sample photos, keep serving\n"+
-			"       go run ./infra/local [flags] -demo [files]   send the files (or the samples), print what became of them, end")
+		fmt.Fprint(os.Stderr, "usage: go run ./infra/local [flags]              start, send the sample photos, keep serving\n"+
+			"       go run ./infra/local [flags] -demo [files]   send the files (or the samples), print what became of them, end\n")
 		f.PrintDefaults()
 	}
 	f.BoolVar(&o.demo, "demo", o.demo, "send the files named after the flags, then end: 0 only if each reached a final state")

@@ -2,6 +2,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -100,8 +101,8 @@ func one(ctx context.Context, c *client, path string, known map[string]File) row
 }
 
 func table(out io.Writer, rows []row) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FILE\tSTATUS\tTYPE\tBYTES IN\tBYTES OUT\tPIXELS\tMS\tREASON")
+	text := &bytes.Buffer{}
+	fmt.Fprintln(text, "FILE\tSTATUS\tTYPE\tBYTES IN\tBYTES OUT\tPIXELS\tMS\tREASON")
 	for _, r := range rows {
 		status, reason, took := r.file.Status, r.file.Reason, fmt.Sprint(r.took.Milliseconds())
 		var refused *Problem
@@ -114,16 +115,20 @@ func table(out io.Writer, rows []row) error {
 			took = "kept"
 		}
 		main := r.file.main()
-		kind, bytes, pixels := r.contentType, "-", r.pixels
+		kind, sent, pixels := r.contentType, "-", r.pixels
 		if main.Size > 0 {
-			kind, bytes = main.ContentType, fmt.Sprint(main.Size)
+			kind, sent = main.ContentType, fmt.Sprint(main.Size)
 		}
 		if main.Width > 0 {
 			pixels += fmt.Sprintf(" → %d×%d", main.Width, main.Height)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.name, status, kind, r.size, bytes, pixels, took, reason)
+		fmt.Fprintf(text, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.name, status, kind, r.size, sent, pixels, took, reason)
 	}
-	return t.Flush()
+	aligned := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if _, err := text.WriteTo(aligned); err != nil {
+		return err
+	}
+	return aligned.Flush()
 }
 
 // main is the variant that stands for the file: the optimized picture, or what is not a picture itself.
@@ -136,6 +141,11 @@ func (f File) main() Variant {
 	return Variant{}
 }
 
+// shown tells whether a link is printed: signed ones are long, and these are worth a look.
+func (v Variant) shown() bool {
+	return v.Name == "optimized" || v.Name == "thumbnail" || v.Name == "original"
+}
+
 // results prints a link for everything that can be downloaded, or saves it and prints where.
 func results(ctx context.Context, c *client, o Options, rows []row) error {
 	if o.SaveTo != "" {
@@ -143,13 +153,16 @@ func results(ctx context.Context, c *client, o Options, rows []row) error {
 			return err
 		}
 	}
-	shown := false
+	text := &bytes.Buffer{}
 	for i, r := range rows {
 		if r.err != nil || r.file.Status != "available" {
 			continue
 		}
-		fmt.Fprintf(o.Out, "\n%s\n", r.name)
+		fmt.Fprintf(text, "\n%s\n", r.name)
 		for _, v := range r.file.Variants {
+			if o.SaveTo == "" && !v.shown() {
+				continue
+			}
 			link, err := c.link(ctx, r.file.ID, v.Name)
 			if err != nil {
 				return fmt.Errorf("link to %s of %s: %w", v.Name, r.name, err)
@@ -161,14 +174,14 @@ func results(ctx context.Context, c *client, o Options, rows []row) error {
 				}
 				link = path
 			}
-			fmt.Fprintf(o.Out, "  %-16s %s\n", v.Name, link)
-			shown = true
+			fmt.Fprintf(text, "  %-16s %s\n", v.Name, link)
 		}
 	}
-	if shown && o.SaveTo == "" {
-		fmt.Fprintln(o.Out, "\nThe links are good for five minutes.")
+	if text.Len() > 0 && o.SaveTo == "" {
+		fmt.Fprintln(text, "\nThe links are good for five minutes.")
 	}
-	return nil
+	_, err := text.WriteTo(o.Out)
+	return err
 }
 
 // saved is a file name that no other file of the run has.

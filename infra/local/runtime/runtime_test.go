@@ -180,26 +180,33 @@ func TestConcurrencyIsLimited(t *testing.T) {
 
 func TestFailuresKeepTheirWordsAndTheNextInvokeWorks(t *testing.T) {
 	t.Parallel()
-	h := start(t, Function{Timeout: 500 * time.Millisecond, MemoryMB: 96})
-	for _, c := range []struct{ payload, kind, message string }{
-		{`{"Do":"error"}`, "errorString", "it went wrong"},
-		{`{"Do":"typed"}`, "teapotError", "short and stout"},
-		{`{"Do":"panic"}`, "string", "ouch"},
-		{`{"Do":"exit"}`, TypeExit, "exit status 7"},
-		{`{"Do":"sleep","For":5000000000}`, TypeTimeout, "Task timed out after 0.50 seconds"},
-		{`{"Do":"hog","Bytes":150000000,"For":5000000000}`, TypeOutOfMemory, "killed"},
-		{`{"Do":"large","Bytes":7000000}`, TypeTooLarge, "exceeded"},
+	const patient = 15 * time.Second
+	for name, c := range map[string]struct {
+		payload, kind, message string
+		timeout                time.Duration
+		lives                  bool
+	}{
+		"error":         {`{"Do":"error"}`, "errorString", "it went wrong", patient, true},
+		"typed error":   {`{"Do":"typed"}`, "teapotError", "short and stout", patient, true},
+		"panic":         {`{"Do":"panic"}`, "string", "ouch", patient, false},
+		"exit":          {`{"Do":"exit"}`, TypeExit, "exit status 7", patient, false},
+		"timeout":       {`{"Do":"sleep","For":30000000000}`, TypeTimeout, "Task timed out after 1.00 seconds", time.Second, false},
+		"out of memory": {`{"Do":"hog","Bytes":150000000,"For":10000000000}`, TypeOutOfMemory, "killed", patient, false},
+		"large answer":  {`{"Do":"large","Bytes":7000000}`, TypeTooLarge, "exceeded", patient, false},
 	} {
-		before := h.must(`{}`).PID
-		h.fails(c.payload, c.kind, c.message)
-		after := h.must(`{}`).PID
-		lives := c.kind == "errorString" || c.kind == "teapotError"
-		if c.kind != TypeTooLarge && lives != (before == after) {
-			t.Errorf("%s: sandbox %d, then %d", c.payload, before, after)
-		}
-		if before != after {
-			gone(t, before)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := start(t, Function{Timeout: c.timeout, MemoryMB: 96})
+			before := h.must(`{}`).PID
+			h.fails(c.payload, c.kind, c.message)
+			after := h.must(`{}`).PID
+			if c.lives != (before == after) {
+				t.Errorf("sandbox %d, then %d", before, after)
+			}
+			if !c.lives {
+				gone(t, before)
+			}
+		})
 	}
 }
 
@@ -213,6 +220,9 @@ func TestKillInTheMiddle(t *testing.T) {
 	}()
 	for !strings.Contains(h.logs.String(), "doing sleep") {
 		time.Sleep(time.Millisecond)
+	}
+	if h.Busy("fn") != 1 {
+		t.Errorf("%d sandboxes work, want 1", h.Busy("fn"))
 	}
 	if n := h.Kill("fn"); n != 1 {
 		t.Errorf("killed %d, want 1", n)
@@ -259,6 +269,30 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 	if _, err := h.do(`{}`); !errors.Is(err, ErrClosed) {
 		t.Errorf("invoke after close: %v", err)
+	}
+}
+
+func TestReportTellsColdFromWarm(t *testing.T) {
+	t.Parallel()
+	var reports []Report
+	h, err := Start(t.Context(), Config{
+		Functions: []Function{{Name: "fn", Binary: binary}}, Dir: t.TempDir(),
+		Report: func(r Report) { reports = append(reports, r) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	for range 2 {
+		if _, err := h.Invoke(t.Context(), "fn", []byte(`{"Do":"sleep","For":5000000}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(reports) != 2 || reports[0].Init == 0 || reports[1].Init != 0 || reports[1].Duration < 5*time.Millisecond {
+		t.Errorf("reports %+v", reports)
+	}
+	if _, err := os.Stat("/proc/self/status"); err == nil && reports[0].MaxMemory < 1<<20 {
+		t.Errorf("peak memory %d", reports[0].MaxMemory)
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 
 // The names of the Lambdas, and of what triggers them.
 const (
-	fileAPI        = "file-api-http"
-	fileUpkeep     = "file-api-upkeep"
-	fileProcessing = "file-processing-events"
+	FileAPI        = "file-api-http"
+	FileUpkeep     = "file-api-upkeep"
+	FileProcessing = "file-processing-events"
 
-	ingestQueue      = "file-ingest"
+	IngestQueue      = "file-ingest"
 	ingestDeadLetter = "file-ingest-dlq"
 )
 
@@ -35,9 +35,9 @@ type lambda struct {
 
 func lambdas() []lambda {
 	return []lambda{
-		{name: fileAPI, entry: "file-api/http", folder: "file-api", timeout: 29 * time.Second, memoryMB: 512, concurrency: 8},
-		{name: fileUpkeep, entry: "file-api/upkeep", folder: "file-api", timeout: time.Minute, memoryMB: 512, concurrency: 1},
-		{name: fileProcessing, entry: "file-processing/events", folder: "file-processing", timeout: 30 * time.Second, memoryMB: 2048, concurrency: 2},
+		{name: FileAPI, entry: "file-api/http", folder: "file-api", timeout: 29 * time.Second, memoryMB: 512, concurrency: 8},
+		{name: FileUpkeep, entry: "file-api/upkeep", folder: "file-api", timeout: time.Minute, memoryMB: 512, concurrency: 1},
+		{name: FileProcessing, entry: "file-processing/events", folder: "file-processing", timeout: 30 * time.Second, memoryMB: 2048, concurrency: 2},
 	}
 }
 
@@ -47,15 +47,15 @@ func folders() []string { return []string{"file-api", "file-processing"} }
 // routes say which paths are whose; a function that comes later adds its own.
 func routes() []gateway.Route {
 	return []gateway.Route{
-		{Pattern: "/v1/files", Function: fileAPI},
-		{Pattern: "/v1/files/", Function: fileAPI},
-		{Pattern: "/v1/usage", Function: fileAPI},
-		{Pattern: "/v1/openapi.json", Function: fileAPI},
+		{Pattern: "/v1/files", Function: FileAPI},
+		{Pattern: "/v1/files/", Function: FileAPI},
+		{Pattern: "/v1/usage", Function: FileAPI},
+		{Pattern: "/v1/openapi.json", Function: FileAPI},
 	}
 }
 
 func schedules() []schedule.Schedule {
-	return []schedule.Schedule{{Name: "file-upkeep", Function: fileUpkeep, Every: time.Minute}}
+	return []schedule.Schedule{{Name: "file-upkeep", Function: FileUpkeep, Every: time.Minute}}
 }
 
 // passed are the settings that whoever starts the stack may change by environment variables of their names.
@@ -100,7 +100,7 @@ func (s *Stack) functions(bin string) []runtime.Function {
 func (s *Stack) apiSettings() map[string]string {
 	return map[string]string{
 		"AWS_ENDPOINT_URL_SQS": s.Queue.Endpoint,
-		"INGEST_QUEUE_URL":     s.Queue.URL(ingestQueue),
+		"INGEST_QUEUE_URL":     s.Queue.URL(IngestQueue),
 		"AUTH_ISSUER":          s.Ready.Issuer,
 		"AUTH_JWKS_URL":        s.Ready.Issuer + "/.well-known/jwks.json",
 		"AUTH_AUDIENCE":        issuer.Audience,

@@ -130,8 +130,13 @@ func (s *Stack) step(name string, start func() (string, error)) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
-	fmt.Fprintf(s.options.Progress, "  %-10s %6d ms  %s\n", name, time.Since(began).Milliseconds(), note)
+	s.say("%-10s %6d ms  %s", name, time.Since(began).Milliseconds(), note)
 	return nil
+}
+
+// say tells of progress. A terminal that is gone is no reason to stop.
+func (s *Stack) say(format string, arguments ...any) {
+	_, _ = fmt.Fprintf(s.options.Progress, "  "+format+"\n", arguments...)
 }
 
 func withoutTime(_ []string, a slog.Attr) slog.Attr {

@@ -148,7 +148,7 @@ func TestStack(t *testing.T) {
 			Message  string
 		}
 		status := call(t, "POST", s.Ready.API+"/local/schedules/file-upkeep", "", &answer)
-		if status != 200 || answer.Result.Fired != "file-upkeep" || answer.Result.Function != fileUpkeep {
+		if status != 200 || answer.Result.Fired != "file-upkeep" || answer.Result.Function != FileUpkeep {
 			t.Errorf("%d %+v", status, answer)
 		}
 		if status := call(t, "POST", s.Ready.API+"/local/schedules/none", "", &answer); status != 404 {
@@ -259,7 +259,7 @@ func (s *Stack) testStorage(t *testing.T) {
 		}
 		call(t, "GET", s.Ready.API+"/local/queues", "", &answer)
 		q := answer.Queues[0]
-		return len(answer.Queues) == 1 && q.Name == ingestQueue && q.Depth == 0 && q.InFlight == 0 && q.DeadLetters == 1
+		return len(answer.Queues) == 1 && q.Name == IngestQueue && q.Depth == 0 && q.InFlight == 0 && q.DeadLetters == 1
 	})
 	if got := logged("incoming/poison"); got != maxReceives {
 		t.Errorf("the poison came %d times, want %d", got, maxReceives)

@@ -36,15 +36,14 @@ func (s *Stack) start(ctx context.Context) error {
 		return err
 	}
 	var bin string
-	if s.options.BinDir == "" {
-		fmt.Fprintln(s.options.Progress, "  Building the functions; the first time takes a few minutes.")
-	}
 	parts, running := errgroup.WithContext(ctx)
 	parts.Go(func() error { return s.step("postgres", func() (string, error) { return s.startPostgres(running) }) })
 	parts.Go(func() error { return s.step("clamd", func() (string, error) { return s.startScanner(running) }) })
 	parts.Go(func() error { return s.step("storage", func() (string, error) { return s.startStorage(running) }) })
 	parts.Go(func() error {
 		return s.step("functions", func() (note string, err error) {
+			slow := time.AfterFunc(3*time.Second, func() { s.say("building the functions: the first time takes a minute or more") })
+			defer slow.Stop()
 			bin, note, err = binaries(running, s.options.BinDir, s.directory.in("bin"), source)
 			return note, err
 		})

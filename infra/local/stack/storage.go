@@ -17,7 +17,7 @@ const maxReceives = 10
 // visibility is a little longer than the function may take, so that no event is worked on twice at once.
 func (s *Stack) visibility() time.Duration {
 	for _, l := range lambdas() {
-		if l.name == fileProcessing {
+		if l.name == FileProcessing {
 			return cmp.Or(s.options.Visibility, l.timeout+time.Second)
 		}
 	}
@@ -29,7 +29,7 @@ func (s *Stack) startStorage(ctx context.Context) (string, error) {
 	var err error
 	if s.Queue, err = queue.Start(queue.Options{Dir: s.directory.in("queue"), Queues: []queue.Config{
 		{Name: ingestDeadLetter},
-		{Name: ingestQueue, Visibility: s.visibility(), DeadLetter: ingestDeadLetter, MaxReceives: maxReceives},
+		{Name: IngestQueue, Visibility: s.visibility(), DeadLetter: ingestDeadLetter, MaxReceives: maxReceives},
 	}}); err != nil {
 		return "", err
 	}
@@ -37,7 +37,7 @@ func (s *Stack) startStorage(ctx context.Context) (string, error) {
 	s.S3, err = s3.Start(ctx, s3.Options{
 		Dir: s.directory.in("s3"), Buckets: s3.Buckets(buckets),
 		Notify: func(_ string, event []byte) {
-			if err := s.Queue.Send(ingestQueue, string(event)); err != nil {
+			if err := s.Queue.Send(IngestQueue, string(event)); err != nil {
 				s.log.Error("storage event lost", "error", err)
 			}
 		},
@@ -56,13 +56,13 @@ func (s *Stack) startStorage(ctx context.Context) (string, error) {
 // sandboxes as there may be.
 func (s *Stack) poll(functions []runtime.Function) {
 	for _, f := range functions {
-		if f.Name != fileProcessing {
+		if f.Name != FileProcessing {
 			continue
 		}
 		poller := &queue.Poller{
-			Server: s.Queue, Queue: ingestQueue, BatchSize: 1, Concurrency: f.Concurrency,
+			Server: s.Queue, Queue: IngestQueue, BatchSize: 1, Concurrency: f.Concurrency,
 			Invoke: func(ctx context.Context, event []byte) ([]byte, error) {
-				return s.Runtime.Invoke(ctx, fileProcessing, event)
+				return s.Runtime.Invoke(ctx, FileProcessing, event)
 			},
 		}
 		s.background(poller.Run)
@@ -71,6 +71,6 @@ func (s *Stack) poll(functions []runtime.Function) {
 
 // queues is what GET /local/queues tells.
 func (s *Stack) queues() []gateway.Queue {
-	stats := s.Queue.Stats(ingestQueue)
-	return []gateway.Queue{{Name: ingestQueue, Depth: stats.Depth, InFlight: stats.InFlight, DeadLetters: stats.DeadLetters}}
+	stats := s.Queue.Stats(IngestQueue)
+	return []gateway.Queue{{Name: IngestQueue, Depth: stats.Depth, InFlight: stats.InFlight, DeadLetters: stats.DeadLetters}}
 }
