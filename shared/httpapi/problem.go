@@ -38,9 +38,13 @@ type FieldProblem struct {
 
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
 
-// GetStatus, GetHeaders and ContentType are how huma asks an error for its answer.
-func (p *Problem) GetStatus() int            { return p.Status }
-func (p *Problem) GetHeaders() http.Header   { return p.header }
+// GetStatus is the status that huma answers.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders are the headers that huma adds.
+func (p *Problem) GetHeaders() http.Header { return p.header }
+
+// ContentType is the type that huma answers in place of application/json.
 func (p *Problem) ContentType(string) string { return "application/problem+json" }
 
 func newProblem(ctx context.Context, status int, code, detail string) *Problem {
