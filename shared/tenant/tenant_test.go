@@ -35,7 +35,8 @@ func TestAnUnknownRoleMayDoNothing(t *testing.T) {
 
 func TestUserIDTellsIssuerAndSubjectApart(t *testing.T) {
 	t.Parallel()
-	if tenant.UserID("https://a.example", "1") != tenant.UserID("https://a.example", "1") {
+	first := tenant.UserID("https://a.example", "1")
+	if again := tenant.UserID("https://a.example", "1"); again != first {
 		t.Error("the same person has two ids")
 	}
 	if tenant.UserID("https://a.example", "1") == tenant.UserID("https://a.example1", "") {

@@ -35,7 +35,7 @@ func launch(cmd *exec.Cmd) (*process, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			cmd.Wait() // how it ended is told by done and by its output
+			_ = cmd.Wait() // how it ended is told by done and by its output
 			close(p.done)
 		}
 	}()

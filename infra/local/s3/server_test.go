@@ -276,7 +276,9 @@ func TestLargeObjectInParts(t *testing.T) {
 	server, told := running(t)
 	client := stockClient(t, server)
 	content := bytes.Repeat([]byte("0123456789abcdef"), 12<<20/16)
+	//lint:ignore SA1019 deprecated, and still what most clients upload with
 	uploader := manager.NewUploader(client, func(u *manager.Uploader) { u.PartSize = 5 << 20 })
+	//lint:ignore SA1019 as above
 	_, err := uploader.Upload(t.Context(), &awss3.PutObjectInput{Bucket: aws.String(incoming), Key: aws.String("big"), Body: bytes.NewReader(content)})
 	if err != nil {
 		t.Fatal(err)
