@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +63,7 @@ func (c command) start(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 
 func (c command) await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(90 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(40 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not come about; running: %v", what, c.processes())
 		}
@@ -78,6 +79,25 @@ func (c command) processes() (found []string) {
 		}
 	}
 	return found
+}
+
+// hang has a function work for longer than any of this takes.
+func (c command) hang(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(c.ready)
+	var ready struct{ API string }
+	if err != nil || json.Unmarshal(text, &ready) != nil {
+		t.Fatalf("ready-file %s: %v", text, err)
+	}
+	go func() {
+		if response, err := http.Get(ready.API + "/v1/files/hang"); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+	c.await(t, "a function at work", func() bool {
+		log, err := os.ReadFile(filepath.Join(c.data, "functions.log"))
+		return err == nil && bytes.Contains(log, []byte("hanging"))
+	})
 }
 
 func TestNoProcessIsLeft(t *testing.T) {
@@ -104,6 +124,7 @@ func TestNoProcessIsLeft(t *testing.T) {
 	}
 
 	running, _ = c.start(t)
+	c.hang(t) // an idle function ends by itself when nobody has work for it
 	if err := running.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

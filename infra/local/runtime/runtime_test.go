@@ -272,6 +272,19 @@ func TestCloseLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestFunctionThatExitsLeavesNoChild(t *testing.T) {
+	t.Parallel()
+	h := start(t, Function{})
+	h.fails(`{"Do":"orphan"}`, TypeExit, "exit status 7")
+	_, rest, _ := strings.Cut(h.logs.String(), "child ")
+	number, _, _ := strings.Cut(rest, ".")
+	child, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatalf("log %q: %v", h.logs.String(), err)
+	}
+	gone(t, child)
+}
+
 func TestReportTellsColdFromWarm(t *testing.T) {
 	t.Parallel()
 	var reports []Report

@@ -89,6 +89,13 @@ func do(e event, a *answer) error {
 			return err
 		}
 		a.Child = child.Process.Pid
+	case "orphan":
+		child := exec.Command("sleep", "60")
+		if err := child.Start(); err != nil {
+			return err
+		}
+		fmt.Printf("child %d.\n", child.Process.Pid)
+		os.Exit(7)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
@@ -23,6 +24,10 @@ func main() {
 		switch {
 		case e.Schedule != "":
 			return map[string]string{"fired": e.Schedule, "function": os.Getenv("AWS_LAMBDA_FUNCTION_NAME")}, nil
+		case e.RawPath == "/v1/files/hang":
+			fmt.Println("hanging")
+			time.Sleep(time.Minute)
+			return nil, nil
 		case e.RawPath != "":
 			body, err := json.Marshal(map[string]string{"path": e.RawPath, "database": os.Getenv("DATABASE_URL"), "queue": os.Getenv("INGEST_QUEUE_URL")})
 			return events.APIGatewayV2HTTPResponse{StatusCode: 200, Body: string(body)}, err
