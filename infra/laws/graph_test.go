@@ -137,11 +137,7 @@ func functionsAreClosed(g graph) []string {
 
 // sharedIsShared is law 2. waiting names the packages whose second function has not landed, with the reason;
 // an entry that no longer waits is as wrong as a package that is missing from it.
-// While there is only one function there is nothing to share between.
 func sharedIsShared(g graph, waiting map[string]string) []string {
-	if len(g.binaries()) < 2 {
-		return nil
-	}
 	users := map[string][]string{}
 	for _, n := range g.ours() {
 		if first, _ := area(n.ImportPath); first == "shared" {
