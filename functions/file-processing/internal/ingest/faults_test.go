@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -23,7 +24,7 @@ type failure string
 
 const (
 	refused    failure = "refused"         // it never arrives
-	unanswered failure = "lost"            // it is done, and the answer is lost
+	unanswered failure = "unanswered"      // it is done, and the answer is lost
 	cut        failure = "cut in its body" // the answer stops half way
 )
 
@@ -42,6 +43,9 @@ func (f *faultyStore) RoundTrip(r *http.Request) (*http.Response, error) {
 	n := f.requests.Add(1)
 	if f.before != nil {
 		f.before(n, r)
+	}
+	if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/"+objectkey.IncomingPrefix) {
+		return nil, fmt.Errorf("%s is written to, and the trigger listens there", r.URL.Path)
 	}
 	if n == f.at && f.how == refused {
 		return nil, errInjected
@@ -189,11 +193,13 @@ func faultyScanner(t *testing.T, behaviour func(conn net.Conn, command string)) 
 			}
 			go func() {
 				defer conn.Close()
-				command := make([]byte, 64)
-				n, err := conn.Read(command)
-				if err == nil {
-					behaviour(conn, strings.Trim(string(command[:n]), "z\x00"))
+				var command []byte
+				for c := make([]byte, 1); len(command) == 0 || command[len(command)-1] != 0; command = append(command, c[0]) {
+					if _, err := conn.Read(c); err != nil {
+						return
+					}
 				}
+				behaviour(conn, strings.Trim(string(command), "z\x00"))
 			}()
 		}
 	}()

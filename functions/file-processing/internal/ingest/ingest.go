@@ -88,11 +88,11 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	}
 	result.Attempt = taken.attempt
 	switch what {
-	case surplus:
-		result.Outcome = OutcomeSurplus
-		if err := p.objects().deleteVersion(ctx, p.Config.Incoming, o.Key, o.Version); err != nil {
+	case surplus, orphan:
+		if err := p.clear(ctx, key, o.Version, what); err != nil {
 			return result, fmt.Errorf("delete surplus version of file %s: %w", key.File, err)
 		}
+		result.Outcome = OutcomeSurplus
 		return result, nil
 	case busy:
 		result.Outcome = OutcomeBusy
@@ -130,16 +130,24 @@ func (p *Processor) work(ctx context.Context, c claim, until time.Time) (Outcome
 	}
 	switch ended {
 	case fileGone:
-		return OutcomeSuperseded, "", 0, p.objects().deleteOutputs(ctx, c.key)
+		return OutcomeSuperseded, "", 0, p.objects().deleteOrphan(ctx, c.key, c.objectVersion)
 	case leaseLost:
 		// The winner makes the same outputs under the same keys: they are its own now.
 		return OutcomeSuperseded, "", 0, nil
 	}
-	incoming := objectkey.Incoming(c.key.Organization, c.key.File, c.key.Version)
+	incoming := incomingKey(c.key)
 	if err := p.objects().deleteAll(ctx, p.Config.Incoming, incoming, exactly(incoming)); err != nil {
 		p.Log.WarnContext(ctx, "an upload is left to the upkeep", "file", c.key.File, "error", err) // settle put it on the list
 	}
 	return Outcome(found.reason.status()), found.reason, found.size, nil
+}
+
+// clear deletes what nothing waits for.
+func (p *Processor) clear(ctx context.Context, key objectkey.Key, version string, what decision) error {
+	if what == orphan {
+		return p.objects().deleteOrphan(ctx, key, version)
+	}
+	return p.objects().deleteVersion(ctx, p.Config.Incoming, incomingKey(key), version)
 }
 
 // publish stores what a verdict hands out or keeps. Repeating it overwrites with the same.

@@ -73,17 +73,21 @@ func (o objects) copy(ctx context.Context, key objectkey.Key, version, bucket, t
 	return err
 }
 
-// deleteOutputs removes what a version's verdict would have handed out or kept.
-func (o objects) deleteOutputs(ctx context.Context, key objectkey.Key) error {
+// deleteOrphan removes an upload whose file is gone, with whatever its verdict would have handed out or kept. The upload itself goes last: as
+// long as it is there, its message finds the rest.
+func (o objects) deleteOrphan(ctx context.Context, key objectkey.Key, version string) error {
 	original := objectkey.Original(key.Organization, key.File, key.Version)
 	quarantined := objectkey.Quarantine(key.Organization, key.File, key.Version)
 	variants := objectkey.Variant(key.Organization, key.File, key.Version, "")
 	anything := func(string) bool { return true }
-	return errors.Join(
+	if err := errors.Join(
 		o.deleteAll(ctx, o.files, original, exactly(original)),
 		o.deleteAll(ctx, o.quarantined, quarantined, exactly(quarantined)),
 		o.deleteAll(ctx, o.files, variants, anything),
-	)
+	); err != nil {
+		return err
+	}
+	return o.deleteVersion(ctx, o.incoming, incomingKey(key), version)
 }
 
 // deleteVersion deletes for good: without a version S3 would only lay a delete marker over the object.

@@ -44,7 +44,13 @@ func (s store) claim(ctx context.Context, key objectkey.Key, version string, lea
 		if err != nil {
 			return err
 		}
-		what = decide(r, version)
+		exists := r != nil
+		if !exists {
+			if exists, err = fileExists(ctx, q, key); err != nil {
+				return err
+			}
+		}
+		what = decide(r, exists, version)
 		if what != takeIt && what != giveUp {
 			return nil
 		}
@@ -136,14 +142,22 @@ func (s store) settle(ctx context.Context, c claim, found finding, config Config
 }
 
 func lost(ctx context.Context, q *db.Queries, c claim) (ending, error) {
-	exists, err := q.FileExists(ctx, db.FileExistsParams{OrganizationID: c.key.Organization, ID: c.key.File})
+	exists, err := fileExists(ctx, q, c.key)
 	if err != nil {
-		return "", fmt.Errorf("look for the file: %w", err)
+		return "", err
 	}
 	if exists {
 		return leaseLost, nil
 	}
 	return fileGone, nil
+}
+
+func fileExists(ctx context.Context, q *db.Queries, key objectkey.Key) (bool, error) {
+	exists, err := q.FileExists(ctx, db.FileExistsParams{OrganizationID: key.Organization, ID: key.File})
+	if err != nil {
+		return false, fmt.Errorf("look for the file: %w", err)
+	}
+	return exists, nil
 }
 
 // tell writes who learns of a verdict: the file's log, and whoever listens.

@@ -2,10 +2,12 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/picture"
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/scan"
+	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
 // Status is where a file ends: values of files.status.
@@ -85,6 +87,8 @@ func judgeScan(verdict scan.Verdict, err error) (Reason, error) {
 		return Encrypted, nil
 	case errors.Is(err, scan.ErrLimitsExceeded):
 		return ScanLimitsExceeded, nil
+	case errors.Is(err, scan.ErrUnavailable):
+		return "", fault.Wrap(err, fault.Temporary, "scanner-unavailable", "The virus scanner gave no answer.")
 	case err != nil:
 		return "", err
 	case verdict.Infected:
@@ -102,6 +106,8 @@ func judgePicture(err error) (Reason, error) {
 		return UnsupportedImage, nil
 	case errors.Is(err, picture.ErrCorrupt):
 		return CorruptImage, nil
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
+		return "", fault.Wrap(err, fault.Temporary, "out-of-time", "The picture was not done in time.")
 	}
 	return "", err
 }

@@ -17,7 +17,7 @@ func TestDecide(t *testing.T) {
 		row  *reservation
 		want decision
 	}{
-		"never reserved":                       {nil, surplus},
+		"nothing waits":                        {nil, surplus},
 		"new":                                  {&reservation{}, takeIt},
 		"the same again":                       {&reservation{objectVersion: "v1", attempts: 3}, takeIt},
 		"another version won":                  {&reservation{objectVersion: "v0"}, surplus},
@@ -27,9 +27,12 @@ func TestDecide(t *testing.T) {
 		"being worked on for the last time":    {&reservation{objectVersion: "v1", leased: true, attempts: 4}, busy},
 		"had its attempts":                     {&reservation{objectVersion: "v1", attempts: 4}, giveUp},
 	} {
-		if got := decide(c.row, "v1"); got != c.want {
+		if got := decide(c.row, true, "v1"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+	if got := decide(nil, false, "v1"); got != orphan {
+		t.Errorf("no file: %s", got)
 	}
 }
 

@@ -108,7 +108,7 @@ func worldOn(t *testing.T, database *pgtest.Database) *world {
 			Incoming: "incoming", Files: "files", Quarantine: "quarantine", MaxFileSize: maxSize, ThumbnailSize: 64,
 			Allowed: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
 		},
-		DB: w.DB(t, entry), S3: w.s3, Log: slog.New(slog.DiscardHandler),
+		DB: w.DB(t, entry), S3: s3Client(t, &faultyStore{}), Log: slog.New(slog.DiscardHandler),
 	}
 	return w
 }

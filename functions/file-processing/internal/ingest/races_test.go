@@ -1,0 +1,277 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+)
+
+// deliver takes an object to its end as the queue does: again and again while it comes back.
+func (w *world) deliver(ctx context.Context, o Object) error {
+	for try := 0; ; try++ {
+		_, err := w.processor.Process(ctx, o)
+		if err == nil || fault.KindOf(err) != fault.Temporary || try == 1000 {
+			return err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func TestSurplusIsDeleted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := worldOn(t, w.Database)
+	reserved := w.reserve(&upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
+	deleted := w.reserve(&upload{name: "b.txt", mime: "text/plain", content: []byte("text")})
+	w.exec(`DELETE FROM files WHERE id = $1`, deleted.File)
+	for name, key := range map[string]string{
+		"never reserved":                      objectkey.Incoming(w.organization, uuid.New(), 1),
+		"another tenant's file under our own": objectkey.Incoming(other.organization, reserved.File, 1),
+		"no such tenant":                      objectkey.Incoming(uuid.New(), reserved.File, 1),
+		"another version of the file":         objectkey.Incoming(w.organization, reserved.File, 2),
+		"deleted row":                         incomingKey(deleted),
+	} {
+		object := w.put(key, []byte("text"))
+		if result := w.process(object); result.Outcome != OutcomeSurplus {
+			t.Errorf("%s: %+v", name, result)
+		}
+		parsed, err := objectkey.ParseIncoming(key)
+		must(t, err)
+		if left := w.objects(parsed); len(left) != 0 {
+			t.Errorf("%s: left are %v", name, left)
+		}
+		if result := w.process(object); result.Outcome != OutcomeSurplus {
+			t.Errorf("%s, again: %+v", name, result)
+		}
+	}
+	expect(t, w.file(reserved), map[string]any{"status": "pending"})
+	expect(t, w.row(`SELECT attempts, object_version FROM file_uploads`), map[string]any{"attempts": 0, "object_version": nil})
+}
+
+func TestForeignObjectsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
+	before := w.state(key)
+	stray := w.put("incoming/stray-"+uuid.NewString(), []byte("text"))
+	for _, o := range []Object{
+		stray, {Bucket: "files", Key: object.Key, Version: object.Version},
+		{Bucket: "incoming", Key: objectkey.Incoming(uuid.Nil, key.File, 1), Version: object.Version},
+		{Bucket: "incoming", Key: "incoming/" + strings.ToUpper(w.organization.String()) + "/" + key.File.String() + "/1", Version: object.Version},
+	} {
+		if result := w.process(o); result.Outcome != OutcomeForeign {
+			t.Errorf("%+v: %+v", o, result)
+		}
+	}
+	w.get("incoming", stray.Key)
+	if after := w.state(key); after != before {
+		t.Errorf("a file changed from\n%s\nto\n%s", before, after)
+	}
+	if _, err := w.processor.Process(t.Context(), Object{Bucket: "incoming", Key: object.Key}); err == nil {
+		t.Error("an object without a version was taken")
+	}
+}
+
+func TestSameEventAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	var outcomes []Outcome
+	var lock sync.Mutex
+	var workers errgroup.Group
+	for range 5 {
+		workers.Go(func() error {
+			result, err := w.processor.Process(t.Context(), object)
+			lock.Lock()
+			defer lock.Unlock()
+			outcomes = append(outcomes, result.Outcome)
+			if result.Outcome == OutcomeBusy && fault.KindOf(err) == fault.Temporary {
+				return nil
+			}
+			return err
+		})
+	}
+	must(t, workers.Wait())
+	ends := 0
+	for _, o := range outcomes {
+		if o == OutcomeAvailable {
+			ends++
+		}
+	}
+	if ends != 1 {
+		t.Errorf("outcomes %v, want available once", outcomes)
+	}
+	w.expectAvailable(key, sampleJPEG(t))
+	w.process(object) // a sixth, late
+	w.expectAvailable(key, sampleJPEG(t))
+}
+
+func TestReorderedVersions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, first := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("one")})
+	second := w.put(incomingKey(key), []byte("two"))
+	if result := w.process(second); result.Outcome != OutcomeAvailable {
+		t.Fatalf("%+v", result)
+	}
+	if result := w.process(first); result.Outcome != OutcomeSurplus {
+		t.Fatalf("%+v", result)
+	}
+	w.expectAvailable(key, []byte("two"))
+}
+
+// One form sent two hundred times, at once and in any order: one file, one version, and the quota of one.
+func TestOneFormForManyUploads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const uploads = 200
+	var sent []Object
+	content := map[string][]byte{}
+	key := w.reserve(&upload{name: "a.txt", mime: "text/plain", declare: 8})
+	for i := range uploads {
+		text := fmt.Appendf(nil, "text %03d", i)
+		object := w.put(incomingKey(key), text)
+		content[object.Version] = text
+		sent = append(sent, object)
+	}
+	rand.Shuffle(len(sent), func(i, j int) { sent[i], sent[j] = sent[j], sent[i] })
+	var workers errgroup.Group
+	workers.SetLimit(8)
+	for _, object := range slices.Concat(sent, sent[:20]) {
+		workers.Go(func() error { return w.deliver(t.Context(), object) })
+	}
+	must(t, workers.Wait())
+	_, served := w.get("files", objectkey.Original(w.organization, key.File, 1))
+	w.expectAvailable(key, served)
+	if len(content) != uploads || !slices.ContainsFunc(sent, func(o Object) bool { return bytes.Equal(content[o.Version], served) }) {
+		t.Errorf("served is %q, of %d versions", served, len(content))
+	}
+}
+
+func TestLeaseOfADeadWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
+	killed, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour)
+	if err != nil || what != takeIt {
+		t.Fatal(what, err)
+	}
+	result, err := w.processor.Process(t.Context(), object)
+	if result.Outcome != OutcomeBusy || fault.KindOf(err) != fault.Temporary {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	w.expireLease()
+	if result := w.process(object); result.Attempt != 2 || result.Outcome != OutcomeAvailable {
+		t.Fatalf("%+v", result)
+	}
+	w.expectAvailable(key, []byte("text"))
+	// It was not dead, only slow: nothing of what it does counts any more.
+	if how, err := w.processor.store().settle(t.Context(), killed, finding{reason: CorruptImage}, w.processor.Config); how != leaseLost || err != nil {
+		t.Errorf("the slow worker: %s, %v", how, err)
+	}
+	must(t, w.processor.store().release(t.Context(), killed, "late"))
+	w.expectAvailable(key, []byte("text"))
+}
+
+// at runs do ahead of the first request with a method to a path that begins so.
+func at(method, path string, do func()) *faultyStore {
+	var once sync.Once
+	return &faultyStore{before: func(_ int64, r *http.Request) {
+		if r.Method == method && strings.HasPrefix(r.URL.Path, path) {
+			once.Do(do)
+		}
+	}}
+}
+
+// A worker that is overtaken while it works leaves everything to the one that overtook it.
+func TestOvertaken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	winner := *w.processor
+	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/", func() {
+		w.expireLease()
+		if result, err := winner.Process(context.Background(), object); err != nil || result.Outcome != OutcomeAvailable {
+			t.Errorf("the winner: %+v, %v", result, err)
+		}
+	}))
+	// Its copy fails or its lease is lost, by how far it had come; either way it ends, and the queue sends no third worker into trouble.
+	result, err := w.processor.Process(t.Context(), object)
+	if err == nil && result.Outcome != OutcomeSuperseded {
+		t.Errorf("the loser: %+v", result)
+	}
+	must(t, w.deliver(t.Context(), object))
+	w.expectAvailable(key, sampleJPEG(t))
+	w.expectVariants(key)
+}
+
+// A file that is deleted for good while it is worked on leaves no object behind.
+func TestDeletedWhileWorkedOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/", func() { w.exec(`DELETE FROM files WHERE id = $1`, key.File) }))
+	if result := w.process(object); result.Outcome != OutcomeSuperseded {
+		t.Errorf("%+v", result)
+	}
+	if left := w.objects(key); len(left) != 0 {
+		t.Errorf("left are %v", left)
+	}
+	expect(t, w.row(`SELECT count(*) AS n FROM notifications`), map[string]any{"n": 0})
+}
+
+// … not even when the worker dies before it can clear up.
+func TestDeletedWhileWorkedOnAndKilled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	lists := &faultyStore{}
+	lists.before = func(n int64, r *http.Request) {
+		switch r.Method + " " + r.URL.Path {
+		case "PUT /files/" + objectkey.Original(w.organization, key.File, 1):
+			w.exec(`DELETE FROM files WHERE id = $1`, key.File)
+			lists.at, lists.how = n+1, refused
+		}
+	}
+	w.processor.S3 = s3Client(t, lists)
+	if _, err := w.processor.Process(t.Context(), object); fault.KindOf(err) != fault.Temporary {
+		t.Errorf("clearing up failed and Process says %v", err)
+	}
+	if len(w.objects(key)) < 2 {
+		t.Fatal("the fault came too late to show anything")
+	}
+	must(t, w.deliver(t.Context(), object))
+	if left := w.objects(key); len(left) != 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+func TestOutOfTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	ctx, cancel := context.WithTimeout(t.Context(), closing+50*time.Millisecond)
+	defer cancel()
+	w.processor.S3 = s3Client(t, at(http.MethodGet, "/incoming/", func() { time.Sleep(100 * time.Millisecond) }))
+	result, err := w.processor.Process(ctx, object)
+	if result.Outcome != OutcomeRetry || !errors.Is(err, context.DeadlineExceeded) || fault.KindOf(err) != fault.Temporary {
+		t.Errorf("%+v, %v", result, err)
+	}
+	expect(t, w.row(`SELECT attempts, lease_until FROM file_uploads`), map[string]any{"attempts": 1, "lease_until": nil})
+	w.process(object)
+	w.expectAvailable(key, sampleJPEG(t))
+}
