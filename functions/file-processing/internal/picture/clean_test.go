@@ -118,11 +118,14 @@ func dirty(t testing.TB) map[string][]byte {
 			segment(0xed, append([]byte("Photoshop 3.0\x00"), words...)), segment(0xee, append([]byte("Adobe\x00\x64\x00\x00\x00\x00\x01"), words...)),
 			segment(0xef, words), segment(0xfe, words)), words...),
 		"turned.jpg": afterSOI(jpegOf(t, textured(64, 48), 90), exifSegment(3), segment(0xfe, words)),
-		"low.jpg":    append(afterSOI(jpegOf(t, textured(64, 48), 40), exifSegment(1), segment(0xfe, words)), words...),
+		"low.jpg": append(afterSOI(jpegOf(t, textured(64, 48), 40),
+			segment(0xe0, append([]byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x02\x01"), 1, 2, 3, 4, 5, 6)), exifSegment(1), segment(0xfe, words)), words...),
 		"all.png": append(afterIHDR(pngOf(t, textured(64, 48)), chunk("eXIf", exif(binary.LittleEndian, 1)),
 			chunk("tEXt", append([]byte("Comment\x00"), words...)), chunk("zTXt", append([]byte("Title\x00\x00"), deflated(words)...)),
 			chunk("iTXt", append([]byte("XML:com.adobe.xmp\x00\x00\x00\x00\x00"), words...)), chunk("tIME", []byte{7, 232, 1, 1, 1, 1, 1}),
 			chunk("prVt", words)), words...),
+		"large.png": append(afterIHDR(bomb(1500, deflated(make([]byte, 1500*6001))), chunk("eXIf", exif(binary.LittleEndian, 1)),
+			chunk("tEXt", append([]byte("Comment\x00"), words...)), chunk("prVt", words)), words...),
 		"still.webp": append(webpOf(vp8x(1<<4|1<<3|1<<2, 64, 43), lossy[30:], riff("EXIF", exif(binary.LittleEndian, 1)),
 			riff("XMP ", words), riff("ABCD", words)), words...),
 		"film.webp": append(webpOf(film[12:], riff("EXIF", exif(binary.LittleEndian, 1)), riff("XMP ", words)), words...),
@@ -363,9 +366,21 @@ func TestAnimationsStayAnimations(t *testing.T) {
 	}
 }
 
-// VP8 has television range. Without stretching it the picture's black would be dark grey.
+// VP8 has television range. Without stretching it black would be dark grey and white light grey.
 func TestWebPColours(t *testing.T) {
 	t.Parallel()
+	for name, alpha := range map[string]uint8{"contrast.webp": 255, "contrast-alpha.webp": 128} {
+		pixels := decode(t, process(t, testdata(t, name), 32)[picture.Thumbnail])
+		for x, want := range map[int]uint8{4: 0, 28: 255} {
+			got := color.NRGBAModel.Convert(pixels.At(x, 16)).(color.NRGBA)
+			for _, d := range []int{int(got.R) - int(want), int(got.G) - int(want), int(got.B) - int(want), int(got.A) - int(alpha)} {
+				if d < -3 || d > 3 {
+					t.Errorf("%s: %v at %d, want %d with alpha %d", name, got, x, want, alpha)
+					break
+				}
+			}
+		}
+	}
 	lossless := decode(t, process(t, testdata(t, "lossless.webp"), 64)[picture.Thumbnail])
 	jpegs := decode(t, process(t, testdata(t, "progressive.jpg"), 64)[picture.Thumbnail])
 	if d := difference(t, lossless, jpegs); d > 12 {

@@ -18,9 +18,10 @@ const (
 	// worthwhile is the share of its stripped size that a re-encoded JPEG may have at most. For less gain it
 	// is better to lose no quality at all.
 	worthwhile = 0.9
-	// recompressed is the most pixels of a PNG that are compressed anew, at about a microsecond each on one
-	// vCPU; above it metadata is stripped only.
-	recompressed = 16_000_000
+	// recompressed is the most pixels of a PNG that are compressed anew. The best level takes up to two
+	// microseconds a pixel on one vCPU to save some per cent, so it is for small pictures; of larger ones
+	// metadata is stripped only.
+	recompressed = 2_000_000
 )
 
 // encode writes pixels that are upright as JPEG or, where JPEG cannot say what they are, as PNG.
@@ -53,7 +54,11 @@ func (p parsed) optimize(pixels image.Image) (Variant, error) {
 	encoded, most := stripped, float64(len(p.clean))
 	switch p.Format {
 	case mediatype.PNG:
-		encoded.Data, err = encodePNG(pixels, p.colour, png.BestCompression)
+		level := png.BestCompression
+		if p.Width*p.Height > recompressed {
+			level = png.DefaultCompression
+		}
+		encoded.Data, err = encodePNG(pixels, p.colour, level)
 	case mediatype.JPEG:
 		encoded.Data, err = encodeJPEG(pixels, p.colour, quality)
 		most *= worthwhile

@@ -76,8 +76,11 @@ func TestCorrupt(t *testing.T) {
 	refused(t, "JPEG with a marker inside its data", photo, picture.Limits{}, picture.ErrCorrupt)
 
 	film := animation(t)
-	last := bytes.LastIndex(film, []byte{0x2c}) // the third frame's data is cut short, though its blocks are whole
-	broken := append(bytes.Clone(film[:last+11]), 2, film[last+12], film[last+13], 0, 0x3b)
+	last := bytes.LastIndex(film, []byte("\x2c\x10\x00\x08\x00\x20\x00\x20\x00")) // the third frame's descriptor
+	broken := append(bytes.Clone(film[:last+9]), 0, 2, 1, 0x44, 0, 0x3b)          // its data is cut short, though its blocks are whole
+	if info, err := picture.Inspect(broken, picture.Limits{}); err != nil || info.Frames != 3 {
+		t.Fatalf("%+v, %v", info, err)
+	}
 	refused(t, "GIF whose last frame is short", broken, picture.Limits{}, picture.ErrCorrupt)
 
 	lossy := testdata(t, "alpha.webp")
