@@ -63,6 +63,17 @@ func TestImportGraph(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	t.Parallel()
+	sources := sourceFiles(t)
+	report(t, "size", sizes(sources))
+	report(t, "no init", noInit(sources))
+	report(t, "no globals", noGlobals(sources))
+	report(t, "two doors to data", noThirdBegin(sources))
+	report(t, "two doors to data", reviewedAcross(sources, acrossTenants))
+}
+
+// sourceFiles are every file of ours that is neither a test nor generated.
+func sourceFiles(t *testing.T) []*source {
+	t.Helper()
 	var sources []*source
 	for _, name := range tracked(t, "*.go") {
 		if strings.HasSuffix(name, "_test.go") || strings.Contains(name, "/testdata/") {
@@ -83,11 +94,7 @@ func TestSource(t *testing.T) {
 	if len(sources) == 0 {
 		t.Fatal("no source was read")
 	}
-	report(t, "size", sizes(sources))
-	report(t, "no init", noInit(sources))
-	report(t, "no globals", noGlobals(sources))
-	report(t, "two doors to data", noThirdBegin(sources))
-	report(t, "two doors to data", reviewedAcross(sources, acrossTenants))
+	return sources
 }
 
 func TestTopLevel(t *testing.T) {
