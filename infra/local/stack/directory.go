@@ -71,10 +71,11 @@ func (d *directory) claim(fresh bool) error {
 }
 
 // ours tells what a stack put there: -fresh on a directory with anything else must not delete that. The
-// cluster is for the postgres package to remove, which knows whether a server still runs on it.
+// cluster is for the postgres package to remove, which knows whether a server still runs on it; binaries are
+// built anew whenever their source changed.
 func ours(name string) bool {
 	switch name {
-	case "s3", "queue", "issuer", "bin", "sandboxes", "functions.log", "port":
+	case "s3", "queue", "issuer", "sandboxes", "functions.log", "port":
 		return true
 	}
 	return false
