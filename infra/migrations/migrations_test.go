@@ -243,7 +243,11 @@ func database(t *testing.T) (*postgres.Cluster, string) {
 // cluster is a new one: roles belong to a cluster, and outlive a database.
 func cluster(t *testing.T, o postgres.Options) *postgres.Cluster {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pg") // testing's own cannot be entered by the server's account when root runs the test
+	scratch, err := postgres.ScratchDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(scratch, "test-") // testing's own cannot be entered by the server's account when root runs the test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,17 +28,21 @@ type host struct {
 	made     atomic.Int64
 }
 
-// takeHost starts the first cluster of the cache that no process uses.
+// takeHost starts the first of the kept clusters that no process uses.
 func takeHost(ctx context.Context) (*host, error) {
-	cache, err := postgres.CacheDir()
+	scratch, err := postgres.ScratchDir()
 	if err != nil {
 		return nil, err
 	}
 	for n := range maxHosts {
 		cluster, err := postgres.Start(ctx, postgres.Options{
-			Dir:       filepath.Join(cache, "pgtest", strconv.Itoa(n)),
+			Dir:       filepath.Join(scratch, "pgtest", strconv.Itoa(n)),
 			Throwaway: true,
-			Settings:  map[string]string{"autovacuum": "off"}, // a worker in a database would hold up copying and dropping it
+			Settings: map[string]string{
+				"autovacuum":   "off",  // a worker in a database would hold up copying and dropping it
+				"min_wal_size": "32MB", // the least that there is: clusters are kept, maybe in memory
+				"max_wal_size": "64MB",
+			},
 		})
 		if errors.Is(err, postgres.ErrInUse) {
 			continue

@@ -1,8 +1,8 @@
 // Package pgtest gives each test a real database of its own, migrated, in a
 // few dozen milliseconds.
 //
-// A test process takes a cluster of its own from a small set that is kept in
-// the user's cache, so that only the first runs on a machine pay for initdb
+// A test process takes a cluster of its own from a small set that is kept (see
+// postgres.ScratchDir), so that only the first runs on a machine pay for initdb
 // and for the migrations; a test's database is then a copy of a template. The
 // cluster ends with the process, however that ends: panic, time limit, kill.
 package pgtest

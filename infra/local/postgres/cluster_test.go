@@ -232,7 +232,11 @@ func stop(t *testing.T, c *Cluster) {
 // those of testing.T are closed to others than their owner.
 func reachableDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pg")
+	scratch, err := ScratchDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(scratch, "test-")
 	if err != nil {
 		t.Fatal(err)
 	}
