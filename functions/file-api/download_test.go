@@ -44,6 +44,7 @@ func TestDownloadOfAPicture(t *testing.T) {
 	variants, err := json.Marshal([]map[string]any{
 		{"name": "optimized", "content_type": "image/png", "size": 9, "width": 2, "height": 1},
 		{"name": "thumbnail", "content_type": "image/jpeg", "size": 5, "width": 1, "height": 1},
+		{"name": "original", "content_type": "image/png", "size": 8, "width": 2, "height": 1}, // no row may talk us into it
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -134,7 +134,7 @@ func TestFilenamesOfAnyScript(t *testing.T) {
 		if got := a.str("file.original_filename"); got != given {
 			t.Errorf("original name %q, want %q", got, given)
 		}
-		if key := a.str("upload.fields.key"); strings.Trim(key, "0123456789abcdef-/incomg") != "" {
+		if key := a.str("upload.fields.key"); strings.Trim(key, "0123456789abcdef-/inomg") != "" {
 			t.Errorf("key %q holds more than ids", key)
 		}
 		u.call("DELETE", "/v1/files/"+a.str("file.id"), nil).want(200)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -60,7 +61,7 @@ type world struct {
 	library *Library
 	upkeep  *Upkeep
 	http    *tenantdb.DB
-	now time.Time
+	now     time.Time
 }
 
 func newWorld(t *testing.T) *world {
@@ -473,4 +474,79 @@ func TestRunEndsBeforeItsDeadline(t *testing.T) {
 	}
 	w.wantFile(f, "available")
 	w.wantRun(Summary{Purged: 1, Prefixes: 3, Objects: 3})
+}
+
+// cutter ends a run's context at its n-th request to the store: before it is sent, or when the answer is there but nobody has read it.
+type cutter struct {
+	left  int
+	after bool
+	cut   context.CancelFunc
+}
+
+func (c *cutter) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.left--
+	if c.left != 0 {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	if c.after {
+		defer c.cut()
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	c.cut()
+	return nil, context.Canceled
+}
+
+// Wherever a run is cut off, the next ones end in the same state as if it had not been.
+func TestCutOffAnywhere(t *testing.T) {
+	w := newWorld(t)
+	by := w.member("school")
+	w.upkeep.Log = slog.New(slog.DiscardHandler)
+	whole := w.upkeep.S3
+	for n := 1; ; n++ {
+		due, late, lost := w.available(by), w.reserve(by), w.reserve(by)
+		w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(time.Minute), due.ID)
+		w.put(buckets().Incoming, lost.key)
+		w.now = w.now.Add(time.Hour)
+		w.sent()
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cut := &cutter{left: (n + 1) / 2, after: n%2 == 0, cut: cancel}
+		options := whole.Options()
+		options.HTTPClient = &http.Client{Transport: cut}
+		options.RetryMaxAttempts = 1
+		w.upkeep.S3 = awss3.New(options)
+		_, err := w.upkeep.Run(ctx)
+		reached := ctx.Err() != nil
+		cancel()
+		if !reached && err != nil {
+			t.Fatal(err)
+		}
+
+		w.upkeep.S3 = whole
+		for range 3 { // what was looked at waits for a while, and so does what was postponed
+			w.run()
+			w.now = w.now.Add(time.Hour)
+		}
+		w.wantFile(due, "none")
+		w.wantFile(late, "error upload_expired")
+		w.wantFile(lost, "pending")
+		w.wantQuota(by, "0 used 5 reserved 1 files")
+		w.wantText("0", `SELECT count(*)::text FROM object_deletions`)
+		for bucket, prefix := range map[string]string{buckets().Files: "original/", buckets().Incoming: "incoming/", buckets().Quarantine: "quarantine/"} {
+			if left := w.stored(bucket, prefix+by.Organization.String()+"/"+due.ID.String()); left != 0 {
+				t.Errorf("cut %d left %d objects in %s", n, left, bucket)
+			}
+		}
+		if len(w.sent()) == 0 {
+			t.Errorf("cut %d: the lost event was not sent", n)
+		}
+		if !reached {
+			t.Logf("%d places", n-1)
+			return
+		}
+		w.in(by, func(tx pgx.Tx) error { return w.library.Purge(t.Context(), tx, by, lost.ID) })
+		w.in(by, func(tx pgx.Tx) error { return w.library.Purge(t.Context(), tx, by, late.ID) })
+		w.now = w.now.Add(time.Hour)
+		w.run()
+	}
 }
