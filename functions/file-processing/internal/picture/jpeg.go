@@ -35,7 +35,6 @@ type jpegFile struct {
 	limits        Limits
 	width, height int
 	components    []byte // identifiers, in the order of the frame header
-	bytesPerPixel int
 	progressive   bool
 	adobe, exif   bool
 	orientation   int
