@@ -417,3 +417,12 @@ func TestDocumentIsServed(t *testing.T) {
 		t.Errorf("document begins %.80s", a.raw)
 	}
 }
+
+func TestRemovedMemberIsOutAtOnce(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(tenant.Admin)
+	id := u.available()
+	w.exec(`DELETE FROM memberships WHERE user_id = $1`, u.User)
+	u.call("GET", "/v1/files/"+id, nil).want(403, "not-a-member")
+	u.call("POST", "/v1/files", newFile()).want(403, "not-a-member")
+}

@@ -37,14 +37,15 @@ const (
 
 // outside is what all tests of this process share: one S3 server, because there can be only one, and one issuer.
 type outside struct {
-	s3     *s3.Server
 	client *awss3.Client
 	issuer *issuer.Issuer
 	jwks   string
-	stop   func()
 }
 
 var outer = sync.OnceValues(startOutside)
+
+// stopOutside ends what startOutside began, if a test began it.
+var stopOutside = func() {}
 
 func startOutside() (*outside, error) {
 	dir, err := os.MkdirTemp("", "file-api")
@@ -66,15 +67,13 @@ func startOutside() (*outside, error) {
 		Region: server.Region, BaseEndpoint: &server.Endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(server.AccessKey, server.SecretKey, ""),
 	})
-	stop := func() { web.Close(); _ = server.Stop(); _ = os.RemoveAll(dir) }
-	return &outside{s3: server, client: client, issuer: signer, jwks: web.URL + "/.well-known/jwks.json", stop: stop}, nil
+	stopOutside = func() { web.Close(); _ = server.Stop(); _ = os.RemoveAll(dir) }
+	return &outside{client: client, issuer: signer, jwks: web.URL + "/.well-known/jwks.json"}, nil
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if o, err := outer(); err == nil {
-		o.stop()
-	}
+	stopOutside()
 	os.Exit(code)
 }
 

@@ -29,22 +29,26 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// Only one S3 server can run in a process.
+// Only one S3 server can run in a process; stop ends it when a test started it.
+var stop = func() {}
+
 var server = sync.OnceValues(func() (*s3.Server, error) {
 	dir, err := os.MkdirTemp("", "library")
 	if err != nil {
 		return nil, err
 	}
-	return s3.Start(context.Background(), s3.Options{Dir: dir, Buckets: s3.Buckets{Incoming: buckets().Incoming, Files: buckets().Files, Quarantine: buckets().Quarantine}})
+	running, err := s3.Start(context.Background(), s3.Options{
+		Dir: dir, Buckets: s3.Buckets{Incoming: buckets().Incoming, Files: buckets().Files, Quarantine: buckets().Quarantine},
+	})
+	if err == nil {
+		stop = func() { _ = running.Stop(); _ = os.RemoveAll(dir) }
+	}
+	return running, err
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if s, err := server(); err == nil {
-		dir, _ := os.Getwd() // the server's
-		_ = s.Stop()
-		_ = os.RemoveAll(dir)
-	}
+	stop()
 	os.Exit(code)
 }
 
