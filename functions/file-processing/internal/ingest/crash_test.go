@@ -269,6 +269,11 @@ func TestGivenUpAndGone(t *testing.T) {
 	w := newWorld(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
 	w.exec(`UPDATE file_uploads SET attempts = $1, object_version = $2, last_error = 'scanner_unavailable'`, maxAttempts, object.Version)
+	_, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour) // and then the worker dies
+	if what != giveUp || err != nil {
+		t.Fatal(what, err)
+	}
+	w.expireLease()
 	w.processor.S3 = s3Client(t, &faultyStore{at: 1, how: refused})
 	if result := w.process(object); result.Reason != ScannerUnavailable {
 		t.Fatalf("%+v", result)

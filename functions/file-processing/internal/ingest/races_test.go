@@ -187,6 +187,58 @@ func TestLeaseOfADeadWorker(t *testing.T) {
 	w.expectAvailable(key, []byte("text"))
 }
 
+// While two workers hold claims, only the later one may end anything.
+func TestOnlyTheLatestClaimCounts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
+	store := w.processor.store()
+	slow, _, err := store.claim(t.Context(), key, object.Version, time.Hour)
+	must(t, err)
+	w.expireLease()
+	latest, what, err := store.claim(t.Context(), key, object.Version, time.Hour)
+	if what != takeIt || err != nil {
+		t.Fatal(what, err)
+	}
+	before := w.state(key)
+	if how, err := store.settle(t.Context(), slow, finding{reason: CorruptImage}, w.processor.Config); how != leaseLost || err != nil {
+		t.Errorf("the slow worker settles: %s, %v", how, err)
+	}
+	must(t, store.release(t.Context(), slow, "late"))
+	expect(t, w.row(`SELECT lease_until > now() AS held, last_error FROM file_uploads`), map[string]any{"held": true, "last_error": nil})
+	if after := w.state(key); after != before {
+		t.Errorf("the slow worker changed\n%s\nto\n%s", before, after)
+	}
+	if how, err := store.settle(t.Context(), latest, finding{reason: CorruptImage}, w.processor.Config); how != settled || err != nil {
+		t.Errorf("the latest worker settles: %s, %v", how, err)
+	}
+	w.expectGivenBack()
+}
+
+// The first version that is claimed wins, also over one that comes while its worker is dead.
+func TestClaimedVersionWins(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, first := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("one")})
+	second := w.put(incomingKey(key), []byte("two"))
+	_, _, err := w.processor.store().claim(t.Context(), key, first.Version, time.Hour)
+	must(t, err)
+	if result := w.process(second); result.Outcome != OutcomeSurplus {
+		t.Errorf("while it is worked on: %+v", result)
+	}
+	w.expireLease()
+	third := w.put(incomingKey(key), []byte("III"))
+	if result := w.process(third); result.Outcome != OutcomeSurplus {
+		t.Errorf("while its worker is dead: %+v", result)
+	}
+	w.process(first)
+	w.expectAvailable(key, []byte("one"))
+	_, served := w.get("files", objectkey.Original(w.organization, key.File, 1))
+	if string(served) != "one" {
+		t.Errorf("served is %q", served)
+	}
+}
+
 // at runs do ahead of the first request with a method to a path that begins so.
 func at(method, path string, do func()) *faultyStore {
 	var once sync.Once

@@ -3,11 +3,14 @@ package ingest
 import (
 	"crypto/sha256"
 	"errors"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
 
@@ -130,6 +133,18 @@ func (w *world) expectGivenBack() {
 func (w *world) quota() map[string]any {
 	w.t.Helper()
 	return w.row(`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`, w.organization)
+}
+
+// An object store may find only at the end that what it sent is not what it keeps.
+func TestErrorAfterTheLastByte(t *testing.T) {
+	t.Parallel()
+	body := io.MultiReader(strings.NewReader("text"), failingReader{})
+	if _, err := readOnce(t.Context(), body, 4, io.Discard, nil); fault.KindOf(err) != fault.Temporary {
+		t.Errorf("four good bytes and an error were taken: %v", err)
+	}
+	if _, err := readOnce(t.Context(), strings.NewReader("text"), 5, io.Discard, nil); fault.KindOf(err) != fault.Temporary {
+		t.Errorf("four bytes of five were taken: %v", err)
+	}
 }
 
 func TestObjectGone(t *testing.T) {
