@@ -85,6 +85,7 @@ CREATE TABLE memberships (
 	user_id         uuid NOT NULL REFERENCES users,
 	role            text NOT NULL DEFAULT 'member' CHECK (role IN ('member', 'staff', 'admin')),
 	created_at      timestamptz NOT NULL DEFAULT now(),
+	removed_at      timestamptz, -- out, and not let in again by a token alone; a row that is deleted may be
 	PRIMARY KEY (organization_id, user_id)
 );
 SELECT protect_tenant_table('memberships');

@@ -100,10 +100,11 @@ func (a *API) inTenant(ctx context.Context, who identity, fn func(tx pgx.Tx, c C
 const findMembership = `
 SELECT o.status, coalesce(m.role, '')
 FROM organizations o
-LEFT JOIN memberships m ON m.organization_id = o.id AND m.user_id = $2
+LEFT JOIN memberships m ON m.organization_id = o.id AND m.user_id = $2 AND m.removed_at IS NULL
 WHERE o.id = $1`
 
-// membership reads the role and the organization's status. With AUTH_JIT_MEMBERSHIP a valid token makes its bearer a member.
+// membership reads the role and the organization's status. With AUTH_JIT_MEMBERSHIP a valid token makes its bearer a member,
+// unless the membership was ended before.
 func (a *API) membership(ctx context.Context, tx pgx.Tx, who identity) (tenant.Role, string, error) {
 	var status, named string
 	err := tx.QueryRow(ctx, findMembership, who.organization, who.user).Scan(&status, &named)

@@ -21,7 +21,7 @@ WITH asker AS (
 	FROM memberships m
 	JOIN organizations o ON o.id = m.organization_id
 	CROSS JOIN LATERAL (SELECT interval '1 microsecond' * (60000000 / o.rate_limit_per_minute) AS step) l
-	WHERE m.organization_id = $1 AND m.user_id = $2
+	WHERE m.organization_id = $1 AND m.user_id = $2 AND m.removed_at IS NULL
 ), admitted AS (
 	INSERT INTO rate_limits AS r (organization_id, bucket, tat)
 	SELECT $1, 'write', clock_timestamp() + step FROM asker WHERE status NOT IN ('suspended', 'cancelled')

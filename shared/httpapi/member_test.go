@@ -127,6 +127,20 @@ func TestJustInTimeMembership(t *testing.T) {
 			t.Errorf("%d memberships, want 1", n)
 		}
 	})
+	t.Run("on, and removed before", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, on)
+		token := w.token(stranger)
+		if a := w.get(token); a.status != 200 {
+			t.Fatal(a.raw)
+		}
+		w.exec(`UPDATE memberships SET removed_at = now()`)
+		expect(t, w.get(token), 403, "not-a-member")
+		expect(t, w.post1(token), 403, "not-a-member")
+		if w.worked.Load() != 0 {
+			t.Error("a removed member wrote")
+		}
+	})
 	t.Run("on, and no such organization", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, on)
