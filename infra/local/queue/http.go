@@ -1,0 +1,70 @@
+package queue
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// maxRequest leaves room for a batch of the size that SQS allows, in JSON.
+const maxRequest = 8 << 20
+
+// apiError is an error of SQS that a client can tell by its code.
+type apiError struct {
+	code string // the name of the shape in SQS's model
+	// query is the code in SQS's older query protocol, where it differs. The
+	// SDK reports that one when the queue server sends it, as SQS does.
+	query   string
+	message string
+}
+
+func (e apiError) Error() string { return e.code + ": " + e.message }
+
+func invalid(message string) apiError {
+	return apiError{code: "InvalidParameterValue", message: message}
+}
+
+// serveHTTP speaks AWS JSON 1.0: always POST, the action in X-Amz-Target.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=") {
+		refuse(w, apiError{code: "MissingAuthenticationToken", message: "Request is missing Authentication Token"})
+		return
+	}
+	action, ok := actions()[strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")]
+	if !ok {
+		refuse(w, apiError{code: "UnsupportedOperation", message: "The local queue server does not have this operation."})
+		return
+	}
+	var in request
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
+		refuse(w, apiError{code: "SerializationException", message: "The request is no JSON of the expected shape."})
+		return
+	}
+	out, err := action(s, r.Context(), in)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if err := json.NewEncoder(w).Encode(out); err != nil {
+		slog.Warn("answer a queue client", "error", err)
+	}
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	status := http.StatusBadRequest
+	var e apiError
+	if !errors.As(err, &e) {
+		slog.Error("queue server", "error", err)
+		e, status = apiError{code: "InternalFailure", message: "The queue server failed."}, http.StatusInternalServerError
+	}
+	w.Header().Set("X-Amzn-Query-Error", cmp.Or(e.query, e.code)+";Sender")
+	w.WriteHeader(status)
+	body := map[string]string{"__type": "com.amazonaws.sqs#" + e.code, "message": e.message}
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		slog.Warn("answer a queue client", "error", err)
+	}
+}
