@@ -23,7 +23,7 @@ type createBody struct {
 	Filename        string         `json:"filename" minLength:"1" maxLength:"4096" doc:"In any script. A path before it is dropped; the name itself may have 255 bytes of UTF-8 and no control characters." example:"Été à la mer.jpg"`
 	ContentType     string         `json:"content_type" minLength:"3" maxLength:"255" example:"image/jpeg"`
 	Size            int64          `json:"size" doc:"In bytes, exactly."`
-	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: temporary."`
+	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: educational_content."`
 	Title           *string        `json:"title,omitempty" maxLength:"200"`
 	Description     *string        `json:"description,omitempty" maxLength:"4000"`
 	Tags            []string       `json:"tags,omitempty" maxItems:"50" doc:"Each at most 64 characters."`

@@ -25,7 +25,7 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 
 	id := a.str("file.id")
 	for path, want := range map[string]any{
-		"file.status": "pending", "file.filename": "lesson.pdf", "file.content_type": "application/pdf", "file.size": 1000.0, "file.category": "temporary",
+		"file.status": "pending", "file.filename": "lesson.pdf", "file.content_type": "application/pdf", "file.size": 1000.0, "file.category": "educational_content",
 		"file.title": "Fractions", "file.tags.0": "maths", "file.metadata.grade": 5.0, "file.sha256": strings.Repeat("ab", 32), "file.reason": nil,
 		"file.virus_scanned": false, "file.virus_scan_result": nil, "file.consent": nil, "file.uploaded_by": u.User.String(), "file.download_count": 0.0,
 		"upload.method": "POST", "upload.fields.key": fmt.Sprintf("incoming/%s/%s/1", w.organization, id), "upload.fields.Content-Type": "application/pdf",

@@ -16,7 +16,7 @@ CREATE TABLE files (
 	                       CHECK (status IN ('pending', 'processing', 'available', 'quarantined', 'deleted', 'archived', 'error')),
 	status_reason          text CHECK (status_reason <> ''),
 	status_before_deletion text CHECK (status_before_deletion IN ('pending', 'processing', 'available', 'quarantined', 'archived', 'error')),
-	category               text NOT NULL DEFAULT 'temporary'
+	category               text NOT NULL DEFAULT 'educational_content'
 	                       CHECK (category IN ('educational_content', 'student_submission', 'assessment', 'administrative', 'media_resource',
 	                                           'temporary', 'avatar', 'report')),
 	virus_scanned          boolean NOT NULL DEFAULT false,
@@ -190,7 +190,7 @@ CREATE TABLE file_consents (
 CREATE UNIQUE INDEX file_consents_in_force ON file_consents (organization_id, file_id) WHERE withdrawn_at IS NULL;
 SELECT protect_tenant_table('file_consents');
 
--- Objects that must go: every version below a prefix. Written in the transaction that lets go of them, so that a crash forgets nothing.
+-- Objects that must go: every version below a prefix that ends in /, or of the one key that does not. Written in the transaction that lets go of them, so that a crash forgets nothing.
 CREATE TABLE object_deletions (
 	organization_id uuid NOT NULL REFERENCES organizations,
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),

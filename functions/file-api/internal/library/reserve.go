@@ -154,7 +154,7 @@ func withinKind(quota db.StorageQuota, contentType mediatype.Type, size int64) e
 func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, contentType mediatype.Type, n NewFile, bucket string) error {
 	category := n.Category
 	if category == "" {
-		category = Temporary
+		category = EducationalContent
 	}
 	deletion, err := d.deletionDate(ctx, category, n.RetentionDays, d.now)
 	if err != nil {

@@ -47,7 +47,8 @@ func (u *Upkeep) deleteBelow(ctx context.Context, done *Summary, entry db.Deleti
 	return err
 }
 
-// empty deletes every version and every delete marker below prefix, a listing at a time, and counts them.
+// empty deletes every version and every delete marker below prefix, a listing at a time, and counts them. A prefix that does not end in a slash
+// is a key: version 1 of a file must not take version 10 along. A key is listed before all that it begins, so none is missed.
 func (u *Upkeep) empty(ctx context.Context, bucket, prefix string) (deleted int, err error) {
 	for {
 		listed, err := u.S3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
@@ -55,11 +56,16 @@ func (u *Upkeep) empty(ctx context.Context, bucket, prefix string) (deleted int,
 			return deleted, fmt.Errorf("list %s below %s: %w", bucket, prefix, err)
 		}
 		var batch []types.ObjectIdentifier
+		add := func(key, version *string) {
+			if strings.HasSuffix(prefix, "/") || *key == prefix {
+				batch = append(batch, types.ObjectIdentifier{Key: key, VersionId: version})
+			}
+		}
 		for _, version := range listed.Versions {
-			batch = append(batch, types.ObjectIdentifier{Key: version.Key, VersionId: version.VersionId})
+			add(version.Key, version.VersionId)
 		}
 		for _, marker := range listed.DeleteMarkers {
-			batch = append(batch, types.ObjectIdentifier{Key: marker.Key, VersionId: marker.VersionId})
+			add(marker.Key, marker.VersionId)
 		}
 		if len(batch) == 0 {
 			return deleted, nil

@@ -434,6 +434,21 @@ func TestDrainOfManyVersions(t *testing.T) {
 	}
 }
 
+func TestAKeyTakesNoLongerKeyAlong(t *testing.T) {
+	w := newWorld(t)
+	by := w.member("school")
+	first := fmt.Sprintf("incoming/%s/%s/1", by.Organization, uuid.New())
+	for _, key := range []string{first, first, first + "0"} {
+		w.put(buckets().Incoming, key)
+	}
+	w.exec(`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, $2, $3, $4)`,
+		by.Organization, buckets().Incoming, first, w.now.Add(-time.Second))
+	w.wantRun(Summary{Prefixes: 1, Objects: 2})
+	if n := w.stored(buckets().Incoming, first+"0"); n != 1 {
+		t.Error("version 10 went with version 1")
+	}
+}
+
 func TestDrainThatFailsComesBackLater(t *testing.T) {
 	w := newWorld(t)
 	by := w.member("school")
