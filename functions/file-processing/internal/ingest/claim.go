@@ -18,16 +18,13 @@ const (
 	takeIt  decision = "take"    // work on it
 	giveUp  decision = "give up" // end it: it had its attempts
 	surplus decision = "surplus" // nothing waits for this object: delete it
-	orphan  decision = "orphan"  // its file is not there either: delete it with all that may have been made of it
 	busy    decision = "busy"    // another worker holds it: come back
 )
 
 // decide says what to do about one version of an uploaded object; r is nil when nothing waits for its key: never reserved, another tenant's,
 // cancelled, or settled already. That another version won is final even while the winner is being worked on.
-func decide(r *reservation, fileExists bool, objectVersion string) decision {
+func decide(r *reservation, objectVersion string) decision {
 	switch {
-	case r == nil && !fileExists:
-		return orphan
 	case r == nil:
 		return surplus
 	case r.objectVersion != "" && r.objectVersion != objectVersion:

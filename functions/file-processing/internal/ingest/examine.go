@@ -14,6 +14,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
 
+// spoolPattern names the temporary files that uploads are read into.
+const spoolPattern = "upload-*"
+
 // examine finds out what an upload is. The checks go from the cheap to the dear and stop at the first that fails; nothing is decoded that was
 // not scanned where scanning is on. An error means that nothing was found out.
 func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
@@ -29,7 +32,7 @@ func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
 	if reason := judgeSize(size, c.reserved, p.Config.MaxFileSize); reason != "" {
 		return finding{reason: reason, size: size}, nil
 	}
-	spool, err := os.CreateTemp("", "upload-*")
+	spool, err := os.CreateTemp("", spoolPattern)
 	if err != nil {
 		return finding{}, fmt.Errorf("make a temporary file: %w", err)
 	}

@@ -88,8 +88,8 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	}
 	result.Attempt = taken.attempt
 	switch what {
-	case surplus, orphan:
-		if err := p.clear(ctx, key, o.Version, what); err != nil {
+	case surplus:
+		if err := p.objects().deleteUpload(ctx, key, o.Version); err != nil {
 			return result, fmt.Errorf("delete surplus version of file %s: %w", key.File, err)
 		}
 		result.Outcome = OutcomeSurplus
@@ -130,24 +130,15 @@ func (p *Processor) work(ctx context.Context, c claim, until time.Time) (Outcome
 	}
 	switch ended {
 	case fileGone:
-		return OutcomeSuperseded, "", 0, p.objects().deleteOrphan(ctx, c.key, c.objectVersion)
+		return OutcomeSuperseded, "", 0, p.objects().deleteUpload(ctx, c.key, c.objectVersion)
 	case leaseLost:
 		// The winner makes the same outputs under the same keys: they are its own now.
 		return OutcomeSuperseded, "", 0, nil
 	}
-	incoming := incomingKey(c.key)
-	if err := p.objects().deleteAll(ctx, p.Config.Incoming, incoming, exactly(incoming)); err != nil {
+	if err := p.objects().deleteUploads(ctx, c.key); err != nil {
 		p.Log.WarnContext(ctx, "an upload is left to the upkeep", "file", c.key.File, "error", err) // settle put it on the list
 	}
 	return Outcome(found.reason.status()), found.reason, found.size, nil
-}
-
-// clear deletes what nothing waits for.
-func (p *Processor) clear(ctx context.Context, key objectkey.Key, version string, what decision) error {
-	if what == orphan {
-		return p.objects().deleteOrphan(ctx, key, version)
-	}
-	return p.objects().deleteVersion(ctx, p.Config.Incoming, incomingKey(key), version)
 }
 
 // publish stores what a verdict hands out or keeps. Repeating it overwrites with the same.

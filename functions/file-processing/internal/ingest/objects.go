@@ -73,35 +73,19 @@ func (o objects) copy(ctx context.Context, key objectkey.Key, version, bucket, t
 	return err
 }
 
-// deleteOrphan removes an upload whose file is gone, with whatever its verdict would have handed out or kept. The upload itself goes last: as
-// long as it is there, its message finds the rest.
-func (o objects) deleteOrphan(ctx context.Context, key objectkey.Key, version string) error {
-	original := objectkey.Original(key.Organization, key.File, key.Version)
-	quarantined := objectkey.Quarantine(key.Organization, key.File, key.Version)
-	variants := objectkey.Variant(key.Organization, key.File, key.Version, "")
-	anything := func(string) bool { return true }
-	if err := errors.Join(
-		o.deleteAll(ctx, o.files, original, exactly(original)),
-		o.deleteAll(ctx, o.quarantined, quarantined, exactly(quarantined)),
-		o.deleteAll(ctx, o.files, variants, anything),
-	); err != nil {
-		return err
-	}
-	return o.deleteVersion(ctx, o.incoming, incomingKey(key), version)
-}
-
-// deleteVersion deletes for good: without a version S3 would only lay a delete marker over the object.
-func (o objects) deleteVersion(ctx context.Context, bucket, key, version string) error {
-	_, err := o.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, VersionId: &version})
+// deleteUpload deletes one version for good: without a version S3 would only lay a delete marker over the object.
+func (o objects) deleteUpload(ctx context.Context, key objectkey.Key, version string) error {
+	_, err := o.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &o.incoming, Key: aws.String(incomingKey(key)), VersionId: &version})
 	if err = storageFault("delete a version", err); errors.Is(err, errGone) {
 		return nil
 	}
 	return err
 }
 
-// deleteAll deletes every version, and every delete marker, of the keys below prefix that match.
-func (o objects) deleteAll(ctx context.Context, bucket, prefix string, match func(key string) bool) error {
-	pages := s3.NewListObjectVersionsPaginator(o.client, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
+// deleteUploads deletes every version, and every delete marker, of an upload's key.
+func (o objects) deleteUploads(ctx context.Context, upload objectkey.Key) error {
+	bucket, key := o.incoming, incomingKey(upload)
+	pages := s3.NewListObjectVersionsPaginator(o.client, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &key})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -114,7 +98,7 @@ func (o objects) deleteAll(ctx context.Context, bucket, prefix string, match fun
 		for _, m := range page.DeleteMarkers {
 			doomed = append(doomed, types.ObjectIdentifier{Key: m.Key, VersionId: m.VersionId})
 		}
-		doomed = slices.DeleteFunc(doomed, func(id types.ObjectIdentifier) bool { return !match(aws.ToString(id.Key)) })
+		doomed = slices.DeleteFunc(doomed, func(id types.ObjectIdentifier) bool { return aws.ToString(id.Key) != key })
 		if len(doomed) == 0 {
 			continue
 		}
@@ -130,8 +114,6 @@ func (o objects) deleteAll(ctx context.Context, bucket, prefix string, match fun
 	}
 	return nil
 }
-
-func exactly(want string) func(string) bool { return func(key string) bool { return key == want } }
 
 func incomingKey(key objectkey.Key) string {
 	return objectkey.Incoming(key.Organization, key.File, key.Version)

@@ -271,7 +271,7 @@ func TestOvertaken(t *testing.T) {
 	w.expectVariants(key)
 }
 
-// A file that is deleted for good while it is worked on leaves no object behind.
+// What was made of a file that was deleted for good meanwhile is all queued for deletion.
 func TestDeletedWhileWorkedOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -280,36 +280,20 @@ func TestDeletedWhileWorkedOn(t *testing.T) {
 	if result := w.process(object); result.Outcome != OutcomeSuperseded {
 		t.Errorf("%+v", result)
 	}
-	if left := w.objects(key); len(left) != 0 {
-		t.Errorf("left are %v", left)
+	expect(t, w.row(`SELECT array_agg(bucket_name || ' ' || prefix ORDER BY prefix) AS due FROM object_deletions WHERE due_at <= now()`), map[string]any{"due": []string{
+		"files " + objectkey.Original(w.organization, key.File, 1), "quarantine " + objectkey.Quarantine(w.organization, key.File, 1),
+		"files " + objectkey.Variant(w.organization, key.File, 1, ""),
+	}})
+	left := w.objects(key)
+	if len(left) != 5 {
+		t.Errorf("the test is to find four variants and the original, and has %v", left)
 	}
-	expect(t, w.row(`SELECT count(*) AS n FROM notifications`), map[string]any{"n": 0})
-}
-
-// … not even when the worker dies before it can clear up.
-func TestDeletedWhileWorkedOnAndKilled(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
-	lists := &faultyStore{}
-	lists.before = func(n int64, r *http.Request) {
-		switch r.Method + " " + r.URL.Path {
-		case "PUT /files/" + objectkey.Original(w.organization, key.File, 1):
-			w.exec(`DELETE FROM files WHERE id = $1`, key.File)
-			lists.at, lists.how = n+1, refused
+	for name := range left {
+		if !strings.HasPrefix(name, "files ") {
+			t.Errorf("%s is left", name)
 		}
 	}
-	w.processor.S3 = s3Client(t, lists)
-	if _, err := w.processor.Process(t.Context(), object); fault.KindOf(err) != fault.Temporary {
-		t.Errorf("clearing up failed and Process says %v", err)
-	}
-	if len(w.objects(key)) < 2 {
-		t.Fatal("the fault came too late to show anything")
-	}
-	must(t, w.deliver(t.Context(), object))
-	if left := w.objects(key); len(left) != 0 {
-		t.Errorf("left are %v", left)
-	}
+	expect(t, w.row(`SELECT count(*) AS n FROM notifications`), map[string]any{"n": 0})
 }
 
 func TestOutOfTime(t *testing.T) {

@@ -44,13 +44,7 @@ func (s store) claim(ctx context.Context, key objectkey.Key, version string, lea
 		if err != nil {
 			return err
 		}
-		exists := r != nil
-		if !exists {
-			if exists, err = fileExists(ctx, q, key); err != nil {
-				return err
-			}
-		}
-		what = decide(r, exists, version)
+		what = decide(r, version)
 		if what != takeIt && what != giveUp {
 			return nil
 		}
@@ -118,7 +112,7 @@ func (s store) settle(ctx context.Context, c claim, found finding, config Config
 		q := db.New(tx)
 		upload, err := q.EndUpload(ctx, db.EndUploadParams{OrganizationID: c.key.Organization, FileID: c.key.File, Fence: c.fence})
 		if errors.Is(err, pgx.ErrNoRows) {
-			how, err = lost(ctx, q, c)
+			how, err = lost(ctx, q, c, config)
 			return err
 		}
 		if err != nil {
@@ -131,33 +125,43 @@ func (s store) settle(ctx context.Context, c claim, found finding, config Config
 		if err := q.SettleQuota(ctx, found.quota(c.key.Organization, upload.ReservedBytes)); err != nil {
 			return fmt.Errorf("settle the quota: %w", err)
 		}
-		if err := q.ForgetIncoming(ctx, db.ForgetIncomingParams{
-			OrganizationID: c.key.Organization, BucketName: config.Incoming, Prefix: incomingKey(c.key), FormExpiresAt: upload.ExpiresAt,
-		}); err != nil {
-			return fmt.Errorf("list the upload for deletion: %w", err)
+		due := upload.ExpiresAt.Add(formGrace)
+		if err := queueDeletion(ctx, q, c.key, config.Incoming, incomingKey(c.key), &due); err != nil {
+			return err
 		}
 		return tell(ctx, tx, c, found)
 	})
 	return how, err
 }
 
-func lost(ctx context.Context, q *db.Queries, c claim) (ending, error) {
-	exists, err := fileExists(ctx, q, c.key)
+// lost tells why there is no upload to end. What was made of a file that is gone goes the way of all objects, through the upkeep: this entry,
+// which decodes what strangers send, may delete nothing that was accepted.
+func lost(ctx context.Context, q *db.Queries, c claim, config Config) (ending, error) {
+	exists, err := q.FileExists(ctx, db.FileExistsParams{OrganizationID: c.key.Organization, ID: c.key.File})
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("look for the file: %w", err)
 	}
 	if exists {
 		return leaseLost, nil
 	}
-	return fileGone, nil
+	return fileGone, errors.Join(
+		queueDeletion(ctx, q, c.key, config.Files, objectkey.Original(c.key.Organization, c.key.File, c.key.Version), nil),
+		queueDeletion(ctx, q, c.key, config.Files, objectkey.Variant(c.key.Organization, c.key.File, c.key.Version, ""), nil),
+		queueDeletion(ctx, q, c.key, config.Quarantine, objectkey.Quarantine(c.key.Organization, c.key.File, c.key.Version), nil),
+	)
 }
 
-func fileExists(ctx context.Context, q *db.Queries, key objectkey.Key) (bool, error) {
-	exists, err := q.FileExists(ctx, db.FileExistsParams{OrganizationID: key.Organization, ID: key.File})
-	if err != nil {
-		return false, fmt.Errorf("look for the file: %w", err)
+// formGrace is how long after its form's expiry an upload may still arrive: it is checked when the request begins.
+const formGrace = 5 * time.Minute
+
+// queueDeletion has the upkeep delete every version below prefix once due has come; nil is now.
+func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket, prefix string, due *time.Time) error {
+	if err := q.QueueDeletion(ctx, db.QueueDeletionParams{
+		OrganizationID: key.Organization, BucketName: bucket, Prefix: prefix, DueAt: due,
+	}); err != nil {
+		return fmt.Errorf("queue deletion of %s: %w", prefix, err)
 	}
-	return exists, nil
+	return nil
 }
 
 // tell writes who learns of a verdict: the file's log, and whoever listens.

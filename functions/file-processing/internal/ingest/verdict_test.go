@@ -30,12 +30,9 @@ func TestDecide(t *testing.T) {
 		"being worked on for the last time":    {&reservation{objectVersion: "v1", leased: true, attempts: 4}, busy},
 		"had its attempts":                     {&reservation{objectVersion: "v1", attempts: 4}, giveUp},
 	} {
-		if got := decide(c.row, true, "v1"); got != c.want {
+		if got := decide(c.row, "v1"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
-	}
-	if got := decide(nil, false, "v1"); got != orphan {
-		t.Errorf("no file: %s", got)
 	}
 }
 

@@ -44,6 +44,9 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
+	if err := useTempDir(filepath.Join(dir, "tmp")); err != nil {
+		panic(err)
+	}
 	var stop []func() error
 	var lock sync.Mutex
 	servers.s3 = sync.OnceValues(func() (*s3.Server, error) {
@@ -67,6 +70,10 @@ func TestMain(m *testing.M) {
 		return daemon, err
 	})
 	code := m.Run()
+	if spooled, err := filepath.Glob(filepath.Join(os.TempDir(), spoolPattern)); err != nil || len(spooled) > 0 {
+		fmt.Fprintln(os.Stderr, "uploads are left in the temporary directory:", spooled, err)
+		code = 1
+	}
 	for _, s := range stop {
 		if err := s(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -74,6 +81,11 @@ func TestMain(m *testing.M) {
 	}
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// useTempDir gives this process a temporary directory of its own, which clamd's unprivileged user can enter too.
+func useTempDir(dir string) error {
+	return errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Mkdir(dir, 0o755), os.Setenv("TMPDIR", dir))
 }
 
 // world is everything around the processor: a database, a school with a quota, and an object store.

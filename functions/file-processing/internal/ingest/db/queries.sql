@@ -68,7 +68,6 @@ WHERE organization_id = @organization_id;
 INSERT INTO file_access_logs (organization_id, file_id, action, details, request_id)
 VALUES (@organization_id, @file_id, 'process', @details, sqlc.narg(request_id));
 
--- name: ForgetIncoming :exec
--- More versions can come until the form expires.
+-- name: QueueDeletion :exec
 INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
-VALUES (@organization_id, @bucket_name, @prefix, sqlc.arg(form_expires_at)::timestamptz + interval '5 minutes');
+VALUES (@organization_id, @bucket_name, @prefix, coalesce(sqlc.narg(due_at)::timestamptz, now()));

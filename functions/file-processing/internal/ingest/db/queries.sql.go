@@ -90,29 +90,6 @@ func (q *Queries) FileExists(ctx context.Context, arg FileExistsParams) (bool, e
 	return exists, err
 }
 
-const forgetIncoming = `-- name: ForgetIncoming :exec
-INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
-VALUES ($1, $2, $3, $4::timestamptz + interval '5 minutes')
-`
-
-type ForgetIncomingParams struct {
-	OrganizationID uuid.UUID
-	BucketName     string
-	Prefix         string
-	FormExpiresAt  time.Time
-}
-
-// More versions can come until the form expires.
-func (q *Queries) ForgetIncoming(ctx context.Context, arg ForgetIncomingParams) error {
-	_, err := q.db.Exec(ctx, forgetIncoming,
-		arg.OrganizationID,
-		arg.BucketName,
-		arg.Prefix,
-		arg.FormExpiresAt,
-	)
-	return err
-}
-
 const lockUpload = `-- name: LockUpload :one
 
 SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased
@@ -166,6 +143,28 @@ func (q *Queries) LogProcessing(ctx context.Context, arg LogProcessingParams) er
 		arg.FileID,
 		arg.Details,
 		arg.RequestID,
+	)
+	return err
+}
+
+const queueDeletion = `-- name: QueueDeletion :exec
+INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
+VALUES ($1, $2, $3, coalesce($4::timestamptz, now()))
+`
+
+type QueueDeletionParams struct {
+	OrganizationID uuid.UUID
+	BucketName     string
+	Prefix         string
+	DueAt          *time.Time
+}
+
+func (q *Queries) QueueDeletion(ctx context.Context, arg QueueDeletionParams) error {
+	_, err := q.db.Exec(ctx, queueDeletion,
+		arg.OrganizationID,
+		arg.BucketName,
+		arg.Prefix,
+		arg.DueAt,
 	)
 	return err
 }
