@@ -65,6 +65,7 @@ type Server struct {
 
 	now     func() time.Time
 	http    *http.Server
+	served  chan error
 	stopped chan struct{}
 
 	mu      sync.Mutex
@@ -79,7 +80,7 @@ func Start(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{now: o.Now, stopped: make(chan struct{}), changed: make(chan struct{}), queues: map[string]*queue{}}
+	s := &Server{now: o.Now, served: make(chan error, 1), stopped: make(chan struct{}), changed: make(chan struct{}), queues: map[string]*queue{}}
 	for _, c := range o.Queues {
 		if c.Visibility == 0 {
 			c.Visibility = 30 * time.Second
@@ -101,7 +102,7 @@ func Start(o Options) (*Server, error) {
 	}
 	s.Endpoint = "http://" + listener.Addr().String()
 	s.http = &http.Server{Handler: http.HandlerFunc(s.serveHTTP), ReadHeaderTimeout: 10 * time.Second}
-	go s.http.Serve(listener)
+	go func() { s.served <- s.http.Serve(listener) }()
 	return s, nil
 }
 
@@ -111,6 +112,9 @@ func (s *Server) Stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := s.http.Shutdown(ctx)
+	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := errors.Join(err, s.journal.close()); err != nil {

@@ -127,6 +127,7 @@ func (s *Server) serve(ctx context.Context, dir string, o Options) error {
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel, s.ended = cancel, make(chan error, 1)
 	go func() {
+		defer close(s.ended)
 		s.ended <- embedgw.RunVersityGW(running, newNotifier(store, o), &embedgw.Config{
 			RootUserAccess:    s.AccessKey,
 			RootUserSecret:    s.SecretKey,
