@@ -79,6 +79,7 @@ func (f *function) serve(inv *invocation) result {
 		r = s.lastWords(inv)
 	}
 	taken, peak := time.Since(began), peakMemory(s.pid())
+	used := max(0, processorTime(s.pid())-s.spent)
 
 	// A function that panicked answers first and exits then: only one that polls again is warm. The caller
 	// gets its answer after that, so that whoever calls in sequence meets one sandbox.
@@ -90,7 +91,7 @@ func (f *function) serve(inv *invocation) result {
 		s.kill()
 	}
 	if f.report != nil {
-		f.report(Report{Function: f.Name, RequestID: inv.id, Duration: taken, Init: init, MaxMemory: peak, Err: r.err})
+		f.report(Report{Function: f.Name, RequestID: inv.id, Duration: taken, Init: init, CPU: used, MaxMemory: peak, Err: r.err})
 	}
 	return r
 }
@@ -102,6 +103,7 @@ func (f *function) hand(inv *invocation) (*sandbox, time.Duration, error) {
 		if s == nil {
 			break
 		}
+		s.spent = processorTime(s.pid())
 		inv.deadline = time.Now().Add(f.Timeout)
 		select {
 		case s.work <- inv:

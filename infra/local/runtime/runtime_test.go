@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	stdruntime "runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -306,6 +307,35 @@ func TestReportTellsColdFromWarm(t *testing.T) {
 	}
 	if _, err := os.Stat("/proc/self/status"); err == nil && reports[0].MaxMemory < 1<<20 {
 		t.Errorf("peak memory %d", reports[0].MaxMemory)
+	}
+}
+
+func TestReportTellsProcessorTime(t *testing.T) {
+	if stdruntime.GOOS != "linux" {
+		t.Skip("no /proc")
+	}
+	t.Parallel()
+	var reports []Report
+	h, err := Start(t.Context(), Config{
+		Functions: []Function{{Name: "fn", Binary: binary}}, Dir: t.TempDir(),
+		Report: func(r Report) { reports = append(reports, r) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	for _, payload := range []string{`{"Do":"work","For":200000000}`, `{}`, `{"Do":"exit"}`} {
+		_, _ = h.Invoke(t.Context(), "fn", []byte(payload))
+	}
+	// The kernel rounds user and system time down to ticks, each by itself.
+	if reports[0].CPU < 200*time.Millisecond-2*tick {
+		t.Errorf("%s of processor time reported, 200ms were used", reports[0].CPU)
+	}
+	if reports[1].CPU >= reports[0].CPU {
+		t.Errorf("a warm invocation that did nothing used %s: that of the one before is counted again", reports[1].CPU)
+	}
+	if reports[2].CPU < 0 {
+		t.Errorf("%s of a process that is gone", reports[2].CPU)
 	}
 }
 

@@ -31,6 +31,8 @@ type sandbox struct {
 	initFailure chan error
 	exited      chan struct{} // closed when the process is gone
 
+	spent time.Duration // processor time before the invocation that is running
+
 	current     atomic.Pointer[invocation]
 	outOfMemory atomic.Bool
 	state       error // how the process ended; read after exited

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -81,6 +82,13 @@ func do(e event, a *answer) error {
 		}
 		time.Sleep(e.For)
 		a.Padding = string(hog[:1])
+	case "work":
+		var used syscall.Rusage
+		for time.Duration(used.Utime.Nano()+used.Stime.Nano()) < e.For {
+			if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+				return err
+			}
+		}
 	case "large":
 		a.Padding = strings.Repeat("x", e.Bytes)
 	case "child":
