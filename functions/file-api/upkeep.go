@@ -18,11 +18,8 @@ func newUpkeep(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client,
 	}
 }
 
-func schedules(upkeep *library.Upkeep) map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
-		"file-upkeep": func(ctx context.Context) error {
-			_, err := upkeep.Run(ctx) // which logs what it did
-			return err
-		},
+func schedules(upkeep *library.Upkeep) map[string]func(context.Context) (any, error) {
+	return map[string]func(context.Context) (any, error){
+		"file-upkeep": func(ctx context.Context) (any, error) { return upkeep.Run(ctx) },
 	}
 }

@@ -128,7 +128,7 @@ func settings(d *document, f resource, described []setting) (found faults) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		if !known[name] {
+		if !known[name] && name != "GOMEMLIMIT" { // which Go's runtime reads
 			found.add("%s: nothing reads %s", f.name, name)
 		}
 	}

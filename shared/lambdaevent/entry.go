@@ -17,7 +17,7 @@ import (
 type Entry struct {
 	HTTP      http.Handler
 	SQS       func(context.Context, events.SQSMessage) error
-	Schedules map[string]func(context.Context) error
+	Schedules map[string]func(context.Context) (summary any, err error) // the summary is the function's answer
 
 	// Reserve is the time that a message needs at least: with less of it left before Lambda's deadline, the rest of a batch is handed back
 	// unread. Zero means DefaultReserve.
@@ -46,25 +46,28 @@ func (e Entry) Invoke(ctx context.Context, raw json.RawMessage) (any, error) {
 		}
 		return e.batch(ctx, batch), nil
 	case kind == Schedule && e.Schedules != nil:
-		return nil, e.schedule(ctx, raw)
+		return e.schedule(ctx, raw)
 	default:
 		return nil, fmt.Errorf("this entry takes no %s events", kind)
 	}
 }
 
-func (e Entry) schedule(ctx context.Context, raw json.RawMessage) (err error) {
+func (e Entry) schedule(ctx context.Context, raw json.RawMessage) (summary any, err error) {
 	var due ScheduleEvent
 	if err := json.Unmarshal(raw, &due); err != nil {
-		return fmt.Errorf("read schedule event: %w", err)
+		return nil, fmt.Errorf("read schedule event: %w", err)
 	}
 	run, ok := e.Schedules[due.Schedule]
 	if !ok {
-		return fmt.Errorf("this entry has no schedule %q", due.Schedule)
+		return nil, fmt.Errorf("this entry has no schedule %q", due.Schedule)
 	}
 	started := time.Now()
-	err = recovered(ctx, e.log(), func() error { return run(ctx) })
+	err = recovered(ctx, e.log(), func() (err error) {
+		summary, err = run(ctx)
+		return err
+	})
 	e.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule), slog.Duration("duration", time.Since(started)))
-	return err
+	return summary, err
 }
 
 func (e Entry) report(ctx context.Context, err error, message string, attrs ...slog.Attr) {

@@ -62,9 +62,9 @@ func TestAnEntryRefusesWhatItIsNotFor(t *testing.T) {
 			t.Errorf("%s was taken by an entry without a part for it", name)
 		}
 	}
-	upkeep := Entry{Log: none.Log, Schedules: map[string]func(context.Context) error{
-		"file-upkeep": func(context.Context) error { return nil },
-		"broken":      func(context.Context) error { panic("boom") },
+	upkeep := Entry{Log: none.Log, Schedules: map[string]func(context.Context) (any, error){
+		"file-upkeep": func(context.Context) (any, error) { return "swept", nil },
+		"broken":      func(context.Context) (any, error) { panic("boom") },
 	}}
 	for event, want := range map[string]string{
 		`{"schedule":"file-upkeep","time":"2024-05-01T10:00:00Z"}`: "",
@@ -72,7 +72,10 @@ func TestAnEntryRefusesWhatItIsNotFor(t *testing.T) {
 		`{"schedule":"file-upkeep","time":"yesterday"}`:            "read schedule event",
 		`{"schedule":"broken","time":"2024-05-01T10:00:00Z"}`:      "panic: boom",
 	} {
-		_, err := upkeep.Invoke(context.Background(), json.RawMessage(event))
+		answer, err := upkeep.Invoke(context.Background(), json.RawMessage(event))
+		if want == "" && answer != "swept" {
+			t.Errorf("%s answered %v, want the summary", event, answer)
+		}
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s gave %v, want %q", event, err, want)
 		}
@@ -265,7 +268,7 @@ func FuzzShape(f *testing.F) {
 	entry := Entry{
 		Log: slog.New(slog.DiscardHandler), HTTP: echo(),
 		SQS:       func(context.Context, events.SQSMessage) error { return nil },
-		Schedules: map[string]func(context.Context) error{"x": func(context.Context) error { return nil }},
+		Schedules: map[string]func(context.Context) (any, error){"x": func(context.Context) (any, error) { return nil, nil }},
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		kind, err := Shape(raw)

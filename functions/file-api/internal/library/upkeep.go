@@ -33,14 +33,14 @@ const (
 
 // Summary counts what a run did.
 type Summary struct {
-	Requeued int   // uploads whose event or worker was lost
-	Expired  int   // reservations given back because nothing was uploaded
-	Missing  int   // files whose object is gone
-	Purged   int   // files
-	Prefixes int   // entries of the deletion queue that were finished
-	Objects  int   // object versions and delete markers removed
-	Keys     int64 // idempotency keys that had expired
-	Failed   int   // pieces of work that the next run tries again
+	Requeued int   `json:"requeued"` // uploads whose event or worker was lost
+	Expired  int   `json:"expired"`  // reservations given back because nothing was uploaded
+	Missing  int   `json:"missing"`  // files whose object is gone
+	Purged   int   `json:"purged"`   // files
+	Prefixes int   `json:"prefixes"` // entries of the deletion queue that were finished
+	Objects  int   `json:"objects"`  // object versions and delete markers removed
+	Keys     int64 `json:"keys"`     // idempotency keys that had expired
+	Failed   int   `json:"failed"`   // pieces of work that the next run tries again
 }
 
 // LogValue makes one group of it.
