@@ -25,6 +25,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
+	// The S3 server prints about itself: what we have to say goes to o.screen.
+	if os.Stdout, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once; the kernel then ends the rest
@@ -50,7 +55,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() {
-		fmt.Println("\nStopping.")
+		fmt.Fprintln(o.screen, "\nStopping.")
 		err = errors.Join(err, forget(o.readyFile), s.Stop())
 	}()
 	return use(ctx, o, s)

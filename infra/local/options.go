@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -14,6 +15,7 @@ import (
 // options of the command. Paths are absolute: the S3 server changes the working directory.
 type options struct {
 	stack     stack.Options
+	screen    io.Writer
 	readyFile string
 	demo      bool
 	files     []string
@@ -55,7 +57,7 @@ func parse(arguments []string) (o options, err error) {
 			o.stack.DataDir, o.stack.Fresh = data+"-demo", true
 		}
 	}
-	o.stack.Progress = os.Stdout
+	o.screen, o.stack.Progress = os.Stdout, os.Stdout
 	o.samples, o.pictures = filepath.Join("infra", "local", "samples"), filepath.Join(".satchel", "pictures")
 	return o, o.absolute()
 }

@@ -29,7 +29,7 @@ func use(ctx context.Context, o options, s *stack.Stack) error {
 		}
 	}
 	if ctx.Err() == nil {
-		fmt.Printf("\nServing at %s until Ctrl-C.\n\n  a token   curl -s %s/local/token -d '{\"organization\":%q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
+		fmt.Fprintf(o.screen, "\nServing at %s until Ctrl-C.\n\n  a token   curl -s %s/local/token -d '{\"organization\":%q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
 			"  queues    curl -s %s/local/queues\n  logs      %s\n", s.Ready.API, s.Ready.API, stack.FirstOrganization, s.Ready.API, s.LogPath())
 	}
 	<-ctx.Done()
@@ -39,7 +39,7 @@ func use(ctx context.Context, o options, s *stack.Stack) error {
 func send(ctx context.Context, o options, s *stack.Stack) (err error) {
 	d := demo.Options{
 		API: s.Ready.API, Organization: stack.FirstOrganization, User: "demo@example.org",
-		Files: o.files, Reuse: !o.demo, Out: os.Stdout,
+		Files: o.files, Reuse: !o.demo, Out: o.screen,
 	}
 	if o.demo {
 		d.SaveTo = o.pictures
@@ -49,7 +49,7 @@ func send(ctx context.Context, o options, s *stack.Stack) (err error) {
 			return err
 		}
 	}
-	fmt.Println()
+	fmt.Fprintln(o.screen)
 	return demo.Run(ctx, d)
 }
 

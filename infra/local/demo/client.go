@@ -145,15 +145,13 @@ func (c *client) list(ctx context.Context) ([]File, error) {
 	return answer.Files, c.call(ctx, "GET", "/v1/files", nil, &answer)
 }
 
-// link asks for a signed URL of one variant.
-func (c *client) link(ctx context.Context, id, variant string) (string, error) {
-	var answer struct{ URL string }
-	return answer.URL, c.call(ctx, "GET", "/v1/files/"+id+"/download?variant="+url.QueryEscape(variant), nil, &answer)
-}
-
-// save downloads a signed URL.
-func (c *client) save(ctx context.Context, link, path string) error {
-	request, err := http.NewRequestWithContext(ctx, "GET", link, nil)
+// save downloads a variant by the signed URL that the API answers.
+func (c *client) save(ctx context.Context, id, variant, path string) error {
+	var signed struct{ URL string }
+	if err := c.call(ctx, "GET", "/v1/files/"+id+"/download?variant="+url.QueryEscape(variant), nil, &signed); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, "GET", signed.URL, nil)
 	if err != nil {
 		return err
 	}

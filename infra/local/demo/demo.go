@@ -141,11 +141,6 @@ func (f File) main() Variant {
 	return Variant{}
 }
 
-// shown tells whether a link is printed: signed ones are long, and these are worth a look.
-func (v Variant) shown() bool {
-	return v.Name == "optimized" || v.Name == "thumbnail" || v.Name == "original"
-}
-
 // results prints a link for everything that can be downloaded, or saves it and prints where.
 func results(ctx context.Context, c *client, o Options, rows []row) error {
 	if o.SaveTo != "" {
@@ -160,25 +155,15 @@ func results(ctx context.Context, c *client, o Options, rows []row) error {
 		}
 		fmt.Fprintf(text, "\n%s\n", r.name)
 		for _, v := range r.file.Variants {
-			if o.SaveTo == "" && !v.shown() {
-				continue
-			}
-			link, err := c.link(ctx, r.file.ID, v.Name)
-			if err != nil {
-				return fmt.Errorf("link to %s of %s: %w", v.Name, r.name, err)
-			}
+			at := fmt.Sprintf("%s/local/files/%s/%s/%s", o.API, o.Organization, r.file.ID, v.Name)
 			if o.SaveTo != "" {
-				path := filepath.Join(o.SaveTo, saved(i, r.name, v))
-				if err := c.save(ctx, link, path); err != nil {
+				at = filepath.Join(o.SaveTo, saved(i, r.name, v))
+				if err := c.save(ctx, r.file.ID, v.Name, at); err != nil {
 					return fmt.Errorf("save %s of %s: %w", v.Name, r.name, err)
 				}
-				link = path
 			}
-			fmt.Fprintf(text, "  %-16s %s\n", v.Name, link)
+			fmt.Fprintf(text, "  %-16s %s\n", v.Name, at)
 		}
-	}
-	if text.Len() > 0 && o.SaveTo == "" {
-		fmt.Fprintln(text, "\nThe links are good for five minutes.")
 	}
 	_, err := text.WriteTo(o.Out)
 	return err

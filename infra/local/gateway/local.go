@@ -28,6 +28,7 @@ type Local struct {
 	Members Members
 	Fire    func(ctx context.Context, schedule string) (json.RawMessage, error)
 	Queues  func() []Queue
+	API     http.Handler // the functions' routes
 	Log     *slog.Logger
 }
 
@@ -39,6 +40,7 @@ func (l Local) Handler() http.Handler {
 	mux.HandleFunc("GET /local/queues", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string][]Queue{"queues": l.Queues()})
 	})
+	mux.HandleFunc("GET /local/files/{organization}/{file}/{variant}", l.link)
 	return mux
 }
 

@@ -49,10 +49,11 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 // serve answers at the gateway's address: the functions' routes, the issuer's, and what is only local.
 func (s *Stack) serve(listener net.Listener, members gateway.Members, runner schedule.Runner) {
 	mux := http.NewServeMux()
-	mux.Handle("/", gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: routes(), Log: s.log, Now: time.Now}.Handler())
+	api := gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: routes(), Log: s.log, Now: time.Now}.Handler()
+	mux.Handle("/", api)
 	mux.Handle("/.well-known/", s.Issuer.Handler())
 	mux.Handle("/local/", gateway.Local{
-		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Queues: s.queues, Log: s.log,
+		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Queues: s.queues, API: api, Log: s.log,
 	}.Handler())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	s.background(func(context.Context) { _ = server.Serve(listener) })
