@@ -24,6 +24,12 @@ BEGIN
 		RAISE EXCEPTION 'table % needs a column organization_id uuid NOT NULL before it can be protected', tenant_table;
 	END IF;
 
+	SELECT string_agg(quote_ident(polname), ', ' ORDER BY polname) INTO weak
+	FROM pg_policy WHERE polrelid = tenant_table AND polpermissive AND polname <> 'tenant_isolation';
+	IF weak IS NOT NULL THEN
+		RAISE EXCEPTION 'table % has policies of its own (%), and policies add up: drop them before it can be protected', tenant_table, weak;
+	END IF;
+
 	EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
 	EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', tenant_table);
 	EXECUTE format('DROP POLICY IF EXISTS tenant_isolation ON %s', tenant_table);
@@ -38,13 +44,18 @@ BEGIN
 		EXECUTE format('CREATE INDEX ON %s (organization_id)', tenant_table);
 	END IF;
 
-	SELECT string_agg(c.conname, ', ' ORDER BY c.conname) INTO weak
-	FROM pg_constraint c
-	WHERE c.conrelid = tenant_table AND c.contype IN ('p', 'u', 'f')
-	AND c.confrelid NOT IN ('organizations'::regclass, 'users'::regclass)
-	AND NOT EXISTS (
+	SELECT string_agg(name, ', ' ORDER BY name) INTO weak FROM (
+		SELECT i.indexrelid::regclass::text AS name, ARRAY(SELECT i.indkey[n] FROM generate_series(0, i.indnkeyatts - 1) n) AS columns
+		FROM pg_index i
+		WHERE i.indrelid = tenant_table AND (i.indisunique OR i.indisexclusion)
+		UNION ALL
+		SELECT c.conname, c.conkey
+		FROM pg_constraint c
+		WHERE c.conrelid = tenant_table AND c.contype = 'f' AND c.confrelid NOT IN ('organizations'::regclass, 'users'::regclass)
+	) k
+	WHERE NOT EXISTS (
 		SELECT FROM pg_attribute a
-		WHERE a.attrelid = tenant_table AND a.attname = 'organization_id' AND a.attnum = ANY (c.conkey)
+		WHERE a.attrelid = tenant_table AND a.attname = 'organization_id' AND a.attnum = ANY (k.columns)
 	);
 	IF weak IS NOT NULL THEN
 		RAISE WARNING 'table %: % do not contain organization_id, so a writer can learn whether another organization''s row exists', tenant_table, weak;
@@ -98,10 +109,11 @@ CREATE POLICY tenant_members ON users FOR SELECT USING (
 CREATE POLICY owner_writes ON users TO CURRENT_USER USING (true) WITH CHECK (true);
 
 -- join_organization makes the signed-in user a member of the transaction's organization (AUTH_JIT_MEMBERSHIP). It runs as the owner, because
--- no entry may write users, and it tells nothing: whether the user was known elsewhere shows in no result and no error.
+-- no entry may write users, and it tells nothing: whether the user was known elsewhere shows in no result and no error. pg_temp is
+-- last because it comes first where it is not named: a caller's temporary table would stand for ours.
 -- +goose StatementBegin
 CREATE FUNCTION join_organization(new_user uuid, new_issuer text, new_subject text, new_email text) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	INSERT INTO public.users (id, issuer, subject, email) VALUES (new_user, new_issuer, new_subject, new_email) ON CONFLICT DO NOTHING;
 	INSERT INTO public.memberships (organization_id, user_id) VALUES (public.current_organization_id(), new_user) ON CONFLICT DO NOTHING;
 $$;
@@ -133,7 +145,7 @@ CREATE UNLOGGED TABLE rate_limits (
 ) WITH (fillfactor = 50);
 SELECT protect_tenant_table('rate_limits');
 
-GRANT SELECT ON organizations, users, memberships TO satchel_file_api_http;
+GRANT SELECT ON organizations, memberships TO satchel_file_api_http;
 GRANT EXECUTE ON FUNCTION join_organization(uuid, text, text, text) TO satchel_file_api_http;
 GRANT SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits TO satchel_file_api_http;
 
