@@ -1,0 +1,39 @@
+package catalogue
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/infra/pgtest"
+)
+
+func TestMigratedDatabaseKeepsEveryRule(t *testing.T) {
+	t.Parallel()
+	undone(t, pgtest.New(t), func(tx pgx.Tx) {
+		for _, f := range check(t, tx) {
+			t.Error(f)
+		}
+	})
+}
+
+// undone runs fn as the superuser in a transaction that is rolled back: roles belong to the cluster, which other tests use as well.
+func undone(t *testing.T, d *pgtest.Database, fn func(pgx.Tx)) {
+	t.Helper()
+	tx, err := d.Superuser.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	fn(tx)
+}
+
+func check(t *testing.T, tx pgx.Tx) []Finding {
+	t.Helper()
+	found, err := Check(t.Context(), tx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

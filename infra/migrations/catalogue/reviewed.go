@@ -1,0 +1,58 @@
+package catalogue
+
+// reviewed lists, rule by rule, what may break it and why. A line that excuses nothing is a finding.
+var reviewed = map[string]map[string]string{
+	"rls-enabled": {
+		gooseTable: "goose's own; its schema is closed to every entry, which schema-usage sees to",
+	},
+	"policy-missing": {
+		"public.users INSERT": "people are global: only the owner writes them, entries through join_organization",
+		"public.users UPDATE": "as INSERT",
+		"public.users DELETE": "as INSERT",
+	},
+	"policy-form": {
+		`tenant_isolation ON public.organizations FOR ALL TO PUBLIC USING (id = ( SELECT public.current_organization_id() AS current_organization_id)) WITH CHECK (id = ( SELECT public.current_organization_id() AS current_organization_id))`: "an organization is its own tenant",
+		`tenant_members ON public.users FOR SELECT TO PUBLIC USING (EXISTS ( SELECT
+   FROM public.memberships m
+  WHERE ((m.organization_id = ( SELECT public.current_organization_id() AS current_organization_id)) AND (m.user_id = users.id)))) WITH CHECK -`: "a person may belong to several organizations, each of which sees its own members",
+		`owner_writes ON public.users FOR ALL TO the owner USING true WITH CHECK true`:                                                   "join_organization runs as the owner",
+		`upkeep_across ON public.files FOR SELECT TO satchel_file_api_upkeep USING true WITH CHECK -`:                                    "file-upkeep finds what is due in every organization; it writes in one at a time",
+		`upkeep_across ON public.file_uploads FOR SELECT TO satchel_file_api_upkeep USING true WITH CHECK -`:                             "as files",
+		`upkeep_across ON public.object_deletions FOR SELECT TO satchel_file_api_upkeep USING true WITH CHECK -`:                         "as files",
+		`upkeep_expired_read ON public.idempotency_keys FOR SELECT TO satchel_file_api_upkeep USING (expires_at < now()) WITH CHECK -`:   "what has expired means nothing to anybody, and only its expiry can be read",
+		`upkeep_expired_delete ON public.idempotency_keys FOR DELETE TO satchel_file_api_upkeep USING (expires_at < now()) WITH CHECK -`: "as upkeep_expired_read",
+	},
+	"tenant-column": {
+		"public.organizations": "its id is the organization",
+		"public.users":         "global, see policy-form",
+		gooseTable:             "see rls-enabled",
+	},
+	"key": {
+		"public.organizations_pkey":          "its id is the organization",
+		"public.organizations_slug_key":      "the name in an address is one for the world; no entry writes organizations",
+		"public.users_pkey":                  "global; no entry writes users",
+		"public.users_issuer_subject_key":    "as users_pkey",
+		ownSchema + ".goose_db_version_pkey": "see rls-enabled",
+	},
+	"foreign-key": {
+		"public.memberships.memberships_user_id_fkey": "users are global; no entry writes memberships but through join_organization, which makes the user first",
+	},
+	"index": {
+		"public.idempotency_keys_expiry": "the upkeep's sweep across organizations",
+		"public.files_due":               "the upkeep's sweep",
+		"public.files_deleted":           "the upkeep's sweep",
+		"public.file_uploads_expiry":     "the upkeep's sweep",
+		"public.object_deletions_due":    "the upkeep's sweep",
+	},
+	"definer": {
+		"public.join_organization(uuid,text,text,text)": "makes the user and the membership that AUTH_JIT_MEMBERSHIP allows: plain SQL, every name with its schema, tells nothing back",
+	},
+	"function-public": {
+		"public.current_organization_id()": "every policy calls it, as whoever asks; it reads a setting of the caller's own",
+	},
+}
+
+const (
+	ownSchema  = "satchel_migrations"
+	gooseTable = ownSchema + ".goose_db_version"
+)
