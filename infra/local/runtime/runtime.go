@@ -63,8 +63,7 @@ type Report struct {
 	// Init is how long the sandbox needed from start to its first poll; zero when it was warm.
 	Init time.Duration
 	// CPU is the processor time that the sandbox used until the function answered, user and system, that of its
-	// start included. It comes in steps of 10 ms, so only sums of short ones mean something. Zero where /proc
-	// does not tell, and when the process is gone.
+	// start included; zero when the process is gone, and outside Linux.
 	CPU time.Duration
 	// MaxMemory is the sandbox's peak resident memory in bytes; zero where /proc does not tell.
 	MaxMemory int64
