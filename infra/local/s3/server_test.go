@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -276,11 +276,27 @@ func TestLargeObjectInParts(t *testing.T) {
 	server, told := running(t)
 	client := stockClient(t, server)
 	content := bytes.Repeat([]byte("0123456789abcdef"), 12<<20/16)
-	//lint:ignore SA1019 deprecated, and still what most clients upload with
-	uploader := manager.NewUploader(client, func(u *manager.Uploader) { u.PartSize = 5 << 20 })
-	//lint:ignore SA1019 as above
-	_, err := uploader.Upload(t.Context(), &awss3.PutObjectInput{Bucket: aws.String(incoming), Key: aws.String("big"), Body: bytes.NewReader(content)})
+	bucket, key := aws.String(incoming), aws.String("big")
+	begun, err := client.CreateMultipartUpload(t.Context(), &awss3.CreateMultipartUploadInput{
+		Bucket: bucket, Key: key, ChecksumAlgorithm: types.ChecksumAlgorithmCrc32,
+	})
 	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []types.CompletedPart
+	for chunk := range slices.Chunk(content, 5<<20) {
+		number := aws.Int32(int32(len(parts) + 1))
+		part, err := client.UploadPart(t.Context(), &awss3.UploadPartInput{
+			Bucket: bucket, Key: key, UploadId: begun.UploadId, PartNumber: number, Body: bytes.NewReader(chunk),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, types.CompletedPart{PartNumber: number, ETag: part.ETag, ChecksumCRC32: part.ChecksumCRC32})
+	}
+	if _, err := client.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{
+		Bucket: bucket, Key: key, UploadId: begun.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	body, out := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(incoming), Key: aws.String("big")})
