@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+type options struct {
+	out     string // the file that is written; empty: only printed
+	samples string
+	only    []string
+	peers   bool
+	command string
+}
+
+// parse makes every path absolute: the S3 server changes the working directory.
+func parse(arguments []string) (o options, err error) {
+	var only string
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.StringVar(&o.out, "out", filepath.Join("infra", "bench", "RESULTS.md"), "file to write")
+	f.StringVar(&only, "only", "", "sections to run, as in latency,photo,files,tenant,policy; nothing is written then")
+	f.BoolVar(&o.peers, "peers", false, "also measure sharp, which npm installs into a temporary directory")
+	if err := f.Parse(arguments); err != nil {
+		return o, err
+	}
+	o.command = strings.Join(append([]string{"go run ./infra/bench"}, arguments...), " ")
+	if only != "" {
+		o.only, o.out = strings.Split(only, ","), ""
+	}
+	o.samples = filepath.Join("infra", "local", "samples")
+	for _, path := range []*string{&o.out, &o.samples} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// run takes the sections one after the other: nothing of ours competes with what is measured.
+func run(ctx context.Context, o options) (err error) {
+	if os.Getenv("DATABASE_URL") != "" {
+		return errors.New("the bench fills a database and makes a role that no policy binds: unset DATABASE_URL, so that it starts its own server")
+	}
+	began := time.Now()
+	w, err := newWorld(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+
+	r := report{command: o.command}
+	if r.machine, err = describe(ctx, w); err != nil {
+		return err
+	}
+	before := load()
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context, *world) (section, error)
+	}{
+		{"latency", latency}, {"photo", photo}, {"files", files}, {"tenant", tenantSetting}, {"policy", policy},
+	} {
+		if o.only != nil && !slices.Contains(o.only, part.name) {
+			continue
+		}
+		fmt.Fprintln(os.Stderr, "measuring", part.name)
+		s, err := part.measure(ctx, w)
+		if err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		r.sections = append(r.sections, s)
+	}
+	r.machine = append(r.machine, []string{"load average (1, 5, 15 min)", before + " before, " + load() + " after"},
+		[]string{"date", began.UTC().Format(time.DateOnly)}, []string{"took", time.Since(began).Round(time.Second).String()})
+	text := r.markdown()
+	fmt.Print(text)
+	if o.out == "" {
+		return nil
+	}
+	return os.WriteFile(o.out, []byte(text), 0o644)
+}
