@@ -1,0 +1,107 @@
+// Package attack breaks into a migrated database: as one organization, through the same door as the functions, it tries to read, change, move,
+// count and guess the rows of another. The tables come from pg_catalog, so that a new one is attacked by being there.
+package attack
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/infra/pgtest"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
+)
+
+// rowsOf makes what an organization ($1) has in each table, in the order that references want. A tenant's table that is missing here fails the suite.
+var rowsOf = []rowOf{
+	{"public.organizations", ""}, // pgtest makes these two
+	{"public.memberships", ""},
+	{"public.idempotency_keys", `INSERT INTO idempotency_keys (organization_id, user_id, route, key, request_hash, resource_id)
+		VALUES ($1::uuid, gen_random_uuid(), 'create-file', gen_random_uuid(), sha256(''), gen_random_uuid())`},
+	{"public.rate_limits", `INSERT INTO rate_limits (organization_id, bucket, tat) VALUES ($1::uuid, gen_random_uuid(), now())`},
+	{"public.files", `INSERT INTO files (organization_id, filename, original_filename, file_size, mime_type, bucket_name, storage_path, uploaded_by, created_by)
+		VALUES ($1::uuid, 'secret of ' || $1::uuid, 'secret', 1, 'text/plain', 'files', 'original', gen_random_uuid(), gen_random_uuid())`},
+	{"public.file_uploads", `INSERT INTO file_uploads (organization_id, file_id, uploaded_by, reserved_bytes, expires_at)
+		SELECT organization_id, id, uploaded_by, 1, now() FROM files WHERE organization_id = $1::uuid`},
+	{"public.file_versions", `INSERT INTO file_versions (organization_id, file_id, version_number, bucket_name, storage_path, file_size, mime_type, checksum, created_by)
+		SELECT organization_id, id, 1, 'files', 'original', 1, 'text/plain', sha256(''), created_by FROM files WHERE organization_id = $1::uuid`},
+	{"public.file_shares", `INSERT INTO file_shares (organization_id, file_id, share_type, secret_hash, created_by)
+		SELECT organization_id, id, 'organization', sha256(id::text::bytea), created_by FROM files WHERE organization_id = $1::uuid`},
+	{"public.storage_quotas", `INSERT INTO storage_quotas (organization_id) VALUES ($1::uuid)`},
+	{"public.file_access_logs", `INSERT INTO file_access_logs (organization_id, file_id, action) VALUES ($1::uuid, gen_random_uuid(), 'view')`},
+	{"public.file_consents", `INSERT INTO file_consents (organization_id, file_id, given_by, basis, recorded_by)
+		SELECT organization_id, id, 'a parent', 'a form', created_by FROM files WHERE organization_id = $1::uuid`},
+	{"public.object_deletions", `INSERT INTO object_deletions (organization_id, bucket_name, prefix) VALUES ($1::uuid, 'files', 'original/' || $1::uuid || '/' || gen_random_uuid() || '/')`},
+	{"public.notifications", `INSERT INTO notifications (organization_id, topic, subject_id) VALUES ($1::uuid, 'file.available', gen_random_uuid())`},
+}
+
+type rowOf struct{ table, insert string }
+
+// notTenants are the tables that the suite leaves to tests of their own.
+var notTenants = map[string]string{
+	"public.users":                        "global: users_test.go",
+	"satchel_migrations.goose_db_version": "goose's own, in a schema that no entry may use",
+}
+
+// world is a database with two organizations that have a row in each table.
+type world struct {
+	*pgtest.Database
+	attacker, victim uuid.UUID
+	tables           []table
+	rows             []rowOf
+}
+
+// newWorld may get tables of a test's own.
+func newWorld(t *testing.T, migration string, more ...rowOf) world {
+	t.Helper()
+	w := world{Database: pgtest.New(t), rows: slices.Concat(rowsOf, more)}
+	if _, err := w.Superuser.Exec(t.Context(), migration); err != nil {
+		t.Fatal(err)
+	}
+	w.attacker, w.victim = w.Organization(t, "attacker"), w.Organization(t, "victim")
+	var err error
+	if w.tables, err = tablesOf(t, w.Database, w.rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, organization := range []uuid.UUID{w.attacker, w.victim} {
+		w.Member(t, organization, tenant.Member)
+		w.fill(t, organization)
+	}
+	return w
+}
+
+// fill gives the organization its rows anew.
+func (w world) fill(t *testing.T, organization uuid.UUID) {
+	t.Helper()
+	batch := &pgx.Batch{}
+	for _, r := range slices.Backward(w.rows) {
+		if r.insert != "" {
+			batch.Queue(`DELETE FROM `+r.table+` WHERE organization_id = $1`, organization)
+		}
+	}
+	for _, r := range w.rows {
+		if r.insert != "" {
+			batch.Queue(r.insert, organization)
+		}
+	}
+	if err := w.Superuser.SendBatch(t.Context(), batch).Close(); err != nil {
+		t.Fatalf("fill an organization: %v", err)
+	}
+}
+
+// traces is what any effect on an organization's rows would change: their content, that they were written again, that they were locked.
+func (w world) traces(t *testing.T, organization uuid.UUID) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, table := range w.tables {
+		var trace string
+		err := w.Superuser.QueryRow(t.Context(), `SELECT count(*) || ' rows, ' || md5(string_agg(concat_ws('|', ctid, xmin, xmax, t::text), ' ' ORDER BY ctid))
+			FROM `+table.name+` t WHERE `+table.tenant+` = $1`, organization).Scan(&trace)
+		if err != nil {
+			t.Fatalf("%s has no row of the organization: %v", table.name, err)
+		}
+		found[table.name] = trace
+	}
+	return found
+}
