@@ -2,12 +2,16 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/versity/versitygw/backend"
 	"github.com/versity/versitygw/s3api/middlewares"
+	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
 )
 
@@ -48,14 +52,32 @@ func (g *guard) CompleteMultipartUpload(ctx context.Context, in *awss3.CompleteM
 func (g *guard) DeleteObject(ctx context.Context, in *awss3.DeleteObjectInput) (*awss3.DeleteObjectOutput, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.Backend.DeleteObject(ctx, in)
+	out, err := g.Backend.DeleteObject(ctx, in)
+	var refused s3err.InvalidArgumentError
+	if errors.As(err, &refused) && isVersion(in.VersionId) {
+		return &awss3.DeleteObjectOutput{VersionId: in.VersionId}, nil
+	}
+	return out, err
 }
 
 func (g *guard) DeleteObjects(ctx context.Context, in *awss3.DeleteObjectsInput) (s3response.DeleteResult, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.Backend.DeleteObjects(ctx, in)
+	out, err := g.Backend.DeleteObjects(ctx, in)
+	out.Error = slices.DeleteFunc(out.Error, func(e types.Error) bool {
+		gone := *e.Code == "InvalidArgument" && isVersion(e.VersionId)
+		if gone {
+			out.Deleted = append(out.Deleted, types.DeletedObject{Key: e.Key, VersionId: e.VersionId})
+		}
+		return gone
+	})
+	return out, err
 }
+
+// isVersion tells an id that this store could have given to a version, a ULID. Of such a one that is not there
+// (any more) it says that the id is invalid as long as the key has other versions. On S3 deleting what is gone
+// is a success: two who delete the same version at once both have what they wanted.
+func isVersion(id *string) bool { return id != nil && len(*id) == 26 }
 
 // GetObject holds its turn until the object is open, not until it is read.
 func (g *guard) GetObject(ctx context.Context, in *awss3.GetObjectInput) (*awss3.GetObjectOutput, error) {

@@ -79,6 +79,37 @@ func versionsOfAnObject(t *testing.T, server *s3.Server, _ *recorder) {
 	}
 }
 
+func TestDeletingAVersionThatIsGone(t *testing.T) { onEachFileSystem(t, deletingAVersionThatIsGone) }
+
+// It is a success, as on AWS, also while the key has other versions; an id that never was one is refused.
+func deletingAVersionThatIsGone(t *testing.T, server *s3.Server, _ *recorder) {
+	client := stockClient(t, server)
+	in, key := aws.String(incoming), aws.String("incoming/a/b/1")
+	var gone *string
+	for _, body := range []string{"first", "second", "third"} {
+		if version := put(t, client, incoming, *key, body).VersionId; body == "second" {
+			gone = version
+		}
+	}
+	for time := range 3 {
+		if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: in, Key: key, VersionId: gone}); err != nil {
+			t.Errorf("time %d: %v", time+1, err)
+		}
+	}
+	many, err := client.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{
+		Bucket: in, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: key, VersionId: gone}, {Key: key, VersionId: aws.String("x")}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(many.Deleted) != 1 || *many.Deleted[0].VersionId != *gone || len(many.Errors) != 1 || *many.Errors[0].VersionId != "x" {
+		t.Errorf("deleted %v, errors %v", many.Deleted, many.Errors)
+	}
+	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: in, Key: key}); body != "third" {
+		t.Errorf("the object reads %q", body)
+	}
+}
+
 func TestDeleteWithoutVersionOnlyMarks(t *testing.T) {
 	onEachFileSystem(t, deleteWithoutVersionOnlyMarks)
 }
