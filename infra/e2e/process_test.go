@@ -1,0 +1,243 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/stack"
+)
+
+// command is `go run ./infra/local` with a directory of its own.
+type command struct {
+	t                *testing.T
+	dir, data, ready string
+}
+
+func newCommand(t *testing.T) command {
+	t.Helper()
+	dir, err := scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return command{t, dir, filepath.Join(dir, "data"), filepath.Join(dir, "ready.json")}
+}
+
+// run starts the command as a terminal does, in a process group of its own.
+func (c command) run(arguments ...string) (*exec.Cmd, *output) {
+	c.t.Helper()
+	out := &output{}
+	running := exec.Command("go", append([]string{"run", "./infra/local", "-bin", shared.bin, "-data", c.data}, arguments...)...)
+	running.Dir = shared.root
+	running.Stdout, running.Stderr = out, out
+	running.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := running.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = syscall.Kill(-running.Process.Pid, syscall.SIGTERM); _ = running.Wait() })
+	return running, out
+}
+
+// serve runs the command until its ready-file is there.
+func (c command) serve() (running *exec.Cmd, out *output, took time.Duration) {
+	c.t.Helper()
+	began := time.Now()
+	running, out = c.run("-ready-file", c.ready)
+	for _, err := os.Stat(c.ready); err != nil; _, err = os.Stat(c.ready) {
+		if time.Since(began) > 2*patience || len(children(running.Process.Pid)) == 0 && time.Since(began) > patience {
+			c.t.Fatalf("no ready-file\n%s", out)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return running, out, time.Since(began)
+}
+
+// interrupt is Ctrl-C: every process of the terminal's group gets it.
+func (c command) interrupt(running *exec.Cmd, out *output) {
+	c.t.Helper()
+	below := descendants(running.Process.Pid)
+	if len(below) < 4 { // the stack, PostgreSQL with its own, functions
+		c.t.Errorf("only %d processes below the command", len(below))
+	}
+	if err := syscall.Kill(-running.Process.Pid, syscall.SIGINT); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = running.Wait() // `go run` itself ends with 1 at Ctrl-C; it tells when the program did not end with 0
+	if text := out.String(); !strings.HasSuffix(text, "Stopping.\n") {
+		c.t.Errorf("after Ctrl-C:\n%s", text)
+	}
+	for _, pid := range below {
+		if syscall.Kill(pid, 0) == nil {
+			name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+			c.t.Errorf("process %d is left: %q", pid, name)
+		}
+	}
+	if _, err := os.Stat(c.ready); !errors.Is(err, os.ErrNotExist) {
+		c.t.Error("the ready-file tells of a stack that is not there")
+	}
+}
+
+// The command as a newcomer and a check use it: a ready-file, samples on show, two stacks side by side, a second start, Ctrl-C.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("processes are looked for in /proc, which is not here")
+	}
+	c := newCommand(t)
+	running, out, _ := c.serve()
+	wantReadyShape(t, c.ready)
+	var ready stack.Ready
+	if err := readJSON(c.ready, &ready); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"dogs-phone.jpg", "sunset-12mp.jpg", "bowl-alpha.png", "creek.webp", "lesson.pdf", "STATUS", "PIXELS", "available"} {
+		if !strings.Contains(out.String(), name) {
+			t.Errorf("the table lacks %s:\n%s", name, out)
+		}
+	}
+	p, err := connect(ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.rows.Close()
+	s := schoolOn(t, p)
+	u := s.signIn("ada@example.test", "member")
+	kept := u.available(text("kept"))
+
+	t.Run("beside it a demo ends with 0", func(t *testing.T) {
+		if code, out := newCommand(t).demo(t, "note.txt", []byte("hello")); code != 0 || !strings.Contains(out, "available") {
+			t.Errorf("exit code %d\n%s", code, out)
+		}
+	})
+	t.Run("and with 1 when a file is refused", func(t *testing.T) {
+		if code, out := newCommand(t).demo(t, "photo.bmp", []byte("BM")); code != 1 || !strings.Contains(out, "refused") {
+			t.Errorf("exit code %d\n%s", code, out)
+		}
+	})
+	s.wantQuota(4, 0, 1)
+	p.rows.Close()
+	c.interrupt(running, out)
+
+	running, out, took := c.serve()
+	if took > 20*time.Second {
+		t.Errorf("the second start took %v", took)
+	}
+	if err := readJSON(c.ready, &ready); err != nil {
+		t.Fatal(err)
+	}
+	if p, err = connect(ready); err != nil {
+		t.Fatal(err)
+	}
+	defer p.rows.Close()
+	again := &school{platform: p, t: t, slug: s.slug}
+	if _, content := again.signIn("ada@example.test", "").fetch(kept, ""); string(content) != "kept" {
+		t.Errorf("kept is %q", content)
+	}
+	again.wantQuota(4, 0, 1)
+	p.rows.Close()
+	c.interrupt(running, out)
+	t.Logf("second start: %v", took)
+}
+
+func (c command) demo(t *testing.T, name string, content []byte) (int, string) {
+	t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.t = t
+	running, out := c.run("-demo", path)
+	err := running.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return running.ProcessState.ExitCode(), out.String()
+}
+
+// wantReadyShape compares the ready-file with the shape that checks rely on, member by member.
+func wantReadyShape(t *testing.T, path string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	var got struct {
+		API         string            `json:"api"`
+		Issuer      string            `json:"issuer"`
+		DatabaseURL string            `json:"database_url"`
+		Roles       map[string]string `json:"roles"`
+		S3          struct {
+			Endpoint  string `json:"endpoint"`
+			Region    string `json:"region"`
+			AccessKey string `json:"access_key"`
+			SecretKey string `json:"secret_key"`
+			Buckets   struct {
+				Incoming   string `json:"incoming"`
+				Files      string `json:"files"`
+				Quarantine string `json:"quarantine"`
+			} `json:"buckets"`
+		} `json:"s3"`
+	}
+	if err := decoder.Decode(&got); err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	b := got.S3.Buckets
+	for _, url := range []string{got.API, got.Issuer, got.S3.Endpoint} {
+		if !strings.HasPrefix(url, "http://") {
+			t.Errorf("%q is no address", url)
+		}
+	}
+	for _, entry := range []string{"file-api/http", "file-api/upkeep", "file-processing/events"} {
+		if !strings.HasPrefix(got.Roles[entry], "postgres://") {
+			t.Errorf("no role for %s", entry)
+		}
+	}
+	set := []string{b.Incoming, b.Files, b.Quarantine}
+	slices.Sort(set)
+	if slices.Contains(set, "") || len(slices.Compact(set)) != 3 || got.S3.Region == "" || got.S3.AccessKey == "" || got.S3.SecretKey == "" ||
+		!strings.HasPrefix(got.DatabaseURL, "postgres://") {
+		t.Errorf("the ready-file lacks something: %d roles, buckets %v", len(got.Roles), set)
+	}
+	response, err := http.Get(got.Issuer + "/.well-known/openid-configuration")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if text, err := io.ReadAll(response.Body); err != nil || !bytes.Contains(text, []byte(`"issuer":"`+got.Issuer+`"`)) {
+		t.Errorf("the issuer says %s: %v", text, err)
+	}
+}
+
+// output is what a process printed, read while it prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
