@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -280,4 +281,24 @@ func TestGivenUpAndGone(t *testing.T) {
 	}
 	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": ScannerUnavailable, "bucket_name": "incoming"})
 	w.expectGivenBack()
+}
+
+// A worker that is killed cleans nothing up, and Lambda keeps its sandbox with the temporary directory: an upload in hand must have no name there.
+func TestAKilledWorkerLeavesNoSpool(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	looked := false
+	look := func() {
+		looked = true
+		if spooled, err := filepath.Glob(filepath.Join(os.TempDir(), spoolPattern)); err != nil || len(spooled) > 0 {
+			t.Errorf("killed now, the worker would leave %v, %v", spooled, err)
+		}
+	}
+	w.processor.S3 = s3Client(t, &faultyStore{body: func(body io.ReadCloser) io.ReadCloser { return &hookedReader{ReadCloser: body, first: look} }})
+	w.process(object)
+	if !looked {
+		t.Error("nothing was read")
+	}
+	w.expectAvailable(key, sampleJPEG(t))
 }

@@ -17,6 +17,16 @@ import (
 // spoolPattern names the temporary files that uploads are read into.
 const spoolPattern = "upload-*"
 
+// makeSpool opens a temporary file that has no name any more, so that it goes with the process however that ends: Lambda does not clear /tmp
+// when it starts a killed worker again, and what killed workers left would fill it.
+func makeSpool() (*os.File, error) {
+	spool, err := os.CreateTemp("", spoolPattern)
+	if err != nil {
+		return nil, err
+	}
+	return spool, os.Remove(spool.Name())
+}
+
 // examine finds out what an upload is. The checks go from the cheap to the dear and stop at the first that fails; nothing is decoded that was
 // not scanned where scanning is on. An error means that nothing was found out.
 func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
@@ -32,11 +42,10 @@ func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
 	if reason := judgeSize(size, c.reserved, p.Config.MaxFileSize); reason != "" {
 		return finding{reason: reason, size: size}, nil
 	}
-	spool, err := os.CreateTemp("", spoolPattern)
+	spool, err := makeSpool()
 	if err != nil {
 		return finding{}, fmt.Errorf("make a temporary file: %w", err)
 	}
-	defer os.Remove(spool.Name())
 	defer spool.Close()
 	read, err := readOnce(ctx, object.Body, size, spool, p.Scanner)
 	if err != nil {
@@ -84,8 +93,8 @@ func (p *Processor) judgeContent(ctx context.Context, c claim, spool *os.File, f
 	if !mediatype.IsPicture(kind) {
 		return f, nil
 	}
-	source, err := os.ReadFile(spool.Name())
-	if err != nil {
+	source := make([]byte, f.size)
+	if _, err := spool.ReadAt(source, 0); err != nil {
 		return f, fmt.Errorf("read back the upload: %w", err)
 	}
 	made, err := picture.Process(ctx, source, picture.Options{Thumbnail: p.Config.ThumbnailSize})
