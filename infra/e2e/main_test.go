@@ -123,6 +123,7 @@ func begin(dir string) (stop func() error, err error) {
 	shared.platform, err = connect(shared.stack.Ready)
 	return func() error {
 		shared.rows.Close()
+		http.DefaultClient.CloseIdleConnections() // the store waits for those that were opened and not used
 		err := shared.stack.Stop()
 		if shared.scanner != nil {
 			shared.wiretap.close()
@@ -144,7 +145,7 @@ func connect(ready stack.Ready) (*platform, error) {
 		return nil, err
 	}
 	return &platform{ready: ready, rows: rows, objects: s3.NewFromConfig(aws.Config{
-		Region: ready.S3.Region, BaseEndpoint: &ready.S3.Endpoint,
+		Region: ready.S3.Region, BaseEndpoint: &ready.S3.Endpoint, HTTPClient: http.DefaultClient,
 		Credentials: credentials.NewStaticCredentialsProvider(ready.S3.AccessKey, ready.S3.SecretKey, ""),
 	})}, nil
 }
