@@ -12,6 +12,11 @@ import (
 func TestMigratedDatabaseKeepsEveryRule(t *testing.T) {
 	t.Parallel()
 	undone(t, pgtest.New(t), func(tx pgx.Tx) {
+		var version string
+		if err := tx.QueryRow(t.Context(), `SHOW server_version`).Scan(&version); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("PostgreSQL %s, %d rules", version, len(Rules()))
 		for _, f := range check(t, tx) {
 			t.Error(f)
 		}
