@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
@@ -122,6 +124,34 @@ func TestList(t *testing.T) {
 	}
 	for _, query := range []string{"status=lost", "limit=0", "limit=201", "cursor=x", "uploaded_by=x", "sort=name"} {
 		u.call("GET", "/v1/files?"+query, nil).want(422)
+	}
+}
+
+// Whatever members write about their files, a page of them fits into the one answer that Lambda takes: 6 MB, with the body as a JSON string in it.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+func TestAPageFitsIntoAnAnswer(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(tenant.Member)
+	u.available("description", strings.Repeat("\x01", 4000), "metadata", map[string]string{"quotes": strings.Repeat(`"`, 8<<10-16)})
+	const files = 201
+	w.exec(`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(2, $1)`, files)
+	seen := map[string]bool{}
+	for path := "/v1/files?limit=200"; path != ""; {
+		a := u.call("GET", path, nil).want(200)
+		sent, err := json.Marshal(events.APIGatewayV2HTTPResponse{StatusCode: 200, Body: a.raw})
+		if err != nil || len(sent) > 6_000_000 {
+			t.Fatalf("an answer of %d bytes, %v", len(sent), err)
+		}
+		path = ""
+		for _, id := range a.ids() {
+			seen[id] = true
+		}
+		if next, ok := a.at("next_cursor").(string); ok {
+			path = "/v1/files?limit=200&cursor=" + next
+		}
+	}
+	if len(seen) != files {
+		t.Errorf("the pages have %d files of %d", len(seen), files)
 	}
 }
 

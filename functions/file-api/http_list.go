@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 // Page is a place in a list and how much of it to send.
 type Page struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most that a page holds. One of long texts may hold fewer: next_cursor alone tells whether it is the last."`
 }
 
 func (p Page) after() (*library.Position, error) {
@@ -69,13 +71,36 @@ func (f face) list(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *listIn)
 	if err != nil {
 		return nil, err
 	}
-	out := &listOut{}
-	files, out.Body.NextCursor = cut(files, in.Limit, func(f library.File) httpapi.Cursor { return httpapi.Cursor{CreatedAt: f.CreatedAt, ID: f.ID} })
-	out.Body.Files = make([]fileBody, len(files))
+	bodies := make([]fileBody, len(files))
 	for i, file := range files {
-		out.Body.Files[i] = bodyOf(by, file)
+		bodies[i] = bodyOf(by, file)
 	}
+	fits, err := thatFit(bodies)
+	if err != nil {
+		return nil, err
+	}
+	out := &listOut{}
+	out.Body.Files, out.Body.NextCursor = cut(bodies, min(in.Limit, fits), func(f fileBody) httpapi.Cursor { return httpapi.Cursor{CreatedAt: f.CreatedAt, ID: f.ID} })
 	return out, nil
+}
+
+// maxPageBytes keeps a page of files with long texts below the 6 MB that a Lambda may answer. It is half of that, because the body travels as a
+// JSON string, in which each of its quotes and backslashes takes two bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const maxPageBytes = 2_900_000
+
+// thatFit counts the items, from the first on, that one answer has room for; one always fits.
+func thatFit[T any](items []T) (int, error) {
+	size := 0
+	for i, item := range items {
+		encoded, err := json.Marshal(item)
+		if err != nil {
+			return 0, fmt.Errorf("measure a page: %w", err)
+		}
+		if size += len(encoded) + len(","); size > maxPageBytes {
+			return max(1, i), nil
+		}
+	}
+	return len(items), nil
 }
 
 func uploaderOf(s string) (uuid.UUID, error) {

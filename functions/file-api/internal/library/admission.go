@@ -9,7 +9,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
 
-// maxMetadataBytes keeps a row, and a page of rows, small enough for one answer of a Lambda.
+// maxMetadataBytes keeps a row small enough for dozens of them in one answer of a Lambda.
 const maxMetadataBytes = 16 << 10
 
 // NewFile is what a client says about a file that it wants to upload.
