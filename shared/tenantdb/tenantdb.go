@@ -68,14 +68,20 @@ func (db *DB) InTenant(ctx context.Context, organization uuid.UUID, fn func(tx p
 	if organization == uuid.Nil {
 		return errors.New("a tenant's transaction needs an organization")
 	}
-	begin := "begin; select set_config('app.current_organization_id', '" + organization.String() + "', true)"
-	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, fn))
+	return db.transaction(ctx, organization.String(), fn)
 }
 
 // AcrossTenants runs fn in a transaction with no organization set: it sees what the policies of the entry's own role show, and for most roles
 // that is nothing.
 func (db *DB) AcrossTenants(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{}, fn))
+	return db.transaction(ctx, "", fn)
+}
+
+// transaction says in its BEGIN all that it must not take over from whoever had the connection before: the organization, and where names are
+// looked up. With pg_temp last, no temporary table that was left behind can stand in for one of ours.
+func (db *DB) transaction(ctx context.Context, organization string, fn func(tx pgx.Tx) error) error {
+	begin := "begin; select set_config('app.current_organization_id', '" + organization + "', true), set_config('search_path', 'public, pg_temp', true)"
+	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, fn))
 }
 
 func iamPassword(ctx context.Context) (func(context.Context, *pgx.ConnConfig) error, error) {

@@ -77,6 +77,39 @@ func TestWithNoOrganizationEveryTableIsEmpty(t *testing.T) {
 	look("a connection that a tenant used")
 }
 
+// What one user of a connection left in its session must not reach the next: a setting, or a temporary table under the name of ours.
+func TestASessionIsNotTakenOver(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	a, b := d.Organization(t, "a"), d.Organization(t, "b")
+	db := d.DB(t, http)
+	seen(t, func() error {
+		return db.InTenant(t.Context(), a, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), fmt.Sprintf(`SELECT set_config('app.current_organization_id', '%s', false);
+				CREATE TEMP TABLE organizations AS SELECT '%s'::uuid AS id FROM generate_series(1, 5)`, a, a))
+			return err
+		})
+	})
+	for range 4 { // both connections of the pool
+		seen(t, func() error {
+			return db.AcrossTenants(t.Context(), func(tx pgx.Tx) error {
+				if n := count(t, tx, "organizations"); n != 0 {
+					t.Errorf("a transaction without organization sees %d", n)
+				}
+				return nil
+			})
+		})
+		seen(t, func() error {
+			return db.InTenant(t.Context(), b, func(tx pgx.Tx) error {
+				if n := count(t, tx, "organizations"); n != 1 {
+					t.Errorf("organization b sees %d organizations", n)
+				}
+				return nil
+			})
+		})
+	}
+}
+
 func TestTheNilOrganizationIsRefused(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t).DB(t, http)
