@@ -131,7 +131,7 @@ func (w *world) againstSharp(ctx context.Context, s *section, sender *client, sa
 
 // thumbnail makes one with the library as it comes, in this process, and returns the CPU milliseconds.
 func thumbnail(picture sample) (float64, error) {
-	before := usedNow()
+	before := ownTime()
 	pixels, err := imaging.Decode(bytes.NewReader(picture.content), imaging.AutoOrientation(true))
 	if err != nil {
 		return 0, err
@@ -140,5 +140,5 @@ func thumbnail(picture sample) (float64, error) {
 	if err := jpeg.Encode(&out, imaging.Fit(pixels, 300, 300, imaging.Lanczos), &jpeg.Options{Quality: 80}); err != nil {
 		return 0, err
 	}
-	return milliseconds(usedNow().since(before).own), nil
+	return milliseconds(ownTime() - before), nil
 }

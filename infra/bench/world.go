@@ -129,8 +129,8 @@ func (w *world) invoke(ctx context.Context, function string, event []byte) ([]by
 }
 
 // await waits until a file is in a final state, which has to be available. It looks into the database, because
-// asking the API would take processor time from what is measured.
-func (w *world) await(ctx context.Context, file uuid.UUID) error {
+// asking the API would take more processor time from what is measured.
+func (w *world) await(ctx context.Context, file uuid.UUID, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -148,7 +148,7 @@ func (w *world) await(ctx context.Context, file uuid.UUID) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("file %s is still %s: %w", file, status, ctx.Err())
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(every):
 		}
 	}
 }
