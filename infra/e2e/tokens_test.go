@@ -9,8 +9,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"math/big"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +57,11 @@ func publicKey(t *testing.T) (kid string, raw []byte, key *ecdsa.PublicKey) {
 			if errX != nil || errY != nil {
 				t.Fatal(errX, errY)
 			}
-			return k.Kid, raw, &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(x), Y: new(big.Int).SetBytes(y)}
+			key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return k.Kid, raw, key
 		}
 	}
 	t.Fatalf("no EC key in %s", raw)
