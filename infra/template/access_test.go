@@ -214,8 +214,8 @@ func flow(d *document) (found faults) {
 		if consumes(f) && writes {
 			found.add("%s is started by %s and may write to it", f.name, trigger.name)
 		}
-		if serves(f) && reads {
-			found.add("%s answers requests and may read %s", f.name, trigger.name)
+		if !consumes(f) && reads {
+			found.add("%s checks nothing and may read %s", f.name, trigger.name)
 		}
 		if serves(f) && strings.Contains(strings.Join(allowed(d.role(f)), " "), "s3:Delete") {
 			found.add("%s answers requests and may delete objects", f.name)
