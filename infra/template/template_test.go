@@ -41,6 +41,7 @@ func checks(t *testing.T, d *document) map[string]faults {
 		"wildcards":  wildcards(d),
 		"buckets":    buckets(d),
 		"flow":       flow(d),
+		"room":       room(d),
 	}
 }
 
