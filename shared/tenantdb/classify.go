@@ -35,6 +35,8 @@ func classifyCode(err error, code string) error {
 	switch code {
 	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
 		return fault.Wrap(err, fault.Temporary, "busy", "Another change was in the way. Try again.")
+	case "25P03": // idle in transaction for too long
+		return unavailable(err)
 	case "23505": // unique violation
 		return fault.Wrap(err, fault.Conflict, "already-exists", "This exists already.")
 	case "22021", "22P05": // a NUL or another character that Postgres cannot keep

@@ -261,6 +261,35 @@ func TestFailuresAreClassified(t *testing.T) {
 	}
 }
 
+// What a worker locked before it went silent, without a word to its connection, is free again before long.
+func TestASilentTransactionEnds(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	db := d.DB(t, http)
+	err := db.InTenant(t.Context(), d.Organization(t, "a"), func(tx pgx.Tx) error {
+		var pid, timeout int
+		if err := tx.QueryRow(t.Context(), `SELECT pg_backend_pid(), setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`).Scan(&pid, &timeout); err != nil {
+			return err
+		}
+		if timeout < 1_000 || timeout > 60_000 {
+			t.Errorf("a silent transaction ends after %d ms", timeout)
+		}
+		if _, err := tx.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = 1`); err != nil {
+			return err
+		}
+		for gone := false; !gone; {
+			if err := d.Superuser.QueryRow(t.Context(), `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)`, pid).Scan(&gone); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(t.Context(), `SELECT 1`)
+		return err
+	})
+	if fault.KindOf(err) != fault.Temporary {
+		t.Errorf("a transaction that was ended gives %v", err)
+	}
+}
+
 func TestARestartOfPostgresIsTemporary(t *testing.T) {
 	t.Parallel()
 	d := pgtest.NewIsolated(t)
