@@ -58,7 +58,7 @@ func (u *Upkeep) Run(ctx context.Context) (Summary, error) {
 		work func(context.Context, *Summary) (more bool, err error)
 	}{
 		{"uploads", u.checkUploads},
-		{"purge", u.purgeFiles},
+		{"purge", u.purgeFiles()},
 		{"objects", u.deleteObjects},
 		{"keys", u.expireKeys},
 	} {

@@ -10,16 +10,24 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-func (u *Upkeep) purgeFiles(ctx context.Context, done *Summary) (bool, error) {
-	files, err := u.filesToPurge(ctx)
-	if err != nil {
-		return false, err
+// purgeFiles is the step of one run. Files that cannot be purged stay the oldest that are due, so it steps over them: one organization's broken
+// figures must not keep another's files.
+func (u *Upkeep) purgeFiles() func(context.Context, *Summary) (bool, error) {
+	stuck := 0
+	return func(ctx context.Context, done *Summary) (bool, error) {
+		files, err := u.filesToPurge(ctx, stuck)
+		if err != nil {
+			return false, err
+		}
+		failed := done.Failed
+		each(ctx, u, done, files,
+			func(due db.FilesToPurgeRow) error { return u.purgeFile(ctx, done, due) },
+			func(due db.FilesToPurgeRow) []any {
+				return []any{"organization_id", due.OrganizationID, "file_id", due.ID}
+			})
+		stuck += done.Failed - failed
+		return len(files) == page, nil
 	}
-	return each(ctx, u, done, files,
-		func(due db.FilesToPurgeRow) error { return u.purgeFile(ctx, done, due) },
-		func(due db.FilesToPurgeRow) []any {
-			return []any{"organization_id", due.OrganizationID, "file_id", due.ID}
-		}), nil
 }
 
 func (u *Upkeep) purgeFile(ctx context.Context, done *Summary, due db.FilesToPurgeRow) error {

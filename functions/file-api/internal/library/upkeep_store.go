@@ -19,11 +19,12 @@ func (u *Upkeep) quietUploads(ctx context.Context) ([]db.UploadsToCheckRow, erro
 	})
 }
 
-func (u *Upkeep) filesToPurge(ctx context.Context) ([]db.FilesToPurgeRow, error) {
+// filesToPurge steps over the first ones, which are stuck.
+func (u *Upkeep) filesToPurge(ctx context.Context, stuck int) ([]db.FilesToPurgeRow, error) {
 	now := u.now()
 	binned := now.Add(-BinTime)
 	return across(ctx, u, "find files to purge", func(q *db.Queries) ([]db.FilesToPurgeRow, error) {
-		return q.FilesToPurge(ctx, db.FilesToPurgeParams{Now: &now, DeletedBefore: &binned, Page: page})
+		return q.FilesToPurge(ctx, db.FilesToPurgeParams{Now: &now, DeletedBefore: &binned, Page: page, Stuck: int32(stuck)})
 	})
 }
 

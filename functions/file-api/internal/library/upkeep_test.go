@@ -391,6 +391,23 @@ func TestOneFailureStopsNobody(t *testing.T) {
 	}
 }
 
+// As many broken files as one look takes in, and the oldest at that, do not hide what is due behind them.
+func TestAPageOfFailuresStopsNobody(t *testing.T) {
+	w := newWorld(t)
+	broken, fine := w.member("broken"), w.member("fine")
+	bad, good := w.available(broken), w.available(fine)
+	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-2*time.Hour), bad.ID)
+	w.exec(`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(1, $2) WHERE id = $1`, bad.ID, 2*page)
+	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-time.Hour), good.ID)
+	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`, broken.Organization)
+	w.upkeep.Log = slog.New(slog.DiscardHandler)
+	done, err := w.upkeep.Run(t.Context())
+	if err == nil || done.Failed != 2*page+1 || done.Purged != 1 {
+		t.Errorf("did %+v, %v", done, err)
+	}
+	w.wantFile(good, "none")
+}
+
 // More than one listing of versions and markers, cut off in the middle, and done by the next run.
 func TestDrainOfManyVersions(t *testing.T) {
 	w := newWorld(t)

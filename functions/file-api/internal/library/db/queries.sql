@@ -135,10 +135,11 @@ UPDATE files SET status = 'error', status_reason = @reason::text, updated_at = @
 
 -- name: FilesToPurge :many
 -- across: what is past its deletion date, and what has been in the bin for long enough. A file in processing waits for its verdict.
+-- The order is total, so that a run can step over those which it could not purge: they stay first.
 SELECT organization_id, id FROM files
 WHERE (deletion_date < @now OR deleted_at < @deleted_before) AND status <> 'processing'
-ORDER BY least(deletion_date, deleted_at)
-LIMIT @page;
+ORDER BY least(deletion_date, deleted_at), organization_id, id
+LIMIT @page OFFSET @stuck;
 
 -- name: DeletionsDue :many
 -- across

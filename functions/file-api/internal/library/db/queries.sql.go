@@ -336,13 +336,14 @@ func (q *Queries) File(ctx context.Context, arg FileParams) (FileRow, error) {
 const filesToPurge = `-- name: FilesToPurge :many
 SELECT organization_id, id FROM files
 WHERE (deletion_date < $1 OR deleted_at < $2) AND status <> 'processing'
-ORDER BY least(deletion_date, deleted_at)
-LIMIT $3
+ORDER BY least(deletion_date, deleted_at), organization_id, id
+LIMIT $4 OFFSET $3
 `
 
 type FilesToPurgeParams struct {
 	Now           *time.Time
 	DeletedBefore *time.Time
+	Stuck         int32
 	Page          int32
 }
 
@@ -352,8 +353,14 @@ type FilesToPurgeRow struct {
 }
 
 // across: what is past its deletion date, and what has been in the bin for long enough. A file in processing waits for its verdict.
+// The order is total, so that a run can step over those which it could not purge: they stay first.
 func (q *Queries) FilesToPurge(ctx context.Context, arg FilesToPurgeParams) ([]FilesToPurgeRow, error) {
-	rows, err := q.db.Query(ctx, filesToPurge, arg.Now, arg.DeletedBefore, arg.Page)
+	rows, err := q.db.Query(ctx, filesToPurge,
+		arg.Now,
+		arg.DeletedBefore,
+		arg.Stuck,
+		arg.Page,
+	)
 	if err != nil {
 		return nil, err
 	}
