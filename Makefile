@@ -27,11 +27,19 @@ each_query_set = failed=; for dir in $(QUERIES); do echo "sqlc $(1) $$dir"; $(TO
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
-run: ## start the whole stack on this machine, send sample photos through it, keep serving
-	@go run ./infra/local
+# Built and run rather than `go run`, which passes on no signal and calls Ctrl-C an error.
+LOCAL := build/satchel-local
 
-demo: ## send FILES="a.jpg b.pdf" (or the samples) through the stack, print what became of them, end
-	@go run ./infra/local -demo $(FILES)
+run: $(LOCAL) ## start the whole stack on this machine, send sample photos through it, keep serving
+	@exec $(LOCAL)
+
+demo: $(LOCAL) ## send FILES="a.jpg b.pdf" (or the samples) through the stack, print what became of them, end
+	@exec $(LOCAL) -demo $(FILES)
+
+.PHONY: $(LOCAL)
+$(LOCAL): # without cgo, like the functions that it builds, so that both share what is compiled
+	@test -e $@ || echo "building the local stack: the first time takes a minute or two"
+	@CGO_ENABLED=0 go build -o $@ ./infra/local
 
 test: ## run every test (PKG=./shared/... for some), with the race detector where a C compiler is
 	go test $(RACE) -shuffle=on -count=1 -timeout=10m $(PKG)

@@ -104,10 +104,18 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
+// patience is for requests that are running. versitygw waits ten seconds, also for connections on which nothing was asked yet, such as
+// browsers open in advance.
+const patience = 2 * time.Second
+
 // Stop finishes the requests that are running and ends the server.
 func (s *Server) Stop() error {
 	s.cancel()
-	err := <-s.ended
+	var err error
+	select {
+	case err = <-s.ended:
+	case <-time.After(patience):
+	}
 	if err != nil {
 		err = fmt.Errorf("stop s3: %w", err)
 	}
