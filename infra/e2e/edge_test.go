@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -137,4 +138,21 @@ func TestRequestsThatAreNone(t *testing.T) {
 	u.call("GET", "/v1/files/not-an-id", nil).problem(404, "file-not-found")
 	u.call("GET", "/v1/files/"+id+"%00", nil).want(404)
 	s.wantQuota(0, 1, 1)
+}
+
+// The links that make run prints are followed by a browser, which has no token.
+func TestLocalLinks(t *testing.T) {
+	s := newSchool(t)
+	id := s.user("member").available(text("hello"))
+	answer, err := http.Get(s.ready.API + "/local/files/" + s.slug + "/" + id + "/original")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	content, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != 200 || string(content) != "hello" {
+		t.Errorf("%d %q, %v", answer.StatusCode, content, err)
+	}
+	s.send("GET", "/local/files/"+s.slug+"/"+id+"/thumbnail", "", nil).problem(404, "variant-not-found")
+	s.send("GET", "/local/files/riverside-academy/"+id+"/original", "", nil).problem(404, "file-not-found")
 }
