@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -455,4 +456,26 @@ func TestRemovedMemberIsOutAtOnce(t *testing.T) {
 	w.exec(`DELETE FROM memberships WHERE user_id = $1`, u.User)
 	u.call("GET", "/v1/files/"+id, nil).want(403, "not-a-member")
 	u.call("POST", "/v1/files", newFile()).want(403, "not-a-member")
+}
+
+// Metadata is the client's: an id above 2^53 must come back as it went in.
+func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
+	w := newWorld(t)
+	u := w.user(tenant.Member)
+	number := json.Number("9007199254740993")
+	a := u.call("POST", "/v1/files", newFile("metadata", map[string]any{"n": number})).want(http.StatusCreated)
+	if !strings.Contains(a.raw, `"n":9007199254740993`) {
+		t.Errorf("created with %s", a.raw)
+	}
+	path := "/v1/files/" + a.str("file.id")
+	a = u.call("PATCH", path, map[string]any{"metadata": map[string]any{"changed": number}}).want(http.StatusOK)
+	if !strings.Contains(a.raw, `"changed":9007199254740993`) {
+		t.Errorf("changed to %s", a.raw)
+	}
+	u.call("PATCH", path, map[string]any{"title": "kept"}).want(http.StatusOK)
+	if a = u.call("GET", path, nil).want(http.StatusOK); !strings.Contains(a.raw, `"changed":9007199254740993`) {
+		t.Errorf("read as %s", a.raw)
+	}
+	u.call("PATCH", path, map[string]any{"metadata": map[string]any{"n": json.Number("1e999999")}}).want(400, "malformed-request")
+	u.call("GET", "/v1/files?uploaded_by="+uuid.Nil.String(), nil).want(422, "invalid-request")
 }

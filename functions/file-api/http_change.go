@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -23,7 +22,7 @@ func (f *field[T]) UnmarshalJSON(raw []byte) error {
 		return nil
 	}
 	f.Value = new(T)
-	return json.Unmarshal(raw, f.Value)
+	return httpapi.DecodeJSON(raw, f.Value)
 }
 
 // Schema is that of T, or null.

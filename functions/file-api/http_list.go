@@ -108,7 +108,7 @@ func uploaderOf(s string) (uuid.UUID, error) {
 		return uuid.Nil, nil
 	}
 	id, err := uuid.Parse(s)
-	if err != nil {
+	if err != nil || id == uuid.Nil {
 		return uuid.Nil, invalid("invalid-request", "uploaded_by must be a user's id.")
 	}
 	return id, nil

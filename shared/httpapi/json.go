@@ -21,9 +21,19 @@ func strictJSON() huma.Format {
 					return err
 				}
 			}
-			return json.Unmarshal(data, v)
+			return DecodeJSON(data, v)
 		},
 	}
+}
+
+// DecodeJSON is json.Unmarshal that keeps every digit of a number which goes into an any: as a float64 an id above 2^53 would come back changed.
+func DecodeJSON(data []byte, v any) error {
+	if _, plain := v.(*any); plain || !json.Valid(data) {
+		return json.Unmarshal(data, v) // huma validates float64s, and this says best what is wrong
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	return decoder.Decode(v)
 }
 
 var errRepeatedName = errors.New("an object names the same member twice")

@@ -1,6 +1,7 @@
 package library
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -150,7 +151,9 @@ func fileOf(row db.File, consent *Consent) (File, error) {
 	if err := json.Unmarshal(row.Variants, &f.Variants); err != nil {
 		return File{}, fmt.Errorf("read variants of file %s: %w", f.ID, err)
 	}
-	if err := json.Unmarshal(row.Metadata, &f.Metadata); err != nil {
+	metadata := json.NewDecoder(bytes.NewReader(row.Metadata))
+	metadata.UseNumber() // what is not ours to read is not ours to round
+	if err := metadata.Decode(&f.Metadata); err != nil {
 		return File{}, fmt.Errorf("read metadata of file %s: %w", f.ID, err)
 	}
 	return f, nil
