@@ -218,7 +218,10 @@ func TestPatch(t *testing.T) {
 	} {
 		u.call("PATCH", path, c.body).want(c.status, c.code)
 	}
-	w.user(tenant.Admin).call("PATCH", path, map[string]any{"requires_consent": nil, "category": nil}).want(200)
+	a = w.user(tenant.Admin).call("PATCH", path, map[string]any{"requires_consent": nil, "category": nil}).want(200)
+	if a.at("file.category") != "educational_content" || a.at("file.requires_consent") != false {
+		t.Errorf("cleared to %s", a.raw)
+	}
 }
 
 func TestRetention(t *testing.T) {

@@ -43,7 +43,7 @@ type changeIn struct {
 		Description     field[string]         `json:"description,omitempty" maxLength:"4000"`
 		Tags            field[[]string]       `json:"tags,omitempty" maxItems:"50" doc:"Replaces all tags. Each at most 64 bytes."`
 		Metadata        field[map[string]any] `json:"metadata,omitempty" doc:"Replaces all metadata."`
-		Category        field[category]       `json:"category,omitempty" doc:"Changes deletion_date too, unless retention_days is set. null: temporary."`
+		Category        field[category]       `json:"category,omitempty" doc:"Changes deletion_date too, unless retention_days is set. null: educational_content."`
 		RetentionDays   field[int]            `json:"retention_days,omitempty" minimum:"1" maximum:"36500" doc:"Counted from created_at. null: as long as the category says."`
 		ContainsPII     field[bool]           `json:"contains_pii,omitempty"`
 		RequiresConsent field[bool]           `json:"requires_consent,omitempty" doc:"Only staff may take it back."`

@@ -17,7 +17,7 @@ type NewFile struct {
 	Filename        string
 	ContentType     string
 	Size            int64
-	Category        Category // "" means Temporary
+	Category        Category // "" means defaultCategory
 	Title           *string
 	Description     *string
 	Tags            []string

@@ -1,6 +1,7 @@
 package library
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -97,9 +98,7 @@ func (c Change) apply(by Actor, f *File) ([]string, error) {
 		}
 	}
 	if set("category", c.Category.Set) {
-		if f.Category = value(c.Category.Value); f.Category == "" {
-			f.Category = Temporary
-		}
+		f.Category = cmp.Or(value(c.Category.Value), defaultCategory)
 	}
 	if set("retention_days", c.RetentionDays.Set) {
 		f.RetentionDays = c.RetentionDays.Value

@@ -37,6 +37,9 @@ const (
 	Report             Category = "report"
 )
 
+// defaultCategory is that of a file for which none is named: a short-lived one would be a trap.
+const defaultCategory = EducationalContent
+
 // File is one file and what is known of it.
 type File struct {
 	Organization     uuid.UUID

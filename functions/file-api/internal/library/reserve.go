@@ -1,6 +1,7 @@
 package library
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -152,10 +153,7 @@ func withinKind(quota db.StorageQuota, contentType mediatype.Type, size int64) e
 }
 
 func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, contentType mediatype.Type, n NewFile, bucket string) error {
-	category := n.Category
-	if category == "" {
-		category = EducationalContent
-	}
+	category := cmp.Or(n.Category, defaultCategory)
 	deletion, err := d.deletionDate(ctx, category, n.RetentionDays, d.now)
 	if err != nil {
 		return err
