@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// DefaultReserve is the Reserve of an Entry that names none.
-const DefaultReserve = 5 * time.Second
+// defaultReserve is the Reserve of an Entry that names none.
+const defaultReserve = 5 * time.Second
 
 // margin is kept between the end of a record's context and Lambda's deadline: time to roll back and to answer. Being killed instead would
 // send the whole batch back, what is done included.
@@ -36,7 +36,7 @@ func (e Entry) message(ctx context.Context, message events.SQSMessage) error {
 	}
 	reserve := e.Reserve
 	if reserve == 0 {
-		reserve = DefaultReserve
+		reserve = defaultReserve
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		if time.Until(deadline) < reserve {

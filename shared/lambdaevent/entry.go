@@ -20,7 +20,7 @@ type Entry struct {
 	Schedules map[string]func(context.Context) (summary any, err error) // the summary is the function's answer
 
 	// Reserve is the time that a message needs at least: with less of it left before Lambda's deadline, the rest of a batch is handed back
-	// unread. Zero means DefaultReserve.
+	// unread. Zero means 5 s.
 	Reserve time.Duration
 
 	Log *slog.Logger // nil: slog.Default()

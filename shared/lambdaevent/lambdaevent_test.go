@@ -204,8 +204,8 @@ func TestS3Objects(t *testing.T) {
 	t.Parallel()
 	got, err := S3Objects(string(golden(t, "s3_created.json")))
 	want := []Object{
-		{"amzn-s3-demo-bucket", "a folder/100% sure+newé.jpg", "096fKKXTRTtl3on89fVO.nfljtsv6qko", 1024, "d41d8cd98f00b204e9800998ecf8427e", "0055AED6DCD90281E5"},
-		{"amzn-s3-demo-bucket", "plain", "", 5 << 30, "9a0364b9e99bb480dd25e1f0284c8555-2", "0055AED6DCD90281E7"},
+		{"amzn-s3-demo-bucket", "a folder/100% sure+newé.jpg", "096fKKXTRTtl3on89fVO.nfljtsv6qko", 1024},
+		{"amzn-s3-demo-bucket", "plain", "", 5 << 30},
 	}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("objects %+v, error %v", got, err)
@@ -219,7 +219,7 @@ func TestS3Objects(t *testing.T) {
 	}
 }
 
-func TestMalformedS3EventsAreTypedErrors(t *testing.T) {
+func TestMalformedS3EventsAreRefusedWhole(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
 		"empty":         ``,
@@ -236,7 +236,7 @@ func TestMalformedS3EventsAreTypedErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := S3Objects(body)
-			if _, typed := errors.AsType[*MalformedError](err); !typed || got != nil {
+			if err == nil || got != nil {
 				t.Errorf("gave %v, %v", got, err)
 			}
 		})
@@ -249,7 +249,7 @@ func FuzzS3Objects(f *testing.F) {
 	f.Add(`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		objects, err := S3Objects(body)
-		if _, typed := errors.AsType[*MalformedError](err); err != nil && (!typed || objects != nil) {
+		if err != nil && objects != nil {
 			t.Fatalf("gave %v with %v", objects, err)
 		}
 		for _, object := range objects {

@@ -14,23 +14,15 @@ type Object struct {
 	Key       string // decoded
 	VersionID string // empty in a bucket without versioning
 	Size      int64
-	ETag      string
-	Sequencer string // not an order: S3's documents disagree on how to compare two of them
 }
 
-// MalformedError says that a message is no S3 event. Delivering it again does not help.
-type MalformedError struct{ Cause error }
-
-func (e *MalformedError) Error() string { return "malformed S3 event: " + e.Cause.Error() }
-func (e *MalformedError) Unwrap() error { return e.Cause }
-
 // S3Objects returns the objects that the S3 event in body says were created: none for the s3:TestEvent that S3 sends when a notification is
-// set up, and none for other kinds of record. Keys in an event are form-encoded (a space is "+") and are decoded here, once. The error is a
-// *MalformedError; then no object is returned at all, so that a message is never half done.
+// set up, and none for other kinds of record. Keys in an event are form-encoded (a space is "+") and are decoded here, once. An error
+// means that body is no S3 event, which delivering it again does not help; then no object is returned, so that a message is never half done.
 func S3Objects(body string) ([]Object, error) {
 	objects, err := s3Objects(body)
 	if err != nil {
-		return nil, &MalformedError{err}
+		return nil, fmt.Errorf("malformed S3 event: %w", err)
 	}
 	return objects, nil
 }
@@ -47,9 +39,7 @@ func s3Objects(body string) ([]Object, error) {
 				Object struct {
 					Key       string `json:"key"`
 					Size      int64  `json:"size"`
-					ETag      string `json:"eTag"`
 					VersionID string `json:"versionId"`
-					Sequencer string `json:"sequencer"`
 				} `json:"object"`
 			} `json:"s3"`
 		} `json:"Records"`
@@ -79,7 +69,7 @@ func s3Objects(body string) ([]Object, error) {
 		if record.S3.Bucket.Name == "" || key == "" || entry.Size < 0 {
 			return nil, fmt.Errorf("record %d lacks a bucket, a key or a size", i)
 		}
-		objects = append(objects, Object{record.S3.Bucket.Name, key, entry.VersionID, entry.Size, entry.ETag, entry.Sequencer})
+		objects = append(objects, Object{record.S3.Bucket.Name, key, entry.VersionID, entry.Size})
 	}
 	return objects, nil
 }
