@@ -22,11 +22,7 @@ type Setting struct {
 	goType reflect.Type
 }
 
-// Describe returns the settings of T in the order in which they are declared.
-func Describe[T any]() []Setting {
-	return describe(reflect.TypeFor[T](), "")
-}
-
+// describe returns the settings of struct t in the order in which they are declared.
 func describe(t reflect.Type, prefix string) []Setting {
 	all := []Setting{}
 	for i := range t.NumField() {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 )
 
 // DescribeFlag makes a binary print its settings as JSON instead of running: infra asks the binary and imports nothing of it.
@@ -25,7 +26,7 @@ func start[T any](args, environ []string, stdout, stderr io.Writer, run func(con
 		out := json.NewEncoder(stdout)
 		out.SetEscapeHTML(false)
 		out.SetIndent("", "  ")
-		if err := out.Encode(Describe[T]()); err != nil {
+		if err := out.Encode(describe(reflect.TypeFor[T](), "")); err != nil {
 			fmt.Fprintln(stderr, err)
 			return 1
 		}

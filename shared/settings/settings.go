@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,20 +15,16 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Faults is every fault that Load found, one sentence each that begins with the name of the variable. No sentence holds a value, because any
+// Faults is every fault that was found, one sentence each that begins with the name of the variable. No sentence holds a value, because any
 // of them may be a secret that was put under the wrong name.
 type Faults []string
 
 func (f Faults) Error() string { return "settings: " + strings.Join(f, "; ") }
 
-// Load reads T from the environment of the process. Its error is a Faults with everything that is wrong, not only the first thing.
+// load reads T from environ. Its error is a Faults with everything that is wrong, not only the first thing.
 //
 // T and every struct inside T may have a method Validate() error, which checks what a type cannot say. It joins its findings with errors.Join,
 // each beginning "NAME: "; findings about a variable that could not be read at all are left out.
-func Load[T any]() (T, error) {
-	return load[T](os.Environ())
-}
-
 func load[T any](environ []string) (T, error) {
 	var loaded T
 	described := describe(reflect.TypeFor[T](), "")
