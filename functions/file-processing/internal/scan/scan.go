@@ -94,7 +94,7 @@ func New(address string) (*Client, error) {
 // is returned wrapped, without any of this package's sentinels. ctx should have
 // a deadline: a scanner that stays silent is waited for until then.
 func (c *Client) Scan(ctx context.Context, r io.Reader) (Verdict, error) {
-	engine, err := c.Version(ctx)
+	engine, err := c.version(ctx)
 	if err != nil {
 		return Verdict{}, err
 	}
@@ -105,8 +105,8 @@ func (c *Client) Scan(ctx context.Context, r io.Reader) (Verdict, error) {
 	return judge(reply, engine)
 }
 
-// Version returns clamd's answer to VERSION, or ErrUnavailable.
-func (c *Client) Version(ctx context.Context) (string, error) {
+// version returns clamd's answer to VERSION, or ErrUnavailable.
+func (c *Client) version(ctx context.Context) (string, error) {
 	conn, done, err := c.open(ctx, "VERSION")
 	if err != nil {
 		return "", err
