@@ -51,11 +51,11 @@ type Options struct {
 // Stats counts the messages of one queue.
 type Stats struct {
 	// Depth counts what waits, delayed messages included.
-	Depth int `json:"depth"`
+	Depth int
 	// InFlight counts what was received and neither deleted nor given back.
-	InFlight int `json:"in_flight"`
+	InFlight int
 	// DeadLetters counts what its dead-letter queue holds.
-	DeadLetters int `json:"dead_letters"`
+	DeadLetters int
 }
 
 // Server is a running queue server.
