@@ -29,9 +29,6 @@ var slugPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // Organization makes the organization of this slug when it is new.
 func (m Members) Organization(ctx context.Context, slug, name string) (uuid.UUID, error) {
-	if !slugPattern.MatchString(slug) {
-		return uuid.Nil, &RefusedError{"organization is a slug: up to 63 lower-case letters, digits and hyphens"}
-	}
 	var id uuid.UUID
 	err := pgx.BeginFunc(ctx, m.DB, func(tx pgx.Tx) (err error) {
 		id, err = organization(ctx, tx, slug, name)
@@ -53,9 +50,6 @@ func (m Members) Join(ctx context.Context, slug, email, role string) (org, user 
 		if _, err := tenant.ParseRole(role); err != nil {
 			return org, user, &RefusedError{err.Error()}
 		}
-	}
-	if !slugPattern.MatchString(slug) {
-		return org, user, &RefusedError{"organization is a slug: up to 63 lower-case letters, digits and hyphens"}
 	}
 	user = tenant.UserID(m.Issuer, email)
 	err = pgx.BeginFunc(ctx, m.DB, func(tx pgx.Tx) error {
@@ -79,6 +73,9 @@ func (m Members) Join(ctx context.Context, slug, email, role string) (org, user 
 
 // organization finds or makes a row and sets the transaction's tenant: FORCE holds for the owner too.
 func organization(ctx context.Context, tx pgx.Tx, slug, name string) (uuid.UUID, error) {
+	if !slugPattern.MatchString(slug) {
+		return uuid.Nil, &RefusedError{"organization is a slug: up to 63 lower-case letters, digits and hyphens"}
+	}
 	id := uuid.NewSHA1(uuid.NameSpaceDNS, []byte(slug))
 	if err := enter(ctx, tx, id); err != nil {
 		return id, err
