@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +25,7 @@ type createBody struct {
 	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: educational_content."`
 	Title           *string        `json:"title,omitempty" maxLength:"200"`
 	Description     *string        `json:"description,omitempty" maxLength:"4000"`
-	Tags            []string       `json:"tags,omitempty" maxItems:"50" doc:"Each at most 64 characters."`
+	Tags            []string       `json:"tags,omitempty" maxItems:"50" doc:"Each 1 to 64 bytes."`
 	Metadata        map[string]any `json:"metadata,omitempty" doc:"What you like, up to 16 KiB as JSON."`
 	RetentionDays   *int           `json:"retention_days,omitempty" minimum:"1" maximum:"36500" doc:"How long to keep the file. Default: as long as its category says."`
 	SHA256          *string        `json:"sha256,omitempty" pattern:"^[0-9a-fA-F]{64}$" patternDescription:"64 hexadecimal digits" doc:"Of the content. An upload that differs is refused."`
@@ -94,7 +93,7 @@ func (b createBody) newFile() (library.NewFile, error) {
 		RetentionDays: b.RetentionDays, ContainsPII: b.ContainsPII, RequiresConsent: b.RequiresConsent,
 	}
 	if b.SHA256 != nil {
-		sum, err := hex.DecodeString(strings.ToLower(*b.SHA256))
+		sum, err := hex.DecodeString(*b.SHA256)
 		if err != nil {
 			return new, invalid("invalid-sha256", "sha256 must be 64 hexadecimal digits.")
 		}
