@@ -41,7 +41,9 @@ type face struct {
 
 func routes(api *httpapi.API, c Config, l *library.Library) {
 	f := face{library: l, base: c.PublicAPIURL}
-	httpapi.Write(api, op(http.MethodPost, "", "create-file", "Reserve room for a file and get a form to upload it with", 409, 413, 415, 429), f.create)
+	create := op(http.MethodPost, "", "create-file", "Reserve room for a file and get a form to upload it with", 409, 413, 415, 429)
+	create.DefaultStatus = http.StatusCreated
+	httpapi.Write(api, create, f.create)
 	httpapi.Read(api, op(http.MethodGet, "", "list-files", "List the files that you can see, newest first"), f.list)
 	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), f.get)
 	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file", "Change what is said about a file (JSON merge patch)", 403, 404, 409), f.change)
@@ -57,14 +59,10 @@ func routes(api *httpapi.API, c Config, l *library.Library) {
 }
 
 func op(method, path, id, summary string, errors ...int) huma.Operation {
-	operation := huma.Operation{
+	return huma.Operation{
 		Method: method, Path: "/v1/files" + path, OperationID: id, Summary: summary, Tags: []string{"files"},
 		Errors: append([]int{http.StatusUnauthorized, http.StatusUnprocessableEntity}, errors...),
 	}
-	if id == "create-file" {
-		operation.DefaultStatus = http.StatusCreated
-	}
-	return operation
 }
 
 // Target names a file in a path.
