@@ -81,9 +81,6 @@ func (d desk) log(ctx context.Context, file uuid.UUID, action string, details ma
 	if err != nil {
 		return fmt.Errorf("encode access log: %w", err)
 	}
-	if details == nil {
-		encoded = []byte("{}")
-	}
 	line := db.AppendAccessParams{
 		OrganizationID: d.organization, ID: uuid.New(), FileID: file, Action: action, Details: encoded, OccurredAt: d.now,
 	}
