@@ -13,7 +13,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-// Members makes organizations, users and memberships by the owner's connection. The functions have no such door.
+// Members makes organizations, users and memberships by a connection of its own: the superuser's or, on a server that DATABASE_URL names, that of
+// whoever it signs in, maybe the owner. The functions have no such door.
 type Members struct {
 	DB *pgxpool.Pool
 	// Issuer of the tokens that these users will bring; a user's id is a function of it.

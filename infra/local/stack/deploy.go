@@ -77,7 +77,7 @@ func (s *Stack) background(run func(context.Context)) {
 
 // seed makes the two organizations that every stack has.
 func (s *Stack) seed(ctx context.Context) (gateway.Members, error) {
-	pool, err := s.owners(ctx)
+	pool, err := s.privileged(ctx)
 	if err != nil {
 		return gateway.Members{}, err
 	}

@@ -155,11 +155,11 @@ func (s *Stack) startScanner(ctx context.Context) (string, error) {
 	return c.Database, nil
 }
 
-// owners is a pool for what only a local stack may do to the database.
-func (s *Stack) owners(ctx context.Context) (*pgxpool.Pool, error) {
+// privileged is a pool for what only a local stack may do to the database.
+func (s *Stack) privileged(ctx context.Context) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.New(ctx, s.Ready.DatabaseURL)
 	if err != nil {
-		return nil, fmt.Errorf("connect as the owner: %w", err)
+		return nil, fmt.Errorf("connect to make members: %w", err)
 	}
 	s.atStop(func() error { pool.Close(); return nil })
 	return pool, nil
