@@ -29,7 +29,7 @@ func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
 const preface = `# Benchmarks
 
-Written by ` + "`make bench`" + `; do not edit. Both sides of a ratio were measured in this run, in turn; a ratio is the median of its pairs
+Written by ` + "`infra/bench`" + `; do not edit. Both sides of a ratio were measured in this run, in turn; a ratio is the median of its pairs
 with the lowest and the highest. Times are of one machine that runs the functions, PostgreSQL, the S3 server, the queue and the clients
 at once: they compare, they do not promise.
 `

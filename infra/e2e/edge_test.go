@@ -154,5 +154,9 @@ func TestLocalLinks(t *testing.T) {
 		t.Errorf("%d %q, %v", answer.StatusCode, content, err)
 	}
 	s.send("GET", "/local/files/"+s.slug+"/"+id+"/thumbnail", "", nil).problem(404, "variant-not-found")
+	s.send("GET", "/local/files/no-such-school/"+id+"/original", "", nil).want(404)
+	if n := s.look(`SELECT count(*) FROM organizations WHERE slug = 'no-such-school'`); n != 0 {
+		t.Error("following a link made an organization")
+	}
 	s.send("GET", "/local/files/riverside-academy/"+id+"/original", "", nil).problem(404, "file-not-found")
 }

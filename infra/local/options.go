@@ -24,9 +24,6 @@ type options struct {
 }
 
 func parse(arguments []string) (o options, err error) {
-	if len(arguments) > 0 && arguments[0] == "demo" {
-		o.demo, arguments = true, arguments[1:]
-	}
 	data, err := defaultData()
 	if err != nil {
 		return o, err

@@ -17,14 +17,12 @@ func TestParse(t *testing.T) {
 		!run.stack.Fresh || run.stack.Clamd != "off" {
 		t.Errorf("run: %+v, %v", run, err)
 	}
-	for _, arguments := range [][]string{{"demo", "a.jpg", "b.pdf"}, {"-demo", "a.jpg", "b.pdf"}} {
-		demo, err := parse(arguments)
-		if err != nil || !demo.demo || len(demo.files) != 2 || demo.files[1] != filepath.Join(here, "b.pdf") {
-			t.Errorf("%v: %+v, %v", arguments, demo, err)
-		}
-		if demo.stack.DataDir == run.stack.DataDir || !strings.HasSuffix(demo.stack.DataDir, "-demo") || !demo.stack.Fresh {
-			t.Errorf("%v: a demo gets in the way of a stack that runs: %+v", arguments, demo.stack)
-		}
+	demo, err := parse([]string{"-demo", "a.jpg", "b.pdf"})
+	if err != nil || !demo.demo || len(demo.files) != 2 || demo.files[1] != filepath.Join(here, "b.pdf") {
+		t.Errorf("demo: %+v, %v", demo, err)
+	}
+	if demo.stack.DataDir == run.stack.DataDir || !strings.HasSuffix(demo.stack.DataDir, "-demo") || !demo.stack.Fresh {
+		t.Errorf("a demo gets in the way of a stack that runs: %+v", demo.stack)
 	}
 	if kept, err := parse([]string{"-demo", "-data", "d"}); err != nil || kept.stack.Fresh {
 		t.Errorf("a demo emptied a directory that it was given: %+v, %v", kept, err)

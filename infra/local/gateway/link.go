@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 
+	"github.com/google/uuid"
+
 	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
 )
 
@@ -15,9 +17,19 @@ const linkReader = "links@example.org"
 // link leads to a file for as long as the stack runs. A signed URL is long and ends after minutes, so this asks for a new one each time, as a
 // browser does, and redirects to it.
 func (l Local) link(w http.ResponseWriter, r *http.Request) {
-	organization, _, err := l.Members.Join(r.Context(), r.PathValue("organization"), linkReader, "staff")
-	if err != nil {
+	slug := r.PathValue("organization")
+	exists, err := l.Members.Exists(r.Context(), slug)
+	if err == nil && !exists {
 		message(w, http.StatusNotFound, "no such organization")
+		return
+	}
+	var organization uuid.UUID
+	if err == nil {
+		organization, _, err = l.Members.Join(r.Context(), slug, linkReader, "staff")
+	}
+	if err != nil {
+		l.Log.Error("no link followed", "error", err)
+		message(w, http.StatusInternalServerError, "the link could not be followed: see the log")
 		return
 	}
 	token, err := l.Issuer.Token(issuer.Claims{Subject: linkReader, Email: linkReader, Organization: organization.String()})

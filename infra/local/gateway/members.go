@@ -41,6 +41,20 @@ func (m Members) Organization(ctx context.Context, slug, name string) (uuid.UUID
 	return id, nil
 }
 
+// Exists tells whether there is an organization of this slug.
+func (m Members) Exists(ctx context.Context, slug string) (exists bool, err error) {
+	err = pgx.BeginFunc(ctx, m.DB, func(tx pgx.Tx) error {
+		if err := enter(ctx, tx, organizationID(slug)); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM organizations WHERE slug = $1)`, slug).Scan(&exists)
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for organization %s: %w", slug, err)
+	}
+	return exists, nil
+}
+
 // Join makes the organization and the user when they are new, and gives the user the role there. An empty
 // role keeps the one that is there, or is member.
 func (m Members) Join(ctx context.Context, slug, email, role string) (org, user uuid.UUID, err error) {
@@ -77,7 +91,7 @@ func organization(ctx context.Context, tx pgx.Tx, slug, name string) (uuid.UUID,
 	if !slugPattern.MatchString(slug) {
 		return uuid.Nil, &RefusedError{"organization is a slug: up to 63 lower-case letters, digits and hyphens"}
 	}
-	id := uuid.NewSHA1(uuid.NameSpaceDNS, []byte(slug))
+	id := organizationID(slug)
 	if err := enter(ctx, tx, id); err != nil {
 		return id, err
 	}
@@ -90,6 +104,9 @@ func organization(ctx context.Context, tx pgx.Tx, slug, name string) (uuid.UUID,
 	}
 	return id, enter(ctx, tx, id)
 }
+
+// organizationID is the id of what this makes; one that was made elsewhere may have another.
+func organizationID(slug string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceDNS, []byte(slug)) }
 
 func enter(ctx context.Context, tx pgx.Tx, organization uuid.UUID) error {
 	_, err := tx.Exec(ctx, `SELECT set_config('app.current_organization_id', $1, true)`, organization.String())
