@@ -18,9 +18,7 @@ const (
 )
 
 func TestWorkerOutOfMemoryAndOutOfTime(t *testing.T) {
-	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("memory limits and processes need /proc, which is not here")
-	}
+	needProc(t)
 	t.Parallel()
 	p, pid := spawn(t)
 
