@@ -50,7 +50,7 @@ verify: lint ## check what needs no server: format, lint, modules, generated cod
 	cd infra/tools && go mod tidy -diff
 	@$(call each_query_set,diff)
 	go run ./infra/openapi -check
-	go test -count=1 ./infra/laws ./infra/template
+	go test -count=1 ./infra/architecture ./infra/template
 
 # go vet, staticcheck with its own defaults, and errcheck are the whole set: they report defects.
 # The checks that staticcheck leaves off by default are about the form of comments and names, and

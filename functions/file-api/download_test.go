@@ -14,7 +14,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-func (w *world) put(key, contentType, body string) {
+func (w *fixture) put(key, contentType, body string) {
 	w.t.Helper()
 	_, err := w.client.PutObject(w.t.Context(), &awss3.PutObjectInput{Bucket: new(filesBucket), Key: &key, ContentType: &contentType, Body: strings.NewReader(body)})
 	if err != nil {
@@ -23,7 +23,7 @@ func (w *world) put(key, contentType, body string) {
 }
 
 // fetch follows a link as a browser does.
-func (w *world) fetch(link string) (status int, header http.Header, body string) {
+func (w *fixture) fetch(link string) (status int, header http.Header, body string) {
 	w.t.Helper()
 	response, err := http.Get(link)
 	if err != nil {
@@ -38,7 +38,7 @@ func (w *world) fetch(link string) (status int, header http.Header, body string)
 }
 
 func TestDownloadOfAPicture(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	id := u.available("filename", "Été.png", "content_type", "image/png")
 	variants, err := json.Marshal([]map[string]any{
@@ -89,7 +89,7 @@ func TestDownloadOfAPicture(t *testing.T) {
 
 // Whatever the store has of an active type, a browser gets octets to save.
 func TestActiveContentIsOnlySaved(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	for _, c := range []struct{ filename, contentType, served string }{
 		{"page.html", "text/html", "application/octet-stream"},
@@ -110,7 +110,7 @@ func TestActiveContentIsOnlySaved(t *testing.T) {
 }
 
 func TestLinkCannotBeBent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	id := u.available("filename", "page.html", "content_type", "text/html")
 	w.put("original/"+w.organization.String()+"/"+id+"/1", "text/html", "<script>")
@@ -128,7 +128,7 @@ func TestLinkCannotBeBent(t *testing.T) {
 }
 
 func TestOnlyWhatIsAvailableIsHandedOut(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Admin)
 	for status, reason := range map[string]string{"quarantined": "infected", "error": "empty_file", "archived": "", "pending": ""} {
 		id := u.create()

@@ -17,7 +17,7 @@ import (
 
 // Every role, as uploader and as someone else, against every kind of file, on every route.
 func TestWhoMayDoWhat(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	consent := map[string]string{"given_by": "P. Arent", "basis": "form"}
 	routes := []struct {
 		method, path string
@@ -67,7 +67,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 
 // Another tenant's file, one that is hidden, one that never was and what is no id answer the same, but for the request's id.
 func TestAbsentAndForeignAreTheSame(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	foreign := w.userOf(w.db.Organization(t, "elsewhere"), tenant.Admin).available()
 	hidden := w.user(tenant.Member).available("category", "student_submission")
 	purged := w.user(tenant.Member)
@@ -98,7 +98,7 @@ func TestAbsentAndForeignAreTheSame(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u, other := w.user(tenant.Staff), w.user(tenant.Member)
 	pdf := u.available("filename", "Année_1.pdf", "category", "report")
 	png := u.available("filename", "Année 2.png", "content_type", "image/png")
@@ -131,7 +131,7 @@ func TestList(t *testing.T) {
 // Whatever members write about their files, a page of them fits into the one answer that Lambda takes: 6 MB, with the body as a JSON string in it.
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 func TestAPageFitsIntoAnAnswer(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	u.available("description", strings.Repeat("\x01", 4000), "metadata", map[string]string{"quotes": strings.Repeat(`"`, 8<<10-16)})
 	const files = 201
@@ -158,7 +158,7 @@ func TestAPageFitsIntoAnAnswer(t *testing.T) {
 
 // Pages meet neither twice nor not at all, also for files of the very same moment.
 func TestPages(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Staff)
 	for range 9 {
 		u.available()
@@ -180,7 +180,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestPatch(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	id := u.available("title", "Old", "tags", []string{"a"}, "metadata", map[string]any{"k": 1}, "category", "report")
 	path := "/v1/files/" + id
@@ -225,7 +225,7 @@ func TestPatch(t *testing.T) {
 }
 
 func TestRetention(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	days := func(a reply) int {
 		return int(w.time(a.str("file.deletion_date")).Sub(w.time(a.str("file.created_at"))).Hours()) / 24
@@ -258,7 +258,7 @@ func TestRetention(t *testing.T) {
 }
 
 func TestDeleteAndRestore(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	for _, c := range []struct{ status, reason string }{{"available", ""}, {"quarantined", "infected"}, {"error", "corrupt_image"}, {"archived", ""}} {
 		id := u.create()
@@ -292,7 +292,7 @@ func TestDeleteAndRestore(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	id := u.create()
 	w.wantQuota(0, 1000, 1)
@@ -310,7 +310,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestPurge(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	pending, available, rejected, binned := u.create(), u.available(), u.create(), u.available()
 	w.settle(rejected, "error", "empty_file")
@@ -333,7 +333,7 @@ func TestPurge(t *testing.T) {
 }
 
 func TestProcessingIsLeftAlone(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Admin)
 	id := u.create()
 	w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, id)
@@ -347,7 +347,7 @@ func TestProcessingIsLeftAlone(t *testing.T) {
 }
 
 func TestConsent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	owner, staff, member := w.user(tenant.Member), w.user(tenant.Staff), w.user(tenant.Member)
 	id := owner.available("requires_consent", true)
 	path := "/v1/files/" + id
@@ -379,7 +379,7 @@ func TestConsent(t *testing.T) {
 }
 
 func TestAccessLog(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	owner, staff := w.user(tenant.Member), w.user(tenant.Staff)
 	id := owner.available()
 	staff.call("GET", "/v1/files/"+id+"/download", nil).want(200)
@@ -409,7 +409,7 @@ func TestAccessLog(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	fresh := u.call("GET", "/v1/usage", nil).want(200)
 	w.exec(`INSERT INTO storage_quotas (organization_id) VALUES ($1)`, w.organization)
@@ -434,7 +434,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestSuspendedOrganizationReads(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Admin)
 	id := u.available()
 	w.exec(`UPDATE organizations SET status = 'suspended' WHERE id = $1`, w.organization)
@@ -445,7 +445,7 @@ func TestSuspendedOrganizationReads(t *testing.T) {
 }
 
 func TestDocumentIsServed(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	a := w.user(tenant.Member).call("GET", "/v1/openapi.json", nil).want(200)
 	if a.at("openapi") != "3.1.0" {
 		t.Errorf("document begins %.80s", a.raw)
@@ -453,7 +453,7 @@ func TestDocumentIsServed(t *testing.T) {
 }
 
 func TestRemovedMemberIsOutAtOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Admin)
 	id := u.available()
 	w.exec(`DELETE FROM memberships WHERE user_id = $1`, u.User)
@@ -463,7 +463,7 @@ func TestRemovedMemberIsOutAtOnce(t *testing.T) {
 
 // Metadata is the client's: an id above 2^53 must come back as it went in.
 func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	number := json.Number("9007199254740993")
 	a := u.call("POST", "/v1/files", newFile("metadata", map[string]any{"n": number})).want(http.StatusCreated)

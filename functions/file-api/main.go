@@ -1,4 +1,4 @@
-// Command file-api is the storage provider for people and frontends (HTTP), and the upkeep of what it stores (schedule file-upkeep).
+// Command file-api is the storage provider for people and frontends (HTTP), and maintenance of what it stores (schedule file-maintenance).
 package main
 
 import (
@@ -47,8 +47,8 @@ func run(ctx context.Context, c Config) error {
 	}
 	objects := s3.NewFromConfig(cloud)
 	api := newAPI(c, db, objects, log)
-	upkeep := newUpkeep(c, db, objects, sqs.NewFromConfig(cloud), log)
-	entry := lambdaevent.Entry{HTTP: api, Schedules: schedules(upkeep), Log: log}
+	maintenance := newMaintenance(c, db, objects, sqs.NewFromConfig(cloud), log)
+	entry := lambdaevent.Entry{HTTP: api, Schedules: schedules(maintenance), Log: log}
 	lambda.Start(entry.Invoke)
 	return nil
 }

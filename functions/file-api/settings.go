@@ -16,7 +16,7 @@ type Config struct {
 	IncomingBucket   string             `env:"INCOMING_BUCKET,required" help:"bucket that uploads go to, and the only one that triggers processing; versioned"`
 	FilesBucket      string             `env:"FILES_BUCKET,required" help:"bucket of accepted originals and of variants"`
 	QuarantineBucket string             `env:"QUARANTINE_BUCKET,required" help:"bucket of infected originals"`
-	IngestQueueURL   string             `env:"INGEST_QUEUE_URL,required" help:"queue of file-processing, to which the upkeep sends what got lost"`
+	IngestQueueURL   string             `env:"INGEST_QUEUE_URL,required" help:"queue of file-processing, to which maintenance sends what got lost"`
 	MaxFileSize      int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file in bytes"`
 	AllowedTypes     mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"media types that may be uploaded, with * for any subtype"`
 	Auth             httpapi.AuthConfig

@@ -17,7 +17,7 @@ import (
 )
 
 func TestCreateGivesAFormThatWorks(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	content := bytes.Repeat([]byte("x"), 1000)
 	a := u.call("POST", "/v1/files", newFile("title", "Fractions", "tags", []string{"maths"}, "metadata", map[string]any{"grade": 5},
@@ -61,7 +61,7 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 }
 
 func TestCreateRefuses(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Staff)
 	w.exec(`INSERT INTO storage_quotas (organization_id, max_image_bytes) VALUES ($1, 5000)`, w.organization)
 	w.exec(`UPDATE organizations SET data_retention_days = 100 WHERE id = $1`, w.organization)
@@ -110,7 +110,7 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func TestFilenamesOfAnyScript(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Staff)
 	for given, want := range map[string]string{
 		"Été à la mer.pdf":                  "Été à la mer.pdf",
@@ -142,7 +142,7 @@ func TestFilenamesOfAnyScript(t *testing.T) {
 }
 
 func TestIdempotency(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	first := u.call("POST", "/v1/files", newFile(), "Idempotency-Key", "k1").want(201)
 	w.exec(`UPDATE file_uploads SET expires_at = now() - interval '1 hour'`)
@@ -174,7 +174,7 @@ func TestIdempotency(t *testing.T) {
 
 // A key whose first request was refused is free: nothing was made under it.
 func TestIdempotencyKeepsNoRefusal(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	w.exec(`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, 10)`, w.organization)
 	u.call("POST", "/v1/files", newFile(), "Idempotency-Key", "k").want(413, "quota-exceeded")
@@ -184,7 +184,7 @@ func TestIdempotencyKeepsNoRefusal(t *testing.T) {
 
 // Sixteen clients on sixteen connections: never over by a byte, never under by a file that would have fitted.
 func TestQuotaRace(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	const clients, each, fits = 16, 6, 37
 	w.exec(`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, $2, 999)`, w.organization, 999+fits*1000+999)
 	counts := make([]map[string]int, clients)
@@ -222,7 +222,7 @@ func TestQuotaRace(t *testing.T) {
 }
 
 func TestOpenUploadsAreCapped(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	u := w.user(tenant.Member)
 	handlers := []http.Handler{w.handler, w.api(), w.api(), w.api()}
 	statuses := make([]string, 16)
@@ -249,7 +249,7 @@ func TestOpenUploadsAreCapped(t *testing.T) {
 }
 
 func TestOpenUploadsShareTheFreeRoom(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.exec(`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, 5000, 1000)`, w.organization)
 	u := w.user(tenant.Member)
 	one := u.create("size", 4000) // all that is left, because it is the only one
@@ -266,7 +266,7 @@ func TestOpenUploadsShareTheFreeRoom(t *testing.T) {
 }
 
 func TestFileCountIsLimited(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	w.exec(`INSERT INTO storage_quotas (organization_id, max_files) VALUES ($1, 1)`, w.organization)
 	u := w.user(tenant.Member)
 	u.create()

@@ -18,7 +18,7 @@ type client struct {
 	http       *http.Client
 }
 
-func (w *world) signIn(ctx context.Context, slug, user string) (*client, error) {
+func (w *fixture) signIn(ctx context.Context, slug, user string) (*client, error) {
 	c := &client{api: w.Ready.API, http: &http.Client{Timeout: patience}}
 	var answer struct{ Token string }
 	ask := map[string]string{"organization": slug, "user": user, "role": "staff"}

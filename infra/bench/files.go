@@ -30,7 +30,7 @@ type burst struct {
 	files, concurrent int
 }
 
-func files(ctx context.Context, w *world) (section, error) {
+func files(ctx context.Context, w *fixture) (section, error) {
 	var senders []*client
 	for n := range manyClients {
 		c, err := w.signIn(ctx, uploadsSlug, fmt.Sprintf("sender-%d@example.org", n))
@@ -94,7 +94,7 @@ the four, and those busy at all: the difference is the kernel's and that of othe
 }
 
 // burst sends files of one kind with several clients and waits until all are available.
-func (w *world) burst(ctx context.Context, senders []*client, files int, s sample) (burst, error) {
+func (w *fixture) burst(ctx context.Context, senders []*client, files int, s sample) (burst, error) {
 	for _, function := range []string{stack.FileAPI, stack.FileProcessing} {
 		if _, err := w.take(function); err != nil {
 			return burst{}, err
@@ -142,7 +142,7 @@ func (w *world) burst(ctx context.Context, senders []*client, files int, s sampl
 }
 
 // account adds what the functions say of themselves.
-func (w *world) account(ctx context.Context, b *burst) error {
+func (w *fixture) account(ctx context.Context, b *burst) error {
 	asked, err := w.take(stack.FileAPI)
 	if err != nil {
 		return err

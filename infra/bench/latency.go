@@ -25,7 +25,7 @@ type request struct {
 	event          any
 }
 
-func latency(ctx context.Context, w *world) (section, error) {
+func latency(ctx context.Context, w *fixture) (section, error) {
 	reader, err := w.signIn(ctx, listedSlug, "reader@example.org")
 	if err != nil {
 		return section{}, err
@@ -33,7 +33,7 @@ func latency(ctx context.Context, w *world) (section, error) {
 	requests := []request{
 		{"GET /v1/openapi.json (no database)", stack.FileAPI, get("/v1/openapi.json", "")},
 		{"GET /v1/files (signed in, 50 of 1000)", stack.FileAPI, get("/v1/files", reader.token)},
-		{"schedule file-upkeep (nothing due)", stack.FileUpkeep, map[string]string{"schedule": "file-upkeep", "time": time.Now().UTC().Format(time.RFC3339)}},
+		{"schedule file-maintenance (nothing due)", stack.FileMaintenance, map[string]string{"schedule": "file-maintenance", "time": time.Now().UTC().Format(time.RFC3339)}},
 		{"s3:TestEvent", stack.FileProcessing, testEvent()},
 	}
 	s := section{
@@ -68,7 +68,7 @@ a machine for it, which AWS adds, are not in it.`, coldRuns, warmRuns, warmUp),
 	return s, nil
 }
 
-func (w *world) colds(ctx context.Context, requests []request) ([][]runtime.Report, error) {
+func (w *fixture) colds(ctx context.Context, requests []request) ([][]runtime.Report, error) {
 	all := make([][]runtime.Report, len(requests))
 	for range coldRuns {
 		for i, r := range requests {
@@ -86,7 +86,7 @@ func (w *world) colds(ctx context.Context, requests []request) ([][]runtime.Repo
 	return all, nil
 }
 
-func (w *world) warms(ctx context.Context, r request) ([]runtime.Report, error) {
+func (w *fixture) warms(ctx context.Context, r request) ([]runtime.Report, error) {
 	var all []runtime.Report
 	for range warmUp + warmRuns {
 		report, err := w.ask(ctx, r)
@@ -99,7 +99,7 @@ func (w *world) warms(ctx context.Context, r request) ([]runtime.Report, error) 
 }
 
 // ask invokes the function and looks at its answer: a fast refusal would be a fine figure.
-func (w *world) ask(ctx context.Context, r request) (runtime.Report, error) {
+func (w *fixture) ask(ctx context.Context, r request) (runtime.Report, error) {
 	event, err := json.Marshal(r.event)
 	if err != nil {
 		return runtime.Report{}, err

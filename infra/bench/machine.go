@@ -10,7 +10,7 @@ import (
 )
 
 // describe tells what a figure depends on, and nothing that names the machine or a place on it.
-func describe(ctx context.Context, w *world) ([][]string, error) {
+func describe(ctx context.Context, w *fixture) ([][]string, error) {
 	var postgres string
 	if err := w.superuser.QueryRow(ctx, `SHOW server_version`).Scan(&postgres); err != nil {
 		return nil, err

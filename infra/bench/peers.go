@@ -80,7 +80,7 @@ func (p *peer) do(job, path string) (a answer, err error) {
 
 // againstSharp compares what a photo costs here with sharp making the same four pictures, and the library that ours are
 // made with to sharp for one thumbnail. Samples are a baseline JPEG, a progressive one, and the text.
-func (w *world) againstSharp(ctx context.Context, s *section, sender *client, samples []sample) (err error) {
+func (w *fixture) againstSharp(ctx context.Context, s *section, sender *client, samples []sample) (err error) {
 	dir := filepath.Join(w.dir, "sharp")
 	sharp, err := startSharp(ctx, dir)
 	if err != nil {

@@ -14,7 +14,7 @@ const (
 	warmPhotos  = 8
 )
 
-func photo(ctx context.Context, w *world) (section, error) {
+func photo(ctx context.Context, w *fixture) (section, error) {
 	sender, err := w.signIn(ctx, uploadsSlug, "photographer@example.org")
 	if err != nil {
 		return section{}, err
@@ -77,7 +77,7 @@ func minus(whole, part []float64) []float64 {
 
 // process sends each sample in turn and returns the function's reports by sample. With fresh, each meets a new sandbox;
 // else one that has processed every sample before.
-func (w *world) process(ctx context.Context, sender *client, rounds int, fresh bool, samples ...sample) ([][]runtime.Report, error) {
+func (w *fixture) process(ctx context.Context, sender *client, rounds int, fresh bool, samples ...sample) ([][]runtime.Report, error) {
 	all := make([][]runtime.Report, len(samples))
 	if !fresh {
 		rounds++
@@ -99,7 +99,7 @@ func (w *world) process(ctx context.Context, sender *client, rounds int, fresh b
 	return all, nil
 }
 
-func (w *world) processOne(ctx context.Context, sender *client, s sample) (runtime.Report, error) {
+func (w *fixture) processOne(ctx context.Context, sender *client, s sample) (runtime.Report, error) {
 	if _, err := w.take(stack.FileProcessing); err != nil {
 		return runtime.Report{}, err
 	}

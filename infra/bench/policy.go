@@ -16,7 +16,7 @@ const (
 )
 
 // policy compares queries under row-level security with the same ones by a role that it does not bind.
-func policy(ctx context.Context, w *world) (section, error) {
+func policy(ctx context.Context, w *fixture) (section, error) {
 	s := section{
 		title: "What row-level security costs on files",
 		method: fmt.Sprintf(`%d organizations with %d files each, their rows among each other's. Bound is the role of file-api/http: policy and
@@ -69,7 +69,7 @@ session each with the setting made at its start, no BEGIN, milliseconds a query 
 }
 
 // unbound makes the role that policies do not bind.
-func (w *world) unbound(ctx context.Context) (*pgxpool.Pool, error) {
+func (w *fixture) unbound(ctx context.Context) (*pgxpool.Pool, error) {
 	password := rand.Text()
 	_, err := w.superuser.Exec(ctx, `CREATE ROLE `+bypass+` LOGIN BYPASSRLS PASSWORD '`+password+`'; GRANT SELECT ON files TO `+bypass)
 	if err != nil {

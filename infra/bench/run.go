@@ -52,7 +52,7 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("the bench fills a database and makes a role that no policy binds: unset DATABASE_URL, so that it starts its own server")
 	}
 	began := time.Now()
-	w, err := newWorld(ctx, o)
+	w, err := newFixture(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func run(ctx context.Context, o options) (err error) {
 	before := load()
 	for _, part := range []struct {
 		name    string
-		measure func(context.Context, *world) (section, error)
+		measure func(context.Context, *fixture) (section, error)
 	}{
 		{"latency", latency}, {"photo", photo}, {"files", files}, {"tenant", tenantSetting}, {"policy", policy},
 	} {

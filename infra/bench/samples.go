@@ -18,7 +18,7 @@ type sample struct {
 }
 
 // photograph reads one of the real photographs of infra/local/samples.
-func (w *world) photograph(name, contentType string) (sample, error) {
+func (w *fixture) photograph(name, contentType string) (sample, error) {
 	content, err := os.ReadFile(filepath.Join(w.options.samples, name))
 	return sample{name, contentType, content}, err
 }

@@ -15,7 +15,7 @@ import (
 const pointQuery = `SELECT filename, status, file_size FROM files WHERE organization_id = $1 AND id = $2`
 
 // tenantSetting compares the door that every transaction takes with transactions that do without it.
-func tenantSetting(ctx context.Context, w *world) (s section, err error) {
+func tenantSetting(ctx context.Context, w *fixture) (s section, err error) {
 	s = section{
 		title: "What the tenant's setting costs",
 		method: `One transaction with one point query, as the role of file-api/http. InTenant is the door of package tenantdb: the setting travels in the
@@ -54,7 +54,7 @@ transaction, on loopback and through a proxy that adds 1 ms in each direction.`,
 	return s, nil
 }
 
-func (w *world) doors(ctx context.Context, address string, rounds, times int) ([][]float64, error) {
+func (w *fixture) doors(ctx context.Context, address string, rounds, times int) ([][]float64, error) {
 	door, err := tenantdb.Open(ctx, tenantdb.Config{URL: address})
 	if err != nil {
 		return nil, err

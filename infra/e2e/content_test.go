@@ -202,7 +202,7 @@ func TestMalware(t *testing.T) {
 			}
 			admin.call("GET", "/v1/files/"+id+"/download", nil).problem(409, "not-available")
 			admin.call("DELETE", "/v1/files/"+id+"?permanent=true", nil).want(204)
-			s.upkeep()
+			s.maintenance()
 			s.wantStored(id)
 		})
 	}

@@ -80,7 +80,7 @@ func TestDeleteAndRestore(t *testing.T) {
 	if a := u.call("GET", "/v1/files", nil).want(200); len(a.at("files").([]any)) != 0 {
 		t.Errorf("still listed: %s", a.raw)
 	}
-	s.upkeep()
+	s.maintenance()
 	s.wantStored(id, whole...) // the bin is kept for thirty days
 	s.wantQuota(size, 0, 1)
 	if a := u.call("POST", path+"/restore", nil).want(200); a.at("file.status") != "available" || a.at("file.deleted_at") != nil {
@@ -93,7 +93,7 @@ func TestDeleteAndRestore(t *testing.T) {
 	u.call("GET", path, nil).problem(404, "file-not-found")
 	u.call("DELETE", path+"?permanent=true", nil).problem(404, "file-not-found")
 	s.wantQuota(0, 0, 0)
-	s.upkeep()
+	s.maintenance()
 	s.wantStored(id)
 	for _, topic := range []string{"file.available", "file.deleted", "file.restored"} {
 		if n := s.look(`SELECT count(*) FROM notifications WHERE organization_id = $1 AND subject_id = $2 AND topic = $3`, s.id, id, topic); n == 0 {
@@ -103,7 +103,7 @@ func TestDeleteAndRestore(t *testing.T) {
 }
 
 // What nobody looks after ends by itself: the bin after thirty days, a file after its deletion date, an upload that never came.
-func TestUpkeepWhenTimePasses(t *testing.T) {
+func TestMaintenanceWhenTimePasses(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("admin")
 	binned, expired := u.available(dot(t)), u.available(text("short-lived"))
@@ -112,7 +112,7 @@ func TestUpkeepWhenTimePasses(t *testing.T) {
 	s.change(`UPDATE files SET deleted_at = now() - interval '31 days' WHERE id = $1`, binned)
 	s.change(`UPDATE files SET deletion_date = now() - interval '1 second' WHERE id = $1`, expired)
 	s.change(`UPDATE file_uploads SET created_at = now() - interval '1 hour', expires_at = now() - interval '30 minutes' WHERE file_id = $1`, never.str("file.id"))
-	s.upkeep()
+	s.maintenance()
 	for _, id := range []string{binned, expired} {
 		u.call("GET", "/v1/files/"+id, nil).problem(404, "file-not-found")
 		s.wantStored(id)

@@ -201,7 +201,7 @@ func wantReadyShape(t *testing.T, path string) {
 			t.Errorf("%q is no address", url)
 		}
 	}
-	for _, entry := range []string{"file-api/http", "file-api/upkeep", "file-processing/events"} {
+	for _, entry := range []string{"file-api/http", "file-api/maintenance", "file-processing/events"} {
 		if !strings.HasPrefix(got.Roles[entry], "postgres://") {
 			t.Errorf("no role for %s", entry)
 		}

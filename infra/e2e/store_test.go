@@ -130,10 +130,10 @@ func (s *school) put(key string, content []byte, kind string) (version string) {
 
 func (s *school) incoming(id string) string { return "incoming/" + s.id + "/" + id + "/1" }
 
-// upkeep fires the schedule now.
-func (s *school) upkeep() {
+// maintenance fires the schedule now.
+func (s *school) maintenance() {
 	s.t.Helper()
-	s.send("POST", "/local/schedules/file-upkeep", "", nil).want(200)
+	s.send("POST", "/local/schedules/file-maintenance", "", nil).want(200)
 }
 
 // storedType is the type that the files bucket itself has for an object.

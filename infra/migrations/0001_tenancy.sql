@@ -149,10 +149,10 @@ GRANT SELECT ON organizations, memberships TO satchel_file_api_http;
 GRANT EXECUTE ON FUNCTION join_organization(uuid, text, text, text) TO satchel_file_api_http;
 GRANT SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits TO satchel_file_api_http;
 
--- The upkeep removes expired keys of every organization, and sees no other.
-GRANT SELECT (expires_at), DELETE ON idempotency_keys TO satchel_file_api_upkeep;
-CREATE POLICY upkeep_expired_read ON idempotency_keys FOR SELECT TO satchel_file_api_upkeep USING (expires_at < now());
-CREATE POLICY upkeep_expired_delete ON idempotency_keys FOR DELETE TO satchel_file_api_upkeep USING (expires_at < now());
+-- Maintenance removes expired keys of every organization, and sees no other.
+GRANT SELECT (expires_at), DELETE ON idempotency_keys TO satchel_file_api_maintenance;
+CREATE POLICY maintenance_expired_read ON idempotency_keys FOR SELECT TO satchel_file_api_maintenance USING (expires_at < now());
+CREATE POLICY maintenance_expired_delete ON idempotency_keys FOR DELETE TO satchel_file_api_maintenance USING (expires_at < now());
 
 -- +goose Down
 DROP TABLE rate_limits, idempotency_keys;

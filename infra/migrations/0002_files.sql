@@ -57,7 +57,7 @@ CREATE INDEX files_by_category ON files (organization_id, category, created_at D
 CREATE INDEX files_by_uploader ON files (organization_id, uploaded_by, created_at DESC, id DESC);
 CREATE INDEX files_by_name ON files (organization_id, filename COLLATE "C");
 CREATE INDEX files_by_checksum ON files (organization_id, checksum);
--- For the upkeep, which looks across organizations.
+-- For maintenance, which looks across organizations.
 CREATE INDEX files_due ON files (deletion_date) WHERE deletion_date IS NOT NULL;
 CREATE INDEX files_deleted ON files (deleted_at) WHERE deleted_at IS NOT NULL;
 SELECT protect_tenant_table('files');
@@ -75,7 +75,7 @@ CREATE TABLE file_uploads (
 	fence           bigint NOT NULL DEFAULT 0, -- grows with each claim; a verdict with an older one is refused
 	attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
 	last_error      text,
-	checked_at      timestamptz, -- when the upkeep last looked for the object: it asks once in a few minutes, not at each run
+	checked_at      timestamptz, -- when maintenance last looked for the object: it asks once in a few minutes, not at each run
 	created_at      timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, file_id),
 	FOREIGN KEY (organization_id, file_id) REFERENCES files ON DELETE CASCADE
@@ -218,14 +218,14 @@ GRANT SELECT, UPDATE, DELETE ON file_uploads TO satchel_file_processing_events;
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_processing_events;
 GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_processing_events;
 
--- The upkeep finds what is due in every organization, then acts inside one organization at a time.
-GRANT SELECT, UPDATE, DELETE ON files, object_deletions TO satchel_file_api_upkeep;
-GRANT SELECT, DELETE, UPDATE (checked_at) ON file_uploads TO satchel_file_api_upkeep;
-GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_upkeep;
-GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_api_upkeep;
-CREATE POLICY upkeep_across ON files FOR SELECT TO satchel_file_api_upkeep USING (true);
-CREATE POLICY upkeep_across ON file_uploads FOR SELECT TO satchel_file_api_upkeep USING (true);
-CREATE POLICY upkeep_across ON object_deletions FOR SELECT TO satchel_file_api_upkeep USING (true);
+-- Maintenance finds what is due in every organization, then acts inside one organization at a time.
+GRANT SELECT, UPDATE, DELETE ON files, object_deletions TO satchel_file_api_maintenance;
+GRANT SELECT, DELETE, UPDATE (checked_at) ON file_uploads TO satchel_file_api_maintenance;
+GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_maintenance;
+GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_api_maintenance;
+CREATE POLICY maintenance_across ON files FOR SELECT TO satchel_file_api_maintenance USING (true);
+CREATE POLICY maintenance_across ON file_uploads FOR SELECT TO satchel_file_api_maintenance USING (true);
+CREATE POLICY maintenance_across ON object_deletions FOR SELECT TO satchel_file_api_maintenance USING (true);
 
 -- +goose Down
 DROP TABLE object_deletions, file_consents, file_access_logs, storage_quotas, file_shares, file_versions, file_uploads, files;

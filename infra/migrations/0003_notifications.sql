@@ -13,7 +13,7 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_newest ON notifications (organization_id, created_at DESC, id DESC);
 SELECT protect_tenant_table('notifications');
 
-GRANT INSERT ON notifications TO satchel_file_api_http, satchel_file_api_upkeep, satchel_file_processing_events;
+GRANT INSERT ON notifications TO satchel_file_api_http, satchel_file_api_maintenance, satchel_file_processing_events;
 
 -- +goose Down
 DROP TABLE notifications;

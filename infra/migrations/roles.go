@@ -24,7 +24,7 @@ type Entry struct {
 func Entries() []Entry {
 	return []Entry{
 		{"file-api/http", "satchel_file_api_http"},
-		{"file-api/upkeep", "satchel_file_api_upkeep"},
+		{"file-api/maintenance", "satchel_file_api_maintenance"},
 		{"file-processing/events", "satchel_file_processing_events"},
 	}
 }

@@ -28,7 +28,7 @@ func TestRolesAreOrdinary(t *testing.T) {
 	if ask[int](t, c.URL("house", "satchel_file_api_http", "obviously-fake"), `SELECT 1`) != 1 {
 		t.Error("the entry with a password does not sign in")
 	}
-	if conn, err := pgx.Connect(t.Context(), c.URL("house", "satchel_file_api_upkeep", "")); err == nil {
+	if conn, err := pgx.Connect(t.Context(), c.URL("house", "satchel_file_api_maintenance", "")); err == nil {
 		conn.Close(t.Context())
 		t.Error("an entry without a password signs in")
 	}

@@ -35,7 +35,7 @@ func checks(t *testing.T, d *document) map[string]faults {
 		"references": references(d),
 		"code":       code(d, built, arch),
 		"queues":     queues(d, maxAttempts(t)),
-		"schedules":  schedules(d, []string{"file-upkeep"}),
+		"schedules":  schedules(d, []string{"file-maintenance"}),
 		"logs":       logs(d),
 		"roles":      roles(d, migrations.Entries()),
 		"wildcards":  wildcards(d),

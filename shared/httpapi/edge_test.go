@@ -17,9 +17,9 @@ import (
 
 func TestCORS(t *testing.T) {
 	t.Parallel()
-	exact := newWorld(t)
-	star := newWorld(t, func(c *httpapi.Config) { c.CORS.Origins = []string{"*"} })
-	none := newWorld(t, func(c *httpapi.Config) { c.CORS.Origins = nil })
+	exact := newFixture(t)
+	star := newFixture(t, func(c *httpapi.Config) { c.CORS.Origins = []string{"*"} })
+	none := newFixture(t, func(c *httpapi.Config) { c.CORS.Origins = nil })
 	const page = "https://app.example.com"
 	preflight := []string{"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,idempotency-key"}
 	for name, tc := range map[string]struct {
@@ -80,7 +80,7 @@ func TestOriginsThatNoBrowserSendsAreRefused(t *testing.T) {
 
 func TestABodyWithTwoReadingsIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for body, status := range map[string]int{
 		`{"name":"a"}`:                         201,
 		`{"Name":"a"}`:                         201, // one reading, as encoding/json has it
@@ -135,7 +135,7 @@ func FuzzParseCursor(f *testing.F) {
 
 func TestTheAPIDescribesItself(t *testing.T) {
 	t.Parallel()
-	w := &world{t: t}
+	w := &fixture{t: t}
 	var out bytes.Buffer
 	did, err := httpapi.Describe([]string{"file-api", httpapi.DescribeFlag}, &out, "Satchel", "1", w.routes)
 	if !did || err != nil {
@@ -181,7 +181,7 @@ func TestTheAPIDescribesItself(t *testing.T) {
 
 func TestTheDocumentIsServedToAnybody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(c *httpapi.Config) { c.Document = []byte(`{"openapi":"3.1.0"}`) })
+	w := newFixture(t, func(c *httpapi.Config) { c.Document = []byte(`{"openapi":"3.1.0"}`) })
 	a := w.ask("GET", "/v1/openapi.json", "")
 	if a.status != 200 || a.raw != `{"openapi":"3.1.0"}` || a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "public, max-age=300" {
 		t.Errorf("answered %d %v %s", a.status, a.header, a.raw)
@@ -190,7 +190,7 @@ func TestTheDocumentIsServedToAnybody(t *testing.T) {
 
 func TestADatabaseThatIsDownIsTemporary(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	token := w.token(nil)
 	w.exec(`ALTER TABLE organizations RENAME TO organizations_gone`) // not an outage: ours to repair
 	expect(t, w.get(token), 500, "internal")

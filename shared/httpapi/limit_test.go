@@ -15,7 +15,7 @@ import (
 )
 
 // instances are Lambdas: each has its own pool.
-func (w *world) instances(n int) []string {
+func (w *fixture) instances(n int) []string {
 	urls := []string{w.url}
 	for range n - 1 {
 		config := httpapi.Config{
@@ -38,7 +38,7 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 	for _, perMinute := range []int{1, 7, 40} { // 7 does not divide a minute
 		t.Run(fmt.Sprint(perMinute), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			w.exec(`UPDATE organizations SET rate_limit_per_minute = $1`, perMinute)
 			urls := w.instances(4)
 			token := w.token(nil)
@@ -47,7 +47,7 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 			started := time.Now()
 			for i := range 16 {
 				all.Go(func() {
-					mine := &world{t: t, url: urls[i%len(urls)]}
+					mine := &fixture{t: t, url: urls[i%len(urls)]}
 					for range 6 {
 						a, err := mine.try("POST", "/v1/things", `{"name":"a"}`, "Authorization", "Bearer "+token)
 						switch {
@@ -75,7 +75,7 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 
 func TestTheLimitFillsUpAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.exec(`UPDATE organizations SET rate_limit_per_minute = 2`)
 	for range 2 {
 		if a := w.post1(w.token(nil)); a.status != 201 {
@@ -99,7 +99,7 @@ func TestTheLimitFillsUpAgain(t *testing.T) {
 
 func TestOrganizationsHaveLimitsOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.exec(`UPDATE organizations SET rate_limit_per_minute = 1`)
 	other := w.db.Member(t, w.db.Organization(t, "other"), "member")
 	for range 2 {

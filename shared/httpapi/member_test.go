@@ -11,14 +11,14 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-func (w *world) post1(token string, headers ...string) answer {
+func (w *fixture) post1(token string, headers ...string) answer {
 	w.t.Helper()
 	return w.ask("POST", "/v1/things", `{"name":"a"}`, append(headers, "Authorization", "Bearer "+token)...)
 }
 
 func TestTheCallerIsWhoTheDatabaseSays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	a := w.ask("GET", "/v1/things/"+uuid.NewString(), "", "Authorization", "bearer "+w.token(map[string]any{"role": "admin"}), "User-Agent", "phone\t"+strings.Repeat("é", 300))
 	if a.status != 200 {
 		t.Fatal(a.raw)
@@ -37,7 +37,7 @@ func TestTheCallerIsWhoTheDatabaseSays(t *testing.T) {
 
 func TestARemovedMemberIsOutAtOnceAndBurnsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	token := w.token(nil)
 	if a := w.post1(token); a.status != 201 {
 		t.Fatal(a.raw)
@@ -58,7 +58,7 @@ func TestARemovedMemberIsOutAtOnceAndBurnsNothing(t *testing.T) {
 
 func TestStrangersCannotTellOrganizationsApart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	other := w.db.Organization(t, "other")
 	exists := w.get(w.token(map[string]any{"organization_id": other.String()}))
 	absent := w.get(w.token(map[string]any{"organization_id": uuid.NewString()}))
@@ -75,7 +75,7 @@ func TestASuspendedOrganizationCanReadAndNotWrite(t *testing.T) {
 	for _, status := range []string{"active", "trial", "pending", "suspended", "cancelled"} {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			w.exec(`UPDATE organizations SET status = $1`, status)
 			if a := w.get(w.token(nil)); a.status != 200 {
 				t.Errorf("read was answered %d: %s", a.status, a.raw)
@@ -99,7 +99,7 @@ func TestJustInTimeMembership(t *testing.T) {
 
 	t.Run("off", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newFixture(t)
 		expect(t, w.get(w.token(stranger)), 403, "not-a-member")
 		if n := w.count(`SELECT count(*) FROM users`); n != 1 {
 			t.Errorf("%d users, want 1", n)
@@ -107,7 +107,7 @@ func TestJustInTimeMembership(t *testing.T) {
 	})
 	t.Run("on, sixteen first requests at once", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, on)
+		w := newFixture(t, on)
 		var all sync.WaitGroup
 		for i := range 16 {
 			all.Go(func() {
@@ -129,7 +129,7 @@ func TestJustInTimeMembership(t *testing.T) {
 	})
 	t.Run("on, and removed before", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, on)
+		w := newFixture(t, on)
 		token := w.token(stranger)
 		if a := w.get(token); a.status != 200 {
 			t.Fatal(a.raw)
@@ -143,12 +143,12 @@ func TestJustInTimeMembership(t *testing.T) {
 	})
 	t.Run("on, and no such organization", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, on)
+		w := newFixture(t, on)
 		expect(t, w.get(w.token(map[string]any{"sub": "new-user", "organization_id": uuid.NewString()})), 403, "not-a-member")
 	})
 	t.Run("on, and suspended", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, on)
+		w := newFixture(t, on)
 		w.exec(`UPDATE organizations SET status = 'suspended'`)
 		expect(t, w.get(w.token(stranger)), 403, "not-a-member")
 		expect(t, w.post1(w.token(stranger)), 403, "not-a-member")

@@ -10,14 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-func (w *world) keyed(key, body string) answer {
+func (w *fixture) keyed(key, body string) answer {
 	w.t.Helper()
 	return w.ask("POST", "/v1/things", body, "Authorization", "Bearer "+w.token(nil), "Idempotency-Key", key)
 }
 
 func TestARepeatGetsWhatTheFirstMade(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	first := w.keyed("key-1", `{"name":"a","size":3}`)
 	again := w.keyed("key-1", `{ "size":3, "name":"a" }`) // the same request in other letters
 	if first.status != 201 || again.status != 201 || again.body["replay"] != true || again.body["id"] != first.body["id"] {
@@ -41,7 +41,7 @@ func TestARepeatGetsWhatTheFirstMade(t *testing.T) {
 
 func TestAKeyBelongsToItsUser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	colleague := w.db.Member(t, w.org, "member")
 	first := w.keyed("key-1", `{"name":"a"}`)
 	theirs := w.post1(w.token(map[string]any{"sub": colleague.Subject}), "Idempotency-Key", "key-1")
@@ -52,7 +52,7 @@ func TestAKeyBelongsToItsUser(t *testing.T) {
 
 func TestWhileTheFirstRunsTheSecondWaits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	running, release := make(chan struct{}), make(chan struct{})
 	w.work = func(context.Context, pgx.Tx) error {
 		close(running)
@@ -78,14 +78,14 @@ func TestWhileTheFirstRunsTheSecondWaits(t *testing.T) {
 
 func TestSixteenAtOnceMakeOneThing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	urls := w.instances(4)
 	token := w.token(nil)
 	ids := make(chan any, 16)
 	var all sync.WaitGroup
 	for i := range 16 {
 		all.Go(func() {
-			mine := &world{t: t, url: urls[i%len(urls)]}
+			mine := &fixture{t: t, url: urls[i%len(urls)]}
 			for {
 				a, err := mine.try("POST", "/v1/things", `{"name":"a"}`, "Authorization", "Bearer "+token, "Idempotency-Key", "key-1")
 				if err == nil && a.status == 409 && a.code() == "request-in-progress" {
@@ -113,7 +113,7 @@ func TestSixteenAtOnceMakeOneThing(t *testing.T) {
 
 func TestWhatFailedLeavesTheKeyFree(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.work = func(context.Context, pgx.Tx) error { return errors.New("the Lambda died here") }
 	expect(t, w.keyed("key-1", `{"name":"a"}`), 500, "internal")
 	w.work = func(context.Context, pgx.Tx) error { panic("or here") }
@@ -126,7 +126,7 @@ func TestWhatFailedLeavesTheKeyFree(t *testing.T) {
 
 func TestAnExpiredKeyIsFree(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	first := w.keyed("key-1", `{"name":"a"}`)
 	w.exec(`UPDATE idempotency_keys SET created_at = created_at - interval '25 hours', expires_at = expires_at - interval '25 hours'`)
 	second := w.keyed("key-1", `{"name":"b"}`)

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // TestProblemsGolden holds the shape of every kind of refusal: clients are written against these.
 func TestProblemsGolden(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	auth := []string{"Authorization", "Bearer " + w.token(nil)}
 	with := func(more ...string) []string { return append(append([]string{}, auth...), more...) }
 	fails := func(err error) answer {
@@ -106,7 +106,7 @@ func golden(t *testing.T, name string, value any) {
 
 func TestEveryKindOfFaultHasItsStatus(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for kind, status := range map[fault.Kind]int{
 		fault.Invalid: 422, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404, fault.Conflict: 409,
 		fault.TooLarge: 413, fault.Unsupported: 415, fault.Limited: 429, fault.Temporary: 503,

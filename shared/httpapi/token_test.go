@@ -27,7 +27,7 @@ func publicPEM(key *rsa.PublicKey) []byte {
 
 func TestHostileTokensAllGetTheSameAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	if a := w.get(w.token(nil)); a.status != 200 {
 		t.Fatalf("a good token was answered %d: %s", a.status, a.raw)
 	}
@@ -100,7 +100,7 @@ func TestHostileTokensAllGetTheSameAnswer(t *testing.T) {
 
 func TestAMissingTokenSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	a := w.ask("GET", "/v1/things/"+uuid.NewString(), "")
 	expect(t, a, 401, "missing-token")
 	if got := a.header.Get("WWW-Authenticate"); got != `Bearer realm="satchel"` {
@@ -114,7 +114,7 @@ func TestAMissingTokenSaysWhatToDo(t *testing.T) {
 
 func TestACognitoAccessTokenIsTakenByItsClient(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	if a := w.get(w.token(map[string]any{"aud": nil, "token_use": "access", "client_id": audience})); a.status != 200 {
 		t.Errorf("answered %d: %s", a.status, a.raw)
 	}
@@ -133,7 +133,7 @@ func TestTheOrganizationClaimMayLieInAnObject(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, func(c *httpapi.Config) { c.Auth.OrganizationClaim = path })
+			w := newFixture(t, func(c *httpapi.Config) { c.Auth.OrganizationClaim = path })
 			if a := w.get(w.token(claims(w.org.String()))); a.status != 200 {
 				t.Errorf("answered %d: %s", a.status, a.raw)
 			}
@@ -176,7 +176,7 @@ func TestAuthSettingsThatGiveTheHouseAwayAreRefused(t *testing.T) {
 
 func TestKeysAreFetchedOnceForManyTokens(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
@@ -193,7 +193,7 @@ func TestKeysAreFetchedOnceForManyTokens(t *testing.T) {
 
 func TestUnknownKeyIDsCannotFloodTheIssuer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.get(w.token(nil))
 	w.offset.Store(int64(31 * time.Second))
 	for range 20 {
@@ -206,7 +206,7 @@ func TestUnknownKeyIDsCannotFloodTheIssuer(t *testing.T) {
 
 func TestKeysRotate(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	old := func() string { return w.token(nil) }
 	if a := w.get(old()); a.status != 200 {
 		t.Fatal(a.raw)
@@ -236,7 +236,7 @@ func TestAnIssuerThatIsDownIsTemporary(t *testing.T) {
 	for name, answer := range broken {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			w.issuer.answers(answer)
 			a := w.get(w.token(nil))
 			expect(t, a, 503, "sign-in-unavailable")
@@ -265,7 +265,7 @@ func TestAnIssuerThatIsDownIsTemporary(t *testing.T) {
 
 func TestAnIssuerThatHangsDoesNotHangUs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	release := make(chan struct{})
 	defer close(release)
 	w.issuer.answers(func(_ http.ResponseWriter, r *http.Request) {
@@ -287,7 +287,7 @@ func TestAnIssuerThatHangsDoesNotHangUs(t *testing.T) {
 
 func TestATokenCannotBringItsOwnKeys(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	evil := newIssuer(t)
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, w.claims(nil))
 	token.Header["kid"], token.Header["jku"], token.Header["x5u"] = "evil", evil.URL, evil.URL

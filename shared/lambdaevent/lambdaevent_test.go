@@ -34,7 +34,7 @@ func TestShapes(t *testing.T) {
 	}{
 		"http":             {golden(t, "http_get.json"), HTTP},
 		"sqs":              {golden(t, "sqs.json"), SQS},
-		"schedule":         {json.RawMessage(`{"schedule":"file-upkeep","time":"2024-05-01T10:00:00Z"}`), Schedule},
+		"schedule":         {json.RawMessage(`{"schedule":"file-maintenance","time":"2024-05-01T10:00:00Z"}`), Schedule},
 		"s3 direct":        {golden(t, "s3_created.json"), ""},
 		"http 1.0":         {json.RawMessage(`{"version":"1.0","requestContext":{"http":{"method":"GET"}}}`), ""},
 		"mixed records":    {json.RawMessage(`{"Records":[{"eventSource":"aws:sqs"},{"eventSource":"aws:sns"}]}`), ""},
@@ -62,17 +62,17 @@ func TestAnEntryRefusesWhatItIsNotFor(t *testing.T) {
 			t.Errorf("%s was taken by an entry without a part for it", name)
 		}
 	}
-	upkeep := Entry{Log: none.Log, Schedules: map[string]func(context.Context) (any, error){
-		"file-upkeep": func(context.Context) (any, error) { return "swept", nil },
-		"broken":      func(context.Context) (any, error) { panic("boom") },
+	maintenance := Entry{Log: none.Log, Schedules: map[string]func(context.Context) (any, error){
+		"file-maintenance": func(context.Context) (any, error) { return "swept", nil },
+		"broken":           func(context.Context) (any, error) { panic("boom") },
 	}}
 	for event, want := range map[string]string{
-		`{"schedule":"file-upkeep","time":"2024-05-01T10:00:00Z"}`: "",
-		`{"schedule":"other","time":"2024-05-01T10:00:00Z"}`:       "no schedule",
-		`{"schedule":"file-upkeep","time":"yesterday"}`:            "read schedule event",
-		`{"schedule":"broken","time":"2024-05-01T10:00:00Z"}`:      "panic: boom",
+		`{"schedule":"file-maintenance","time":"2024-05-01T10:00:00Z"}`: "",
+		`{"schedule":"other","time":"2024-05-01T10:00:00Z"}`:            "no schedule",
+		`{"schedule":"file-maintenance","time":"yesterday"}`:            "read schedule event",
+		`{"schedule":"broken","time":"2024-05-01T10:00:00Z"}`:           "panic: boom",
 	} {
-		answer, err := upkeep.Invoke(context.Background(), json.RawMessage(event))
+		answer, err := maintenance.Invoke(context.Background(), json.RawMessage(event))
 		if want == "" && answer != "swept" {
 			t.Errorf("%s answered %v, want the summary", event, answer)
 		}

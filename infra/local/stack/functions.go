@@ -13,9 +13,9 @@ import (
 
 // The names of the Lambdas, and of what triggers them.
 const (
-	FileAPI        = "file-api-http"
-	FileUpkeep     = "file-api-upkeep"
-	FileProcessing = "file-processing-events"
+	FileAPI         = "file-api-http"
+	FileMaintenance = "file-api-maintenance"
+	FileProcessing  = "file-processing-events"
 
 	IngestQueue      = "file-ingest"
 	ingestDeadLetter = "file-ingest-dlq"
@@ -36,7 +36,7 @@ type lambda struct {
 func lambdas() []lambda {
 	return []lambda{
 		{name: FileAPI, entry: "file-api/http", folder: "file-api", timeout: 29 * time.Second, memoryMB: 512, concurrency: 8},
-		{name: FileUpkeep, entry: "file-api/upkeep", folder: "file-api", timeout: time.Minute, memoryMB: 512, concurrency: 1},
+		{name: FileMaintenance, entry: "file-api/maintenance", folder: "file-api", timeout: time.Minute, memoryMB: 512, concurrency: 1},
 		{name: FileProcessing, entry: "file-processing/events", folder: "file-processing", timeout: 30 * time.Second, memoryMB: 2048, concurrency: 2},
 	}
 }
@@ -55,7 +55,7 @@ func routes() []gateway.Route {
 }
 
 func schedules() []schedule.Schedule {
-	return []schedule.Schedule{{Name: "file-upkeep", Function: FileUpkeep, Every: time.Minute}}
+	return []schedule.Schedule{{Name: "file-maintenance", Function: FileMaintenance, Every: time.Minute}}
 }
 
 // passed are the settings that whoever starts the stack may change by environment variables of their names.

@@ -147,8 +147,8 @@ func TestStack(t *testing.T) {
 			Result   struct{ Fired, Function string }
 			Message  string
 		}
-		status := call(t, "POST", s.Ready.API+"/local/schedules/file-upkeep", "", &answer)
-		if status != 200 || answer.Result.Fired != "file-upkeep" || answer.Result.Function != FileUpkeep {
+		status := call(t, "POST", s.Ready.API+"/local/schedules/file-maintenance", "", &answer)
+		if status != 200 || answer.Result.Fired != "file-maintenance" || answer.Result.Function != FileMaintenance {
 			t.Errorf("%d %+v", status, answer)
 		}
 		if status := call(t, "POST", s.Ready.API+"/local/schedules/none", "", &answer); status != 404 {

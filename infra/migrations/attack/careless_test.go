@@ -45,7 +45,7 @@ func TestCarelessTablesAreBrokenInto(t *testing.T) {
 			if strings.Contains(c.migration, "file_id") {
 				insert = `INSERT INTO lessons (organization_id, id, file_id) SELECT organization_id, gen_random_uuid(), id FROM files WHERE organization_id = $1`
 			}
-			w := newWorld(t, c.migration, rowOf{"public.lessons", insert})
+			w := newFixture(t, c.migration, rowOf{"public.lessons", insert})
 			db, role := w.open(t, everything)
 			lessons := w.tables[slices.IndexFunc(w.tables, func(tb table) bool { return tb.name == "public.lessons" })]
 			for _, a := range attacks {

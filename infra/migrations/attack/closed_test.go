@@ -11,7 +11,7 @@ import (
 // Without an organization, or with one that is none, every table is empty and takes nothing.
 func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	before := w.traces(t, w.victim)
 	for _, name := range attackers() {
 		db, role := w.open(t, name)
@@ -52,7 +52,7 @@ func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 // what keeps every statement of the functions a constant.
 func TestWhoeverRunsAnyStatementMayChooseTheOrganization(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	db, _ := w.open(t, "file-api/http")
 	var seen uuid.UUID
 	err := db.InTenant(t.Context(), w.attacker, func(tx pgx.Tx) error {

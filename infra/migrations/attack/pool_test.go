@@ -15,7 +15,7 @@ import (
 
 // company is the victim itself, at work through the attacker's pool meanwhile: it reads its own rows, fails, and gives up half way. The function
 // that is returned ends it.
-func (w world) company(t *testing.T, db *tenantdb.DB, name, role string) (stop func()) {
+func (w fixture) company(t *testing.T, db *tenantdb.DB, name, role string) (stop func()) {
 	t.Helper()
 	var readable []table
 	for _, tb := range w.tables {
@@ -51,7 +51,7 @@ func (w world) company(t *testing.T, db *tenantdb.DB, name, role string) (stop f
 }
 
 // work is one transaction of the victim. The tables in shown have a policy that shows it others' rows too.
-func (w world) work(ctx context.Context, db *tenantdb.DB, shown []string, tb table, round int) error {
+func (w fixture) work(ctx context.Context, db *tenantdb.DB, shown []string, tb table, round int) error {
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failure := errors.New("on purpose")
@@ -90,7 +90,7 @@ func (w world) work(ctx context.Context, db *tenantdb.DB, shown []string, tb tab
 }
 
 // sweep writes wherever the role may, without a condition: it may hit the attacker's own rows and no others.
-func (w world) sweep(t *testing.T, db *tenantdb.DB) {
+func (w fixture) sweep(t *testing.T, db *tenantdb.DB) {
 	t.Helper()
 	w.fill(t, w.attacker)
 	for _, sql := range []string{`UPDATE %[1]s SET %[2]s = %[2]s`, `DELETE FROM %[1]s`} {

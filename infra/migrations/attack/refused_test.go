@@ -39,7 +39,7 @@ var onATable = []string{
 // onTheServer are the same for what is no table.
 var onTheServer = []string{
 	`SET ROLE satchel_owner`,
-	`SET LOCAL ROLE satchel_file_api_upkeep`,
+	`SET LOCAL ROLE satchel_file_api_maintenance`,
 	`SET LOCAL ROLE postgres`,
 	`SET SESSION AUTHORIZATION satchel_owner`,
 	`SET SESSION AUTHORIZATION postgres`,
@@ -48,7 +48,7 @@ var onTheServer = []string{
 	`ALTER ROLE CURRENT_USER CREATEROLE`,
 	`CREATE ROLE mine`,
 	`GRANT satchel_owner TO CURRENT_USER`,
-	`GRANT satchel_file_api_upkeep TO CURRENT_USER`,
+	`GRANT satchel_file_api_maintenance TO CURRENT_USER`,
 	`GRANT pg_read_all_data TO CURRENT_USER`,
 	`SET LOCAL session_replication_role = replica`,
 	`CREATE TABLE public.mine (id uuid)`,
@@ -72,7 +72,7 @@ func TestWhatOnlyAnOwnerMayDoIsRefused(t *testing.T) {
 	for _, name := range attackers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "")
+			w := newFixture(t, "")
 			db, role := w.open(t, name)
 			before := w.traces(t, w.victim)
 			refused := func(sql string) {
@@ -90,7 +90,7 @@ func TestWhatOnlyAnOwnerMayDoIsRefused(t *testing.T) {
 				}
 			}
 			for _, sql := range onTheServer {
-				if sql == `SET LOCAL ROLE satchel_file_api_upkeep` && name == "file-api/upkeep" {
+				if sql == `SET LOCAL ROLE satchel_file_api_maintenance` && name == "file-api/maintenance" {
 					continue // it is that role
 				}
 				refused(sql)
@@ -106,7 +106,7 @@ func TestWhatOnlyAnOwnerMayDoIsRefused(t *testing.T) {
 }
 
 // copyIn sends the victim's rows by COPY, which the server refuses wherever there are policies.
-func (w world) copyIn(t *testing.T, name, role string) {
+func (w fixture) copyIn(t *testing.T, name, role string) {
 	t.Helper()
 	db, _ := w.open(t, name)
 	for _, tb := range w.tables {
@@ -123,7 +123,7 @@ func (w world) copyIn(t *testing.T, name, role string) {
 // Statistics hold values of everybody's rows; Postgres shows none of a table whose policies bind the reader.
 func TestStatisticsShowNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	if _, err := w.Superuser.Exec(t.Context(), `ANALYZE`); err != nil {
 		t.Fatal(err)
 	}

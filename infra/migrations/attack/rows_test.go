@@ -44,18 +44,18 @@ var notTenants = map[string]string{
 	"satchel_migrations.goose_db_version": "goose's own, in a schema that no entry may use",
 }
 
-// world is a database with two organizations that have a row in each table.
-type world struct {
+// fixture is a database with two organizations that have a row in each table.
+type fixture struct {
 	*pgtest.Database
 	attacker, victim uuid.UUID
 	tables           []table
 	rows             []rowOf
 }
 
-// newWorld may get tables of a test's own.
-func newWorld(t *testing.T, migration string, more ...rowOf) world {
+// newFixture may get tables of a test's own.
+func newFixture(t *testing.T, migration string, more ...rowOf) fixture {
 	t.Helper()
-	w := world{Database: pgtest.New(t), rows: slices.Concat(rowsOf, more)}
+	w := fixture{Database: pgtest.New(t), rows: slices.Concat(rowsOf, more)}
 	if _, err := w.Superuser.Exec(t.Context(), migration); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func newWorld(t *testing.T, migration string, more ...rowOf) world {
 }
 
 // fill gives the organization its rows anew.
-func (w world) fill(t *testing.T, organization uuid.UUID) {
+func (w fixture) fill(t *testing.T, organization uuid.UUID) {
 	t.Helper()
 	batch := &pgx.Batch{}
 	for _, r := range slices.Backward(w.rows) {
@@ -91,7 +91,7 @@ func (w world) fill(t *testing.T, organization uuid.UUID) {
 }
 
 // traces is what any effect on an organization's rows would change: their content, that they were written again, that they were locked.
-func (w world) traces(t *testing.T, organization uuid.UUID) map[string]string {
+func (w fixture) traces(t *testing.T, organization uuid.UUID) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, table := range w.tables {

@@ -32,11 +32,11 @@ func attackers() []string {
 
 // across lists the tables that a policy shows to an entry in every organization.
 var across = map[string][]string{
-	"file-api/upkeep": {"public.files", "public.file_uploads", "public.object_deletions"},
+	"file-api/maintenance": {"public.files", "public.file_uploads", "public.object_deletions"},
 }
 
 // open opens the database as an entry, or as the role of everything.
-func (w world) open(t *testing.T, name string) (db *tenantdb.DB, role string) {
+func (w fixture) open(t *testing.T, name string) (db *tenantdb.DB, role string) {
 	t.Helper()
 	for _, e := range migrations.Entries() {
 		if e.Name == name {
@@ -120,7 +120,7 @@ func perform(ctx context.Context, tx pgx.Tx, copies bool, sql string) (o outcome
 }
 
 // probes are the victim's row and one that nobody has, of an organization that there is not.
-func (w world) probes(t *testing.T, tb table, role string, attacker, victim uuid.UUID) (there, nowhere probe) {
+func (w fixture) probes(t *testing.T, tb table, role string, attacker, victim uuid.UUID) (there, nowhere probe) {
 	t.Helper()
 	there = probe{target: w.row(t, tb, victim), own: w.row(t, tb, attacker), column: w.updatable(t, tb, role)}
 	nowhere = there
@@ -134,7 +134,7 @@ func (w world) probes(t *testing.T, tb table, role string, attacker, victim uuid
 }
 
 // updatable is a column that the role may update, best one that is in no key.
-func (w world) updatable(t *testing.T, tb table, role string) string {
+func (w fixture) updatable(t *testing.T, tb table, role string) string {
 	t.Helper()
 	var column string
 	err := w.Superuser.QueryRow(t.Context(), `
@@ -152,7 +152,7 @@ func TestNoAttackReachesAnotherOrganization(t *testing.T) {
 	for _, name := range attackers() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "")
+			w := newFixture(t, "")
 			db, role := w.open(t, name)
 			before := w.traces(t, w.victim)
 			stop := w.company(t, db, name, role)
@@ -178,11 +178,11 @@ func TestNoAttackReachesAnotherOrganization(t *testing.T) {
 }
 
 // attackTable says which attacks achieved something.
-func (w world) attackTable(t *testing.T, db *tenantdb.DB, name, role string, tb table) (tried int, broken []string) {
+func (w fixture) attackTable(t *testing.T, db *tenantdb.DB, name, role string, tb table) (tried int, broken []string) {
 	t.Helper()
 	for _, a := range attacks {
 		if a.reads && slices.Contains(across[name], tb.name) {
-			continue // TestUpkeepSeesWhatItsPoliciesList
+			continue // TestMaintenanceSeesWhatItsPoliciesList
 		}
 		if a.owns && name == everything && tb.name == "public.memberships" {
 			continue // users are global, so whoever could write memberships would learn of them: the entries cannot, as this suite shows
@@ -200,7 +200,7 @@ func (w world) attackTable(t *testing.T, db *tenantdb.DB, name, role string, tb 
 
 // attack tries one on the victim's row and on one that nobody has, and says how it achieved something, or "". What it achieves is committed,
 // unless it is a row of the attacker's own, which would be in the way of the next attack.
-func (w world) attack(t *testing.T, db *tenantdb.DB, role string, tb table, a attack) (ran bool, how string) {
+func (w fixture) attack(t *testing.T, db *tenantdb.DB, role string, tb table, a attack) (ran bool, how string) {
 	t.Helper()
 	there, nowhere := w.probes(t, tb, role, w.attacker, w.victim)
 	statements := a.sql(there)
@@ -237,7 +237,7 @@ func (o outcome) comparable(p probe) outcome {
 // TestEveryAttackWorksOnOnesOwnRows: against rows that the attacker may see, each attack tells a row from none. One that does not proves nothing.
 func TestEveryAttackWorksOnOnesOwnRows(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	db, role := w.open(t, everything)
 	for _, tb := range w.tables {
 		there, nowhere := w.probes(t, tb, role, w.victim, w.victim)

@@ -130,7 +130,7 @@ type row struct {
 	ctid   string
 }
 
-func (w world) row(t *testing.T, tb table, organization uuid.UUID) row {
+func (w fixture) row(t *testing.T, tb table, organization uuid.UUID) row {
 	t.Helper()
 	var image []byte
 	r := row{table: tb}

@@ -14,7 +14,7 @@ const join = `SELECT join_organization($1, $2, $3, $4)`
 
 func TestAnOrganizationSeesItsOwnMembersOnly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	both := w.Member(t, w.attacker, tenant.Staff)
 	if _, err := w.Superuser.Exec(t.Context(), `INSERT INTO memberships (organization_id, user_id) VALUES ($1, $2)`, w.victim, both.User); err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestAnOrganizationSeesItsOwnMembersOnly(t *testing.T) {
 // Who signs in becomes a member in the same way whether another organization knows them or nobody does.
 func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	known := w.Member(t, w.victim, tenant.Admin)
 	db, _ := w.open(t, "file-api/http")
 	of := func(organization uuid.UUID, subject, email string) (o outcome) {
@@ -82,7 +82,7 @@ func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 	if err != nil || email != known.Subject+"@example.test" || role != "admin" {
 		t.Errorf("the user's email is %q and its role %q, %v", email, role, err)
 	}
-	for _, name := range []string{everything, "file-api/upkeep", "file-processing/events"} {
+	for _, name := range []string{everything, "file-api/maintenance", "file-processing/events"} {
 		db, _ := w.open(t, name)
 		o, err := try(t.Context(), db, w.attacker, attack{}, []string{`SELECT join_organization(gen_random_uuid(), 'x', 'y', NULL)`}, false)
 		if err != nil || o.code != "42501" {
@@ -94,7 +94,7 @@ func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 // Without an organization there is nothing to join, and no user is left behind.
 func TestJoiningNothingIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	db, _ := w.open(t, "file-api/http")
 	id := uuid.New()
 	for _, organization := range []string{"", uuid.NewString()} { // none, and one that does not exist
@@ -118,7 +118,7 @@ func TestJoiningNothingIsRefused(t *testing.T) {
 // A temporary table of the caller's must not stand for the one that join_organization writes.
 func TestJoiningIgnoresTheCallersTables(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newFixture(t, "")
 	db, _ := w.open(t, "file-api/http")
 	subject := uuid.NewString()
 	id := tenant.UserID(pgtest.Issuer, subject)

@@ -15,12 +15,12 @@ var reviewed = map[string]map[string]string{
 		`tenant_members ON public.users FOR SELECT TO PUBLIC USING (EXISTS ( SELECT
    FROM public.memberships m
   WHERE ((m.organization_id = ( SELECT public.current_organization_id() AS current_organization_id)) AND (m.user_id = users.id)))) WITH CHECK -`: "a person may belong to several organizations, each of which sees its own members",
-		`owner_writes ON public.users FOR ALL TO the owner USING true WITH CHECK true`:                                                   "join_organization runs as the owner",
-		`upkeep_across ON public.files FOR SELECT TO satchel_file_api_upkeep USING true WITH CHECK -`:                                    "file-upkeep finds what is due in every organization; it writes in one at a time",
-		`upkeep_across ON public.file_uploads FOR SELECT TO satchel_file_api_upkeep USING true WITH CHECK -`:                             "as files",
-		`upkeep_across ON public.object_deletions FOR SELECT TO satchel_file_api_upkeep USING true WITH CHECK -`:                         "as files",
-		`upkeep_expired_read ON public.idempotency_keys FOR SELECT TO satchel_file_api_upkeep USING (expires_at < now()) WITH CHECK -`:   "what has expired means nothing to anybody, and only its expiry can be read",
-		`upkeep_expired_delete ON public.idempotency_keys FOR DELETE TO satchel_file_api_upkeep USING (expires_at < now()) WITH CHECK -`: "as upkeep_expired_read",
+		`owner_writes ON public.users FOR ALL TO the owner USING true WITH CHECK true`:                                                             "join_organization runs as the owner",
+		`maintenance_across ON public.files FOR SELECT TO satchel_file_api_maintenance USING true WITH CHECK -`:                                    "file-maintenance finds what is due in every organization; it writes in one at a time",
+		`maintenance_across ON public.file_uploads FOR SELECT TO satchel_file_api_maintenance USING true WITH CHECK -`:                             "as files",
+		`maintenance_across ON public.object_deletions FOR SELECT TO satchel_file_api_maintenance USING true WITH CHECK -`:                         "as files",
+		`maintenance_expired_read ON public.idempotency_keys FOR SELECT TO satchel_file_api_maintenance USING (expires_at < now()) WITH CHECK -`:   "what has expired means nothing to anybody, and only its expiry can be read",
+		`maintenance_expired_delete ON public.idempotency_keys FOR DELETE TO satchel_file_api_maintenance USING (expires_at < now()) WITH CHECK -`: "as maintenance_expired_read",
 	},
 	"tenant-column": {
 		"public.organizations": "its id is the organization",
@@ -38,11 +38,11 @@ var reviewed = map[string]map[string]string{
 		"public.memberships.memberships_user_id_fkey": "users are global; no entry writes memberships but through join_organization, which makes the user first",
 	},
 	"index": {
-		"public.idempotency_keys_expiry": "the upkeep's sweep across organizations",
-		"public.files_due":               "the upkeep's sweep",
-		"public.files_deleted":           "the upkeep's sweep",
-		"public.file_uploads_expiry":     "the upkeep's sweep",
-		"public.object_deletions_due":    "the upkeep's sweep",
+		"public.idempotency_keys_expiry": "maintenance's sweep across organizations",
+		"public.files_due":               "maintenance's sweep",
+		"public.files_deleted":           "maintenance's sweep",
+		"public.file_uploads_expiry":     "maintenance's sweep",
+		"public.object_deletions_due":    "maintenance's sweep",
 	},
 	"definer": {
 		"public.join_organization(uuid,text,text,text)": "makes the user and the membership that AUTH_JIT_MEMBERSHIP allows: plain SQL, every name with its schema, tells nothing back",

@@ -26,7 +26,7 @@ const module = "github.com/toolboxai-solutions/satchel/"
 // the pool, so tenantdb.Open belongs to each.
 var entryPoints = map[string][]string{
 	"file-api/http":          {"functions/file-api.newAPI"},
-	"file-api/upkeep":        {"functions/file-api.schedules"},
+	"file-api/maintenance":   {"functions/file-api.schedules"},
 	"file-processing/events": {"(functions/file-processing.handler).message"},
 }
 

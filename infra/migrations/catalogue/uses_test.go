@@ -55,8 +55,8 @@ func TestUnusedGrantIsFound(t *testing.T) {
 	for _, grant := range []string{
 		"SELECT ON public.file_shares TO satchel_file_api_http",
 		"DELETE ON public.storage_quotas TO satchel_file_processing_events",
-		"UPDATE (fence) ON public.file_uploads TO satchel_file_api_upkeep",
-		"EXECUTE ON FUNCTION public.join_organization(uuid,text,text,text) TO satchel_file_api_upkeep",
+		"UPDATE (fence) ON public.file_uploads TO satchel_file_api_maintenance",
+		"EXECUTE ON FUNCTION public.join_organization(uuid,text,text,text) TO satchel_file_api_maintenance",
 	} {
 		undone(t, d, func(tx pgx.Tx) {
 			if _, err := tx.Exec(t.Context(), "GRANT "+grant); err != nil {

@@ -1,6 +1,6 @@
 package library
 
-// Reason is why a file is in error or quarantined. Processing sets most of them, the upkeep ObjectMissing and UploadExpired.
+// Reason is why a file is in error or quarantined. Processing sets most of them, maintenance ObjectMissing and UploadExpired.
 type Reason string
 
 // The reasons.

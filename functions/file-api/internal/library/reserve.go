@@ -26,7 +26,7 @@ const maxOpenUploads = 10
 // uploadWait is how long a client is told to wait for one of its uploads to end.
 const uploadWait = 30 * time.Second
 
-// Reserve takes room for a file and returns the form to upload it with. The reservation ends with the verdict, with Delete, or by the upkeep
+// Reserve takes room for a file and returns the form to upload it with. The reservation ends with the verdict, with Delete, or by maintenance
 // when the upload does not come.
 func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by Actor, n NewFile) (File, Upload, error) {
 	filename, contentType, err := l.Limits.admit(n)

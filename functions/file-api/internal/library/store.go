@@ -22,7 +22,7 @@ type desk struct {
 	q            *db.Queries
 	organization uuid.UUID
 	now          time.Time
-	actor        *Actor // nil: the upkeep
+	actor        *Actor // nil: maintenance
 }
 
 func (l *Library) desk(tx pgx.Tx, by Actor) desk {

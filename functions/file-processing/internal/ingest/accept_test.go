@@ -24,7 +24,7 @@ func TestPictureBecomesSafePictures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			sum := sha256.Sum256(u.content)
 			u.checksum = sum[:]
 			key, object := w.send(u)
@@ -42,7 +42,7 @@ func TestPictureBecomesSafePictures(t *testing.T) {
 }
 
 // expectAvailable is what holds for every accepted file.
-func (w *world) expectAvailable(key objectkey.Key, content []byte) {
+func (w *fixture) expectAvailable(key objectkey.Key, content []byte) {
 	w.t.Helper()
 	sum := sha256.Sum256(content)
 	expect(w.t, w.file(key), map[string]any{"status": "available", "status_reason": nil, "file_size": len(content), "quota_bytes": len(content),
@@ -60,7 +60,7 @@ func (w *world) expectAvailable(key objectkey.Key, content []byte) {
 	}
 }
 
-func (w *world) expectVariants(key objectkey.Key) {
+func (w *fixture) expectVariants(key objectkey.Key) {
 	w.t.Helper()
 	var variants []variant
 	encoded, err := json.Marshal(w.file(key)["variants"])
@@ -90,7 +90,7 @@ func TestActiveContentIsStoredAsBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			key, object := w.send(u)
 			w.process(object)
 			w.expectAvailable(key, u.content)
@@ -106,7 +106,7 @@ func TestActiveContentIsStoredAsBytes(t *testing.T) {
 
 func TestPlainFileIsItsOwnVariant(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.pdf", mime: "application/pdf", content: samplePDF()})
 	w.process(object)
 	w.expectAvailable(key, samplePDF())
@@ -129,7 +129,7 @@ func TestScannerFinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t).scanning()
+			w := newFixture(t).scanning()
 			key, object := w.send(c.upload)
 			if result := w.process(object); result.Outcome != c.want || result.Reason != c.why {
 				t.Fatalf("%+v", result)
@@ -159,7 +159,7 @@ func TestScannerFinds(t *testing.T) {
 
 func TestScannedAndClean(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t).scanning()
+	w := newFixture(t).scanning()
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	w.process(object)
 	row := w.file(key)

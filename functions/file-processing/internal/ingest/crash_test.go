@@ -72,9 +72,9 @@ func eachFault(t *testing.T, name string, run func(t *testing.T, n int64) bool) 
 	}
 }
 
-func prepared(t *testing.T, database *pgtest.Database, scanning bool) *world {
+func prepared(t *testing.T, database *pgtest.Database, scanning bool) *fixture {
 	t.Helper()
-	w := worldOn(t, database)
+	w := fixtureOn(t, database)
 	if scanning {
 		w.scanning()
 	}
@@ -90,7 +90,7 @@ func undisturbed(t *testing.T, database *pgtest.Database, u upload, scanning boo
 }
 
 // outlive delivers as often as it takes, first through the fault, and compares the end.
-func (w *world) outlive(u upload, want string) {
+func (w *fixture) outlive(u upload, want string) {
 	w.t.Helper()
 	key, object := w.send(u)
 	for try := 1; ; try++ {
@@ -108,7 +108,7 @@ func (w *world) outlive(u upload, want string) {
 	}
 	got := w.state(key)
 	if listed := strings.Contains(got, "to delete incoming incoming/ORG/FILE/1"); listed {
-		got = withoutUploads(got) // the upkeep's work, and it knows
+		got = withoutUploads(got) // maintenance's work, and it knows
 	}
 	if got != want {
 		w.t.Errorf("the end is\n%s\nwant\n%s", got, want)
@@ -137,7 +137,7 @@ func TestScannerFailsClosed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t).scanningAt(faultyScanner(t, behaviour))
+			w := newFixture(t).scanningAt(faultyScanner(t, behaviour))
 			content := []byte(strings.Repeat("text ", 10_000))
 			key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: content})
 			for attempt := 1; attempt <= maxAttempts; attempt++ {
@@ -158,7 +158,7 @@ func TestScannerFailsClosed(t *testing.T) {
 
 func TestSilentScanner(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t).scanningAt(faultyScanner(t, versioned(func(c net.Conn) {
+	w := newFixture(t).scanningAt(faultyScanner(t, versioned(func(c net.Conn) {
 		drain(c)
 		_, _ = c.Read(make([]byte, 1)) // until the client hangs up
 	})))
@@ -187,7 +187,7 @@ func drain(conn net.Conn) {
 }
 
 // expectKept is what holds for a file without a verdict of its own: an error for its uploader, the bytes for an operator.
-func (w *world) expectKept(key objectkey.Key, why Reason, content []byte) {
+func (w *fixture) expectKept(key objectkey.Key, why Reason, content []byte) {
 	w.t.Helper()
 	place := objectkey.Quarantine(w.organization, key.File, 1)
 	expect(w.t, w.file(key), map[string]any{"status": "error", "status_reason": why, "bucket_name": "quarantine", "storage_path": place,
@@ -209,7 +209,7 @@ func TestClamdKilledMidStream(t *testing.T) {
 	}
 	must(t, err)
 	t.Cleanup(func() { must(t, daemon.Stop()) })
-	w := newWorld(t).scanningAt(daemon.Address)
+	w := newFixture(t).scanningAt(daemon.Address)
 	content := []byte(strings.Repeat("text ", 200_000))
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: content})
 	w.processor.S3 = s3Client(t, &faultyStore{body: func(body io.ReadCloser) io.ReadCloser {
@@ -235,7 +235,7 @@ func TestPostgresRestartedMidRun(t *testing.T) {
 	want := undisturbed(t, database, u, false)
 	for _, n := range []int64{1, 6} {
 		t.Run(fmt.Sprintf("ahead of request %d", n), func(t *testing.T) {
-			w := worldOn(t, database)
+			w := fixtureOn(t, database)
 			w.processor.S3 = s3Client(t, &faultyStore{before: func(i int64, _ *http.Request) {
 				if i == n {
 					must(t, errors.Join(database.Cluster.Crash(context.Background()), database.Cluster.Resume(context.Background())))
@@ -249,7 +249,7 @@ func TestPostgresRestartedMidRun(t *testing.T) {
 
 func TestGivenUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	for attempt := 1; attempt <= maxAttempts; attempt++ { // workers that die without a word
 		_, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour)
@@ -267,7 +267,7 @@ func TestGivenUp(t *testing.T) {
 // A verdict is due even where the bytes of a file that was given up cannot be kept.
 func TestGivenUpAndGone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
 	w.exec(`UPDATE file_uploads SET attempts = $1, object_version = $2, last_error = 'scanner_unavailable'`, maxAttempts, object.Version)
 	_, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour) // and then the worker dies
@@ -286,7 +286,7 @@ func TestGivenUpAndGone(t *testing.T) {
 // A worker that is killed cleans nothing up, and Lambda keeps its sandbox with the temporary directory: an upload in hand must have no name there.
 func TestAKilledWorkerLeavesNoSpool(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	looked := false
 	look := func() {

@@ -218,7 +218,7 @@ func versioned(stream func(conn net.Conn)) func(net.Conn, string) {
 }
 
 // expireLease does what time does after a worker was killed.
-func (w *world) expireLease() {
+func (w *fixture) expireLease() {
 	w.t.Helper()
 	_, err := w.Superuser.Exec(context.Background(), `UPDATE file_uploads SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL`)
 	must(w.t, err)

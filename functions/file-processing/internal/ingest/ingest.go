@@ -136,7 +136,7 @@ func (p *Processor) work(ctx context.Context, c claim, until time.Time) (Outcome
 		return OutcomeSuperseded, "", 0, nil
 	}
 	if err := p.objects().deleteUploads(ctx, c.key); err != nil {
-		p.Log.WarnContext(ctx, "an upload is left to the upkeep", "file", c.key.File, "error", err) // settle put it on the list
+		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file", c.key.File, "error", err) // settle put it on the list
 	}
 	return Outcome(found.reason.status()), found.reason, found.size, nil
 }

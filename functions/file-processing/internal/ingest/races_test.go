@@ -21,7 +21,7 @@ import (
 )
 
 // deliver takes an object to its end as the queue does: again and again while it comes back.
-func (w *world) deliver(ctx context.Context, o Object) error {
+func (w *fixture) deliver(ctx context.Context, o Object) error {
 	for try := 0; ; try++ {
 		_, err := w.processor.Process(ctx, o)
 		if err == nil || fault.KindOf(err) != fault.Temporary || try == 1000 {
@@ -33,8 +33,8 @@ func (w *world) deliver(ctx context.Context, o Object) error {
 
 func TestSurplusIsDeleted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	other := worldOn(t, w.Database)
+	w := newFixture(t)
+	other := fixtureOn(t, w.Database)
 	reserved := w.reserve(&upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
 	deleted := w.reserve(&upload{name: "b.txt", mime: "text/plain", content: []byte("text")})
 	w.exec(`DELETE FROM files WHERE id = $1`, deleted.File)
@@ -64,7 +64,7 @@ func TestSurplusIsDeleted(t *testing.T) {
 
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
 	before := w.state(key)
 	stray := w.put("incoming/stray-"+uuid.NewString(), []byte("text"))
@@ -88,7 +88,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 
 func TestSameEventAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	var outcomes []Outcome
 	var lock sync.Mutex
@@ -122,7 +122,7 @@ func TestSameEventAtOnce(t *testing.T) {
 
 func TestReorderedVersions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, first := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("one")})
 	second := w.put(incomingKey(key), []byte("two"))
 	if result := w.process(second); result.Outcome != OutcomeAvailable {
@@ -137,7 +137,7 @@ func TestReorderedVersions(t *testing.T) {
 // One form sent two hundred times, at once and in any order: one file, one version, and the quota of one.
 func TestOneFormForManyUploads(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	const uploads = 200
 	var sent []Object
 	content := map[string][]byte{}
@@ -164,7 +164,7 @@ func TestOneFormForManyUploads(t *testing.T) {
 
 func TestLeaseOfADeadWorker(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
 	killed, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour)
 	if err != nil || what != takeIt {
@@ -190,7 +190,7 @@ func TestLeaseOfADeadWorker(t *testing.T) {
 // While two workers hold claims, only the later one may end anything.
 func TestOnlyTheLatestClaimCounts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
 	store := w.processor.store()
 	slow, _, err := store.claim(t.Context(), key, object.Version, time.Hour)
@@ -218,7 +218,7 @@ func TestOnlyTheLatestClaimCounts(t *testing.T) {
 // The first version that is claimed wins, also over one that comes while its worker is dead.
 func TestClaimedVersionWins(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, first := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("one")})
 	second := w.put(incomingKey(key), []byte("two"))
 	_, _, err := w.processor.store().claim(t.Context(), key, first.Version, time.Hour)
@@ -252,7 +252,7 @@ func at(method, path string, do func()) *faultyStore {
 // A worker that is overtaken while it works leaves everything to the one that overtook it.
 func TestOvertaken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	winner := *w.processor
 	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/", func() {
@@ -274,7 +274,7 @@ func TestOvertaken(t *testing.T) {
 // What was made of a file that was deleted for good meanwhile is all queued for deletion.
 func TestDeletedWhileWorkedOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/", func() { w.exec(`DELETE FROM files WHERE id = $1`, key.File) }))
 	if result := w.process(object); result.Outcome != OutcomeSuperseded {
@@ -298,7 +298,7 @@ func TestDeletedWhileWorkedOn(t *testing.T) {
 
 func TestOutOfTime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	ctx, cancel := context.WithTimeout(t.Context(), closing+50*time.Millisecond)
 	defer cancel()

@@ -18,7 +18,7 @@ import (
 )
 
 // state is all that is left of a file, without times: what must not depend on how often and with which faults it was processed.
-func (w *world) state(key objectkey.Key) string {
+func (w *fixture) state(key objectkey.Key) string {
 	w.t.Helper()
 	var lines []string
 	add := func(query string, args ...any) {
@@ -47,7 +47,7 @@ func (w *world) state(key objectkey.Key) string {
 }
 
 // objects maps the bucket and key of each object of a file to what it is.
-func (w *world) objects(key objectkey.Key) map[string]string {
+func (w *fixture) objects(key objectkey.Key) map[string]string {
 	w.t.Helper()
 	found := map[string]string{}
 	incoming, original, variant, quarantine := objectkey.Prefixes(key.Organization, key.File)
@@ -72,13 +72,13 @@ func (w *world) objects(key objectkey.Key) map[string]string {
 	return found
 }
 
-func (w *world) describe(bucket, key string) string {
+func (w *fixture) describe(bucket, key string) string {
 	out, content := w.get(bucket, key)
 	sum := sha256.Sum256(content)
 	return fmt.Sprintf("%s %s %d %s %v", *out.ContentType, aws.ToString(out.CacheControl), len(content), hex.EncodeToString(sum[:8]), out.Metadata)
 }
 
-func (w *world) get(bucket, key string) (*awss3.GetObjectOutput, []byte) {
+func (w *fixture) get(bucket, key string) (*awss3.GetObjectOutput, []byte) {
 	w.t.Helper()
 	out, err := w.s3.GetObject(context.Background(), &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {

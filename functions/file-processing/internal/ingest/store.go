@@ -134,7 +134,7 @@ func (s store) settle(ctx context.Context, c claim, found finding, config Config
 	return how, err
 }
 
-// lost tells why there is no upload to end. What was made of a file that is gone goes the way of all objects, through the upkeep: this entry,
+// lost tells why there is no upload to end. What was made of a file that is gone goes the way of all objects, through maintenance: this entry,
 // which decodes what strangers send, may delete nothing that was accepted.
 func lost(ctx context.Context, q *db.Queries, c claim, config Config) (ending, error) {
 	exists, err := q.FileExists(ctx, db.FileExistsParams{OrganizationID: c.key.Organization, ID: c.key.File})
@@ -154,7 +154,7 @@ func lost(ctx context.Context, q *db.Queries, c claim, config Config) (ending, e
 // formGrace is how long after its form's expiry an upload may still arrive: it is checked when the request begins.
 const formGrace = 5 * time.Minute
 
-// queueDeletion has the upkeep delete every version below prefix once due has come; nil is now.
+// queueDeletion has maintenance delete every version below prefix once due has come; nil is now.
 func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket, prefix string, due *time.Time) error {
 	if err := q.QueueDeletion(ctx, db.QueueDeletionParams{
 		OrganizationID: key.Organization, BucketName: bucket, Prefix: prefix, DueAt: due,

@@ -105,7 +105,7 @@ func TestBadInput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			key, object := w.send(c.upload)
 			if result := w.process(object); result.Reason != c.want || result.Outcome != OutcomeRejected {
 				t.Errorf("%s, %q; want %q", result.Outcome, result.Reason, c.want)
@@ -122,12 +122,12 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-func (w *world) expectGivenBack() {
+func (w *fixture) expectGivenBack() {
 	w.t.Helper()
 	expect(w.t, w.quota(), map[string]any{"used_bytes": 0, "reserved_bytes": 0, "file_count": 0})
 }
 
-func (w *world) quota() map[string]any {
+func (w *fixture) quota() map[string]any {
 	w.t.Helper()
 	return w.row(`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`, w.organization)
 }
@@ -146,7 +146,7 @@ func TestErrorAfterTheLastByte(t *testing.T) {
 
 func TestObjectGone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	key, object := w.send(upload{name: "a.pdf", mime: "application/pdf", content: samplePDF()})
 	_, err := w.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("incoming"), Key: &object.Key, VersionId: &object.Version})
 	must(t, err)

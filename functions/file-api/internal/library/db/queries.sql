@@ -1,5 +1,5 @@
 -- Every query names the organization although row-level security does too: the planner gets an index condition, and a reader sees the scope.
--- Those marked "across" belong to the upkeep, whose role may look (not write) in every organization.
+-- Those marked "across" belong to maintenance, whose role may look (not write) in every organization.
 -- Locks are taken in one order by every transaction, here and in file-processing: file_uploads, files, storage_quotas.
 
 -- name: EnsureQuota :exec
@@ -152,7 +152,7 @@ DELETE FROM object_deletions WHERE organization_id = @organization_id AND id = @
 UPDATE object_deletions SET attempts = attempts + 1, due_at = @due_at, last_error = @last_error WHERE organization_id = @organization_id AND id = @id;
 
 -- name: DeleteExpiredKeys :execrows
--- across: bounded, oldest first. The policy of the upkeep's role lets it see nothing but expired keys.
+-- across: bounded, oldest first. The policy of maintenance's role lets it see nothing but expired keys.
 DELETE FROM idempotency_keys WHERE idempotency_keys.expires_at <= (
 	SELECT max(oldest.expires_at) FROM (
 		SELECT k.expires_at FROM idempotency_keys k WHERE k.expires_at < @now::timestamptz ORDER BY k.expires_at LIMIT @page

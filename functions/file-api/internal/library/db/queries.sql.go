@@ -121,7 +121,7 @@ type DeleteExpiredKeysParams struct {
 	Page int32
 }
 
-// across: bounded, oldest first. The policy of the upkeep's role lets it see nothing but expired keys.
+// across: bounded, oldest first. The policy of maintenance's role lets it see nothing but expired keys.
 func (q *Queries) DeleteExpiredKeys(ctx context.Context, arg DeleteExpiredKeysParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteExpiredKeys, arg.Now, arg.Page)
 	if err != nil {
@@ -236,7 +236,7 @@ INSERT INTO storage_quotas (organization_id) VALUES ($1) ON CONFLICT DO NOTHING
 `
 
 // Every query names the organization although row-level security does too: the planner gets an index condition, and a reader sees the scope.
-// Those marked "across" belong to the upkeep, whose role may look (not write) in every organization.
+// Those marked "across" belong to maintenance, whose role may look (not write) in every organization.
 // Locks are taken in one order by every transaction, here and in file-processing: file_uploads, files, storage_quotas.
 func (q *Queries) EnsureQuota(ctx context.Context, organizationID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, ensureQuota, organizationID)

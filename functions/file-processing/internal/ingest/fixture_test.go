@@ -88,8 +88,8 @@ func useTempDir(dir string) error {
 	return errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Mkdir(dir, 0o755), os.Setenv("TMPDIR", dir))
 }
 
-// world is everything around the processor: a database, a school with a quota, and an object store.
-type world struct {
+// fixture is everything around the processor: a database, a school with a quota, and an object store.
+type fixture struct {
 	*pgtest.Database
 	t            *testing.T
 	organization uuid.UUID
@@ -98,14 +98,14 @@ type world struct {
 	processor    *Processor
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	return worldOn(t, pgtest.New(t))
+	return fixtureOn(t, pgtest.New(t))
 }
 
-func worldOn(t *testing.T, database *pgtest.Database) *world {
+func fixtureOn(t *testing.T, database *pgtest.Database) *fixture {
 	t.Helper()
-	w := &world{Database: database, t: t, uploader: uuid.New()}
+	w := &fixture{Database: database, t: t, uploader: uuid.New()}
 	w.organization = w.Organization(t, "school-"+uuid.NewString()[:8])
 	w.exec(`INSERT INTO storage_quotas (organization_id) VALUES ($1)`, w.organization)
 	w.s3 = s3Client(t, nil)
@@ -140,7 +140,7 @@ func s3Client(t *testing.T, transport http.RoundTripper) *awss3.Client {
 }
 
 // scanning switches the real clamd on.
-func (w *world) scanning() *world {
+func (w *fixture) scanning() *fixture {
 	w.t.Helper()
 	daemon, err := servers.clamd()
 	if errors.Is(err, clamd.ErrNotInstalled) && os.Getenv("CI") != "true" {
@@ -152,7 +152,7 @@ func (w *world) scanning() *world {
 	return w.scanningAt(daemon.Address)
 }
 
-func (w *world) scanningAt(address string) *world {
+func (w *fixture) scanningAt(address string) *fixture {
 	w.t.Helper()
 	client, err := scan.New(address)
 	if err != nil {
@@ -171,7 +171,7 @@ type upload struct {
 	file       uuid.UUID
 }
 
-func (w *world) reserve(u *upload) objectkey.Key {
+func (w *fixture) reserve(u *upload) objectkey.Key {
 	w.t.Helper()
 	if u.file == uuid.Nil {
 		u.file = uuid.New()
@@ -191,7 +191,7 @@ func (w *world) reserve(u *upload) objectkey.Key {
 }
 
 // put stores a version under key, as a form would, and returns what the event says of it.
-func (w *world) put(key string, content []byte) Object {
+func (w *fixture) put(key string, content []byte) Object {
 	w.t.Helper()
 	out, err := w.s3.PutObject(context.Background(), &awss3.PutObjectInput{
 		Bucket: aws.String("incoming"), Key: &key, Body: bytes.NewReader(content), ContentType: aws.String("text/html"),
@@ -203,13 +203,13 @@ func (w *world) put(key string, content []byte) Object {
 	return Object{Bucket: "incoming", Key: key, Version: *out.VersionId}
 }
 
-func (w *world) send(u upload) (objectkey.Key, Object) {
+func (w *fixture) send(u upload) (objectkey.Key, Object) {
 	w.t.Helper()
 	key := w.reserve(&u)
 	return key, w.put(incomingKey(key), u.content)
 }
 
-func (w *world) process(o Object) Result {
+func (w *fixture) process(o Object) Result {
 	w.t.Helper()
 	result, err := w.processor.Process(w.t.Context(), o)
 	if err != nil {
@@ -218,7 +218,7 @@ func (w *world) process(o Object) Result {
 	return result
 }
 
-func (w *world) exec(query string, args ...any) {
+func (w *fixture) exec(query string, args ...any) {
 	w.t.Helper()
 	if _, err := w.Superuser.Exec(context.Background(), query, args...); err != nil {
 		w.t.Fatalf("%s: %v", query, err)
@@ -226,7 +226,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // row reads the one row of a query into columns.
-func (w *world) row(query string, args ...any) map[string]any {
+func (w *fixture) row(query string, args ...any) map[string]any {
 	w.t.Helper()
 	rows, err := w.Superuser.Query(context.Background(), query, args...)
 	if err != nil {
@@ -239,7 +239,7 @@ func (w *world) row(query string, args ...any) map[string]any {
 	return row
 }
 
-func (w *world) file(key objectkey.Key) map[string]any {
+func (w *fixture) file(key objectkey.Key) map[string]any {
 	w.t.Helper()
 	return w.row(`SELECT * FROM files WHERE organization_id = $1 AND id = $2`, key.Organization, key.File)
 }

@@ -1,7 +1,7 @@
-// Package laws holds the repository to the three laws of its layout and to the rules of taste that a machine
+// Package architecture holds the repository to the three laws of its layout and to the rules of taste that a machine
 // can check. Every rule is a plain function from what was read to a list of faults; broken_test.go shows
 // each of them a bad example.
-package laws
+package architecture
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ var waiting = map[string]string{
 
 // acrossTenants: files that open a transaction without a tenant, and why they have to.
 var acrossTenants = map[string]string{
-	"functions/file-api/internal/library/upkeep_store.go": "file-upkeep finds what is due in every organization; its role may read three tables so",
+	"functions/file-api/internal/library/maintenance_store.go": "file-maintenance finds what is due in every organization; its role may read three tables so",
 }
 
 // imports: what the smallest shared packages may import besides the standard library.

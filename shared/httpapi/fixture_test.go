@@ -80,8 +80,8 @@ func ecJWK(kid string) map[string]string {
 	return map[string]string{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": kid, "x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
-// world is an API over a real database, behind a real listener.
-type world struct {
+// fixture is an API over a real database, behind a real listener.
+type fixture struct {
 	t       testing.TB
 	db      *pgtest.Database
 	org     uuid.UUID
@@ -99,9 +99,9 @@ type world struct {
 
 const audience = "satchel-test"
 
-func newWorld(t testing.TB, adjust ...func(*httpapi.Config)) *world {
+func newFixture(t testing.TB, adjust ...func(*httpapi.Config)) *fixture {
 	t.Helper()
-	w := &world{t: t, db: pgtest.New(t), issuer: newIssuer(t), log: &syncBuffer{}}
+	w := &fixture{t: t, db: pgtest.New(t), issuer: newIssuer(t), log: &syncBuffer{}}
 	w.org = w.db.Organization(t, "school")
 	w.member = w.db.Member(t, w.org, tenant.Staff)
 	config := httpapi.Config{
@@ -121,7 +121,7 @@ func newWorld(t testing.TB, adjust ...func(*httpapi.Config)) *world {
 	return w
 }
 
-func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }
+func (w *fixture) now() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }
 
 type thing struct {
 	ID     uuid.UUID `json:"id"`
@@ -138,7 +138,7 @@ type thingInput struct {
 
 type thingOutput struct{ Body thing }
 
-func (w *world) routes(api *httpapi.API) {
+func (w *fixture) routes(api *httpapi.API) {
 	httpapi.Read(api, huma.Operation{OperationID: "get-thing", Method: http.MethodGet, Path: "/v1/things/{id}"},
 		func(_ context.Context, _ pgx.Tx, c httpapi.Caller, in *struct {
 			ID    uuid.UUID `path:"id"`
@@ -154,7 +154,7 @@ func (w *world) routes(api *httpapi.API) {
 		func(context.Context, pgx.Tx, httpapi.Caller, *struct{}) (*struct{}, error) { panic("a secret detail") })
 }
 
-func (w *world) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *thingInput) (*thingOutput, error) {
+func (w *fixture) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *thingInput) (*thingOutput, error) {
 	hash, err := httpapi.HashRequest(in.Body)
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (w *world) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *thing
 }
 
 // claims are those of a good token, with changes on top; a nil value removes a claim.
-func (w *world) claims(changes map[string]any) jwt.MapClaims {
+func (w *fixture) claims(changes map[string]any) jwt.MapClaims {
 	now := w.now()
 	claims := jwt.MapClaims{
 		"iss": pgtest.Issuer, "aud": audience, "sub": w.member.Subject, "organization_id": w.org.String(),
@@ -199,7 +199,7 @@ func sign(method jwt.SigningMethod, kid string, key any, claims jwt.MapClaims) s
 	return signed
 }
 
-func (w *world) token(changes map[string]any) string {
+func (w *fixture) token(changes map[string]any) string {
 	return sign(jwt.SigningMethodRS256, "rsa-1", keys().rsa, w.claims(changes))
 }
 
@@ -213,7 +213,7 @@ type answer struct {
 func (a answer) code() string { code, _ := a.body["code"].(string); return code }
 
 // ask sends one request; headers are alternately name and value and are added, not set.
-func (w *world) ask(method, path, body string, headers ...string) answer {
+func (w *fixture) ask(method, path, body string, headers ...string) answer {
 	w.t.Helper()
 	a, err := w.try(method, path, body, headers...)
 	if err != nil {
@@ -222,7 +222,7 @@ func (w *world) ask(method, path, body string, headers ...string) answer {
 	return a
 }
 
-func (w *world) try(method, path, body string, headers ...string) (answer, error) {
+func (w *fixture) try(method, path, body string, headers ...string) (answer, error) {
 	request, err := http.NewRequest(method, w.url+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
@@ -250,19 +250,19 @@ func (w *world) try(method, path, body string, headers ...string) (answer, error
 	return a, nil
 }
 
-func (w *world) get(token string) answer {
+func (w *fixture) get(token string) answer {
 	w.t.Helper()
 	return w.ask("GET", "/v1/things/"+uuid.NewString(), "", "Authorization", "Bearer "+token)
 }
 
-func (w *world) exec(sql string, args ...any) {
+func (w *fixture) exec(sql string, args ...any) {
 	w.t.Helper()
 	if _, err := w.db.Superuser.Exec(w.t.Context(), sql, args...); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) count(sql string, args ...any) (n int) {
+func (w *fixture) count(sql string, args ...any) (n int) {
 	w.t.Helper()
 	if err := w.db.Superuser.QueryRow(w.t.Context(), sql, args...).Scan(&n); err != nil {
 		w.t.Fatal(err)

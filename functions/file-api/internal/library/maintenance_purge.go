@@ -12,7 +12,7 @@ import (
 
 // purgeFiles is the step of one run. Files that cannot be purged stay the oldest that are due, so it steps over them: one organization's broken
 // figures must not keep another's files.
-func (u *Upkeep) purgeFiles() func(context.Context, *Summary) (bool, error) {
+func (u *Maintenance) purgeFiles() func(context.Context, *Summary) (bool, error) {
 	stuck := 0
 	return func(ctx context.Context, done *Summary) (bool, error) {
 		files, err := u.filesToPurge(ctx, stuck)
@@ -30,7 +30,7 @@ func (u *Upkeep) purgeFiles() func(context.Context, *Summary) (bool, error) {
 	}
 }
 
-func (u *Upkeep) purgeFile(ctx context.Context, done *Summary, due db.FilesToPurgeRow) error {
+func (u *Maintenance) purgeFile(ctx context.Context, done *Summary, due db.FilesToPurgeRow) error {
 	purged := false
 	err := u.DB.InTenant(ctx, due.OrganizationID, func(tx pgx.Tx) error {
 		d := u.desk(tx, due.OrganizationID)

@@ -9,10 +9,10 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 )
 
-// What the upkeep looks for in every organization. Its database role may read files, uploads and the deletion queue across organizations, and
+// What maintenance looks for in every organization. Its database role may read files, uploads and the deletion queue across organizations, and
 // remove idempotency keys that have expired; it writes anything else in one organization at a time.
 
-func (u *Upkeep) quietUploads(ctx context.Context) ([]db.UploadsToCheckRow, error) {
+func (u *Maintenance) quietUploads(ctx context.Context) ([]db.UploadsToCheckRow, error) {
 	quiet, leased := u.now().Add(-quietTime), u.now().Add(-leaseGrace)
 	return across(ctx, u, "find quiet uploads", func(q *db.Queries) ([]db.UploadsToCheckRow, error) {
 		return q.UploadsToCheck(ctx, db.UploadsToCheckParams{CheckedBefore: &quiet, LeaseBefore: &leased, Page: page})
@@ -20,7 +20,7 @@ func (u *Upkeep) quietUploads(ctx context.Context) ([]db.UploadsToCheckRow, erro
 }
 
 // filesToPurge steps over the first ones, which are stuck.
-func (u *Upkeep) filesToPurge(ctx context.Context, stuck int) ([]db.FilesToPurgeRow, error) {
+func (u *Maintenance) filesToPurge(ctx context.Context, stuck int) ([]db.FilesToPurgeRow, error) {
 	now := u.now()
 	binned := now.Add(-BinTime)
 	return across(ctx, u, "find files to purge", func(q *db.Queries) ([]db.FilesToPurgeRow, error) {
@@ -28,13 +28,13 @@ func (u *Upkeep) filesToPurge(ctx context.Context, stuck int) ([]db.FilesToPurge
 	})
 }
 
-func (u *Upkeep) deletionsDue(ctx context.Context) ([]db.DeletionsDueRow, error) {
+func (u *Maintenance) deletionsDue(ctx context.Context) ([]db.DeletionsDueRow, error) {
 	return across(ctx, u, "find objects to delete", func(q *db.Queries) ([]db.DeletionsDueRow, error) {
 		return q.DeletionsDue(ctx, db.DeletionsDueParams{Now: u.now(), Page: page})
 	})
 }
 
-func (u *Upkeep) expireKeys(ctx context.Context, done *Summary) (bool, error) {
+func (u *Maintenance) expireKeys(ctx context.Context, done *Summary) (bool, error) {
 	n, err := across(ctx, u, "delete expired idempotency keys", func(q *db.Queries) (int64, error) {
 		return q.DeleteExpiredKeys(ctx, db.DeleteExpiredKeysParams{Now: u.now(), Page: keysPage})
 	})
@@ -45,7 +45,7 @@ func (u *Upkeep) expireKeys(ctx context.Context, done *Summary) (bool, error) {
 // keysPage bounds one statement's row locks and WAL.
 const keysPage = 5000
 
-func across[T any](ctx context.Context, u *Upkeep, what string, query func(*db.Queries) (T, error)) (found T, err error) {
+func across[T any](ctx context.Context, u *Maintenance, what string, query func(*db.Queries) (T, error)) (found T, err error) {
 	err = u.DB.AcrossTenants(ctx, func(tx pgx.Tx) error {
 		found, err = query(db.New(tx))
 		return err

@@ -18,8 +18,8 @@ import (
 // patience bounds what is waited for.
 const patience = time.Minute
 
-// world is a running stack with many rows in its database, and what its functions report.
-type world struct {
+// fixture is a running stack with many rows in its database, and what its functions report.
+type fixture struct {
 	*stack.Stack
 	options   options
 	superuser *pgxpool.Pool // past every policy
@@ -30,15 +30,15 @@ type world struct {
 	reports map[string][]runtime.Report // by function
 }
 
-func newWorld(ctx context.Context, o options) (*world, error) {
-	w := &world{options: o, reports: map[string][]runtime.Report{}}
+func newFixture(ctx context.Context, o options) (*fixture, error) {
+	w := &fixture{options: o, reports: map[string][]runtime.Report{}}
 	if err := w.start(ctx); err != nil {
 		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
 
-func (w *world) start(ctx context.Context) (err error) {
+func (w *fixture) start(ctx context.Context) (err error) {
 	if w.dir, err = os.MkdirTemp("", "satchel-bench-*"); err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func (w *world) start(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *world) close() error {
+func (w *fixture) close() error {
 	var err error
 	if w.superuser != nil {
 		w.superuser.Close()
@@ -69,14 +69,14 @@ func (w *world) close() error {
 	return errors.Join(err, os.RemoveAll(w.dir))
 }
 
-func (w *world) note(r runtime.Report) {
+func (w *fixture) note(r runtime.Report) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reports[r.Function] = append(w.reports[r.Function], r)
 }
 
 // take returns a function's reports since the last take. One of a failed invocation spoils a measurement.
-func (w *world) take(function string) ([]runtime.Report, error) {
+func (w *fixture) take(function string) ([]runtime.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	reports := w.reports[function]
@@ -90,7 +90,7 @@ func (w *world) take(function string) ([]runtime.Report, error) {
 }
 
 // takeAll waits for the reports of what was started: a file is available a moment before its function answers.
-func (w *world) takeAll(ctx context.Context, function string, want int) (all []runtime.Report, err error) {
+func (w *fixture) takeAll(ctx context.Context, function string, want int) (all []runtime.Report, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -113,7 +113,7 @@ func (w *world) takeAll(ctx context.Context, function string, want int) (all []r
 }
 
 // invoke runs a function and returns its answer with the report of it.
-func (w *world) invoke(ctx context.Context, function string, event []byte) ([]byte, runtime.Report, error) {
+func (w *fixture) invoke(ctx context.Context, function string, event []byte) ([]byte, runtime.Report, error) {
 	if _, err := w.take(function); err != nil {
 		return nil, runtime.Report{}, err
 	}
@@ -130,7 +130,7 @@ func (w *world) invoke(ctx context.Context, function string, event []byte) ([]by
 
 // await waits until a file is in a final state, which has to be available. It looks into the database, because
 // asking the API would take more processor time from what is measured.
-func (w *world) await(ctx context.Context, file uuid.UUID, every time.Duration) error {
+func (w *fixture) await(ctx context.Context, file uuid.UUID, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {

@@ -19,7 +19,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 )
 
-func (u *Upkeep) deleteObjects(ctx context.Context, done *Summary) (bool, error) {
+func (u *Maintenance) deleteObjects(ctx context.Context, done *Summary) (bool, error) {
 	due, err := u.deletionsDue(ctx)
 	if err != nil {
 		return false, err
@@ -32,7 +32,7 @@ func (u *Upkeep) deleteObjects(ctx context.Context, done *Summary) (bool, error)
 }
 
 // deleteBelow empties a prefix and then crosses it off. In this order a crash in between costs one empty listing.
-func (u *Upkeep) deleteBelow(ctx context.Context, done *Summary, entry db.DeletionsDueRow) error {
+func (u *Maintenance) deleteBelow(ctx context.Context, done *Summary, entry db.DeletionsDueRow) error {
 	objects, err := u.empty(ctx, entry.BucketName, entry.Prefix)
 	done.Objects += objects
 	if err != nil {
@@ -49,7 +49,7 @@ func (u *Upkeep) deleteBelow(ctx context.Context, done *Summary, entry db.Deleti
 
 // empty deletes every version and every delete marker below prefix, a listing at a time, and counts them. A prefix that does not end in a slash
 // is a key: version 1 of a file must not take version 10 along. A key is listed before all that it begins, so none is missed.
-func (u *Upkeep) empty(ctx context.Context, bucket, prefix string) (deleted int, err error) {
+func (u *Maintenance) empty(ctx context.Context, bucket, prefix string) (deleted int, err error) {
 	for {
 		listed, err := u.S3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
 		if err != nil {
@@ -82,7 +82,7 @@ func (u *Upkeep) empty(ctx context.Context, bucket, prefix string) (deleted int,
 }
 
 // postpone waits longer after each failure: a minute, two, four, up to about an hour.
-func (u *Upkeep) postpone(ctx context.Context, entry db.DeletionsDueRow, cause error) error {
+func (u *Maintenance) postpone(ctx context.Context, entry db.DeletionsDueRow, cause error) error {
 	later := u.now().Add(time.Minute << min(entry.Attempts, 6))
 	reason := cause.Error()
 	return u.DB.InTenant(ctx, entry.OrganizationID, func(tx pgx.Tx) error {
@@ -93,7 +93,7 @@ func (u *Upkeep) postpone(ctx context.Context, entry db.DeletionsDueRow, cause e
 }
 
 // versions lists what is stored under exactly key, from the oldest to the newest.
-func (u *Upkeep) versions(ctx context.Context, bucket, key string) ([]objectVersion, error) {
+func (u *Maintenance) versions(ctx context.Context, bucket, key string) ([]objectVersion, error) {
 	var found []objectVersion
 	pages := s3.NewListObjectVersionsPaginator(u.S3, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &key})
 	for pages.HasMorePages() {
@@ -114,7 +114,7 @@ func (u *Upkeep) versions(ctx context.Context, bucket, key string) ([]objectVers
 }
 
 // announce puts the event that S3 would send into the queue of file-processing. The key needs no form encoding: ids and slashes stay the same.
-func (u *Upkeep) announce(ctx context.Context, key string, version objectVersion) error {
+func (u *Maintenance) announce(ctx context.Context, key string, version objectVersion) error {
 	var event events.S3EventRecord
 	event.EventVersion, event.EventSource, event.EventName, event.EventTime = "2.1", "aws:s3", "ObjectCreated:Post", u.now()
 	event.S3.SchemaVersion = "1.0"

@@ -54,7 +54,7 @@ func decide(upload db.FileUpload, stored []objectVersion, now time.Time) (follow
 	return wait, objectVersion{}
 }
 
-func (u *Upkeep) checkUploads(ctx context.Context, done *Summary) (bool, error) {
+func (u *Maintenance) checkUploads(ctx context.Context, done *Summary) (bool, error) {
 	uploads, err := u.quietUploads(ctx)
 	if err != nil {
 		return false, err
@@ -66,7 +66,7 @@ func (u *Upkeep) checkUploads(ctx context.Context, done *Summary) (bool, error) 
 		}), nil
 }
 
-func (u *Upkeep) checkUpload(ctx context.Context, done *Summary, quiet db.UploadsToCheckRow) error {
+func (u *Maintenance) checkUpload(ctx context.Context, done *Summary, quiet db.UploadsToCheckRow) error {
 	upload, err := u.take(ctx, quiet)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // it ended, or another run has it
@@ -104,7 +104,7 @@ func (u *Upkeep) checkUpload(ctx context.Context, done *Summary, quiet db.Upload
 }
 
 // take marks the upload as looked at before anything is done about it, so that a crash costs one quietTime and no flood of events.
-func (u *Upkeep) take(ctx context.Context, quiet db.UploadsToCheckRow) (upload db.FileUpload, err error) {
+func (u *Maintenance) take(ctx context.Context, quiet db.UploadsToCheckRow) (upload db.FileUpload, err error) {
 	err = u.DB.InTenant(ctx, quiet.OrganizationID, func(tx pgx.Tx) error {
 		now := u.now()
 		upload, err = db.New(tx).TakeUploadToCheck(ctx, db.TakeUploadToCheckParams{
@@ -116,7 +116,7 @@ func (u *Upkeep) take(ctx context.Context, quiet db.UploadsToCheckRow) (upload d
 }
 
 // reject ends an upload that cannot become a file any more, unless something happened to it since it was looked at.
-func (u *Upkeep) reject(ctx context.Context, seen db.FileUpload, reason Reason) (rejected bool, err error) {
+func (u *Maintenance) reject(ctx context.Context, seen db.FileUpload, reason Reason) (rejected bool, err error) {
 	err = u.DB.InTenant(ctx, seen.OrganizationID, func(tx pgx.Tx) error {
 		d := u.desk(tx, seen.OrganizationID)
 		_, upload, err := d.lock(ctx, seen.FileID)
@@ -153,6 +153,6 @@ func (d desk) reject(ctx context.Context, buckets Buckets, upload *db.FileUpload
 	return d.tell(ctx, "file.rejected", upload.FileID, told)
 }
 
-func (u *Upkeep) desk(tx pgx.Tx, organization uuid.UUID) desk {
+func (u *Maintenance) desk(tx pgx.Tx, organization uuid.UUID) desk {
 	return desk{tx: tx, q: db.New(tx), organization: organization, now: u.now()}
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-func newUpkeep(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client, log *slog.Logger) *library.Upkeep {
-	return &library.Upkeep{
+func newMaintenance(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client, log *slog.Logger) *library.Maintenance {
+	return &library.Maintenance{
 		Buckets: c.buckets(), DB: db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL, Now: time.Now, Log: log,
 	}
 }
 
-func schedules(upkeep *library.Upkeep) map[string]func(context.Context) (any, error) {
+func schedules(maintenance *library.Maintenance) map[string]func(context.Context) (any, error) {
 	return map[string]func(context.Context) (any, error){
-		"file-upkeep": func(ctx context.Context) (any, error) { return upkeep.Run(ctx) },
+		"file-maintenance": func(ctx context.Context) (any, error) { return maintenance.Run(ctx) },
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// Upkeep does what no event will do: it follows up uploads that went quiet, lets go of files whose time has come, and removes their objects. It
+// Maintenance does what no event will do: it follows up uploads that went quiet, lets go of files whose time has come, and removes their objects. It
 // looks across organizations and acts in one at a time. Everything it does can be cut off anywhere and is taken up by the next run.
-type Upkeep struct {
+type Maintenance struct {
 	Buckets  Buckets
 	DB       *tenantdb.DB
 	S3       *s3.Client
@@ -51,7 +51,7 @@ func (s Summary) LogValue() slog.Value {
 
 // Run works until there is nothing left to do or the context's deadline is near. A piece of work that fails is logged and stops no other one;
 // the error says how many there were.
-func (u *Upkeep) Run(ctx context.Context) (Summary, error) {
+func (u *Maintenance) Run(ctx context.Context) (Summary, error) {
 	var done Summary
 	for _, step := range []struct {
 		name string
@@ -66,19 +66,19 @@ func (u *Upkeep) Run(ctx context.Context) (Summary, error) {
 			var err error
 			if more, err = step.work(ctx, &done); err != nil {
 				done.Failed++
-				u.Log.ErrorContext(ctx, "upkeep step failed", "step", step.name, "error", err)
+				u.Log.ErrorContext(ctx, "maintenance step failed", "step", step.name, "error", err)
 				break
 			}
 		}
 	}
-	u.Log.InfoContext(ctx, "upkeep done", "summary", done)
+	u.Log.InfoContext(ctx, "maintenance done", "summary", done)
 	if done.Failed > 0 {
-		return done, fmt.Errorf("%d pieces of the upkeep failed and are left to the next run", done.Failed)
+		return done, fmt.Errorf("%d pieces of maintenance failed and are left to the next run", done.Failed)
 	}
 	return done, nil
 }
 
-func (u *Upkeep) now() time.Time { return u.Now().UTC().Truncate(time.Microsecond) }
+func (u *Maintenance) now() time.Time { return u.Now().UTC().Truncate(time.Microsecond) }
 
 func outOfTime(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
@@ -86,7 +86,7 @@ func outOfTime(ctx context.Context) bool {
 }
 
 // each works on one page, item by item, and reports whether another page is worth a look: this one was full, and some of it got done.
-func each[T any](ctx context.Context, u *Upkeep, done *Summary, items []T, work func(T) error, attrs func(T) []any) (more bool) {
+func each[T any](ctx context.Context, u *Maintenance, done *Summary, items []T, work func(T) error, attrs func(T) []any) (more bool) {
 	progress := 0
 	for _, item := range items {
 		if outOfTime(ctx) {
@@ -94,7 +94,7 @@ func each[T any](ctx context.Context, u *Upkeep, done *Summary, items []T, work 
 		}
 		if err := work(item); err != nil {
 			done.Failed++
-			u.Log.ErrorContext(ctx, "upkeep item failed", append(attrs(item), "error", err)...)
+			u.Log.ErrorContext(ctx, "maintenance item failed", append(attrs(item), "error", err)...)
 			continue
 		}
 		progress++

@@ -77,8 +77,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// world is one organization's API on a database of its own.
-type world struct {
+// fixture is one organization's API on a database of its own.
+type fixture struct {
 	*outside
 	t            *testing.T
 	db           *pgtest.Database
@@ -86,21 +86,21 @@ type world struct {
 	handler      http.Handler
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel()
 	o, err := outer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{outside: o, t: t, db: pgtest.New(t)}
+	w := &fixture{outside: o, t: t, db: pgtest.New(t)}
 	w.organization = w.db.Organization(t, "school")
 	w.handler = w.api()
 	return w
 }
 
 // api is one more instance of the function, with connections of its own.
-func (w *world) api() http.Handler {
+func (w *fixture) api() http.Handler {
 	c := Config{
 		IncomingBucket: incomingBucket, FilesBucket: filesBucket, QuarantineBucket: quarantineBucket, MaxFileSize: 50 << 20,
 		AllowedTypes: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
@@ -113,13 +113,13 @@ func (w *world) api() http.Handler {
 
 type user struct {
 	pgtest.Person
-	w     *world
+	w     *fixture
 	token string
 }
 
-func (w *world) user(role tenant.Role) user { return w.userOf(w.organization, role) }
+func (w *fixture) user(role tenant.Role) user { return w.userOf(w.organization, role) }
 
-func (w *world) userOf(organization uuid.UUID, role tenant.Role) user {
+func (w *fixture) userOf(organization uuid.UUID, role tenant.Role) user {
 	w.t.Helper()
 	p := w.db.Member(w.t, organization, role)
 	token, err := w.issuer.Token(issuer.Claims{Subject: p.Subject, Organization: organization.String()})
@@ -246,7 +246,7 @@ func (u user) available(changes ...any) string {
 }
 
 // settle ends an upload as file-processing does, without its objects.
-func (w *world) settle(id, status, reason string) {
+func (w *fixture) settle(id, status, reason string) {
 	w.t.Helper()
 	accepted := status == "available"
 	w.exec(`WITH upload AS (DELETE FROM file_uploads WHERE file_id = $1 RETURNING organization_id, reserved_bytes)
@@ -257,14 +257,14 @@ func (w *world) settle(id, status, reason string) {
 		bucket_name = $5, storage_path = replace(storage_path, 'incoming/', 'original/') WHERE id = $1`, id, status, reason, accepted, filesBucket)
 }
 
-func (w *world) exec(sql string, args ...any) {
+func (w *fixture) exec(sql string, args ...any) {
 	w.t.Helper()
 	if _, err := w.db.Superuser.Exec(context.Background(), sql, args...); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) number(sql string, args ...any) (n int64) {
+func (w *fixture) number(sql string, args ...any) (n int64) {
 	w.t.Helper()
 	if err := w.db.Superuser.QueryRow(context.Background(), sql, args...).Scan(&n); err != nil {
 		w.t.Fatal(err)
@@ -272,8 +272,8 @@ func (w *world) number(sql string, args ...any) (n int64) {
 	return n
 }
 
-// quota is used, reserved and files of the world's organization.
-func (w *world) quota() (used, reserved, files int64) {
+// quota is used, reserved and files of the fixture's organization.
+func (w *fixture) quota() (used, reserved, files int64) {
 	w.t.Helper()
 	err := w.db.Superuser.QueryRow(context.Background(), `SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`,
 		w.organization).Scan(&used, &reserved, &files)
@@ -283,7 +283,7 @@ func (w *world) quota() (used, reserved, files int64) {
 	return used, reserved, files
 }
 
-func (w *world) wantQuota(used, reserved, files int64) {
+func (w *fixture) wantQuota(used, reserved, files int64) {
 	w.t.Helper()
 	if u, r, f := w.quota(); u != used || r != reserved || f != files {
 		w.t.Errorf("quota: %d used, %d reserved, %d files; want %d, %d, %d", u, r, f, used, reserved, files)
@@ -291,7 +291,7 @@ func (w *world) wantQuota(used, reserved, files int64) {
 }
 
 // post sends a form as a browser does.
-func (w *world) post(a reply, content []byte) int {
+func (w *fixture) post(a reply, content []byte) int {
 	w.t.Helper()
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
@@ -318,7 +318,7 @@ func (w *world) post(a reply, content []byte) int {
 	return response.StatusCode
 }
 
-func (w *world) time(s string) time.Time {
+func (w *fixture) time(s string) time.Time {
 	w.t.Helper()
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil {

@@ -56,19 +56,19 @@ func buckets() Buckets {
 	return Buckets{Incoming: "library-incoming", Files: "library-files", Quarantine: "library-quarantine"}
 }
 
-// world is the upkeep with a real database, store and queue, a library to make files with, and a clock that tests move.
-type world struct {
-	t       *testing.T
-	db      *pgtest.Database
-	client  *awss3.Client
-	queue   *sqs.Client
-	library *Library
-	upkeep  *Upkeep
-	http    *tenantdb.DB
-	now     time.Time
+// fixture is maintenance with a real database, store and queue, a library to make files with, and a clock that tests move.
+type fixture struct {
+	t           *testing.T
+	db          *pgtest.Database
+	client      *awss3.Client
+	queue       *sqs.Client
+	library     *Library
+	maintenance *Maintenance
+	http        *tenantdb.DB
+	now         time.Time
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	t.Parallel()
 	store, err := server()
@@ -85,7 +85,7 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	config := aws.Config{Region: store.Region, Credentials: credentials.NewStaticCredentialsProvider(store.AccessKey, store.SecretKey, "")}
-	w := &world{t: t, db: pgtest.New(t), now: time.Now()}
+	w := &fixture{t: t, db: pgtest.New(t), now: time.Now()}
 	w.http = w.db.DB(t, "file-api/http")
 	config.BaseEndpoint = &store.Endpoint
 	w.client = awss3.NewFromConfig(config)
@@ -95,25 +95,25 @@ func newWorld(t *testing.T) *world {
 	w.library = &Library{
 		Limits: Limits{MaxFileSize: 1 << 20, Allowed: mediatype.Patterns{"*/*"}}, Buckets: buckets(), Signer: NewSigner(w.client), Now: clock,
 	}
-	w.upkeep = &Upkeep{
-		Buckets: buckets(), DB: w.db.DB(t, "file-api/upkeep"), S3: w.client, Queue: w.queue, QueueURL: messages.URL("ingest"),
+	w.maintenance = &Maintenance{
+		Buckets: buckets(), DB: w.db.DB(t, "file-api/maintenance"), S3: w.client, Queue: w.queue, QueueURL: messages.URL("ingest"),
 		Now: clock, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	return w
 }
 
-func (w *world) member(slug string) Actor {
+func (w *fixture) member(slug string) Actor {
 	return Actor{Caller: w.db.Member(w.t, w.db.Organization(w.t, slug), tenant.Member).Caller}
 }
 
-func (w *world) in(by Actor, fn func(tx pgx.Tx) error) {
+func (w *fixture) in(by Actor, fn func(tx pgx.Tx) error) {
 	w.t.Helper()
 	if err := w.http.InTenant(w.t.Context(), by.Organization, fn); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) reserve(by Actor) (f File) {
+func (w *fixture) reserve(by Actor) (f File) {
 	w.t.Helper()
 	w.in(by, func(tx pgx.Tx) (err error) {
 		f, _, err = w.library.Reserve(w.t.Context(), tx, by, NewFile{Filename: "a.txt", ContentType: "text/plain", Size: 5})
@@ -123,7 +123,7 @@ func (w *world) reserve(by Actor) (f File) {
 }
 
 // put stores one more version and returns its id.
-func (w *world) put(bucket, key string) string {
+func (w *fixture) put(bucket, key string) string {
 	w.t.Helper()
 	out, err := w.client.PutObject(w.t.Context(), &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("hello")})
 	if err != nil {
@@ -132,28 +132,28 @@ func (w *world) put(bucket, key string) string {
 	return *out.VersionId
 }
 
-func (w *world) run() Summary {
+func (w *fixture) run() Summary {
 	w.t.Helper()
-	done, err := w.upkeep.Run(w.t.Context())
+	done, err := w.maintenance.Run(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return done
 }
 
-func (w *world) wantRun(want Summary) {
+func (w *fixture) wantRun(want Summary) {
 	w.t.Helper()
 	if got := w.run(); got != want {
-		w.t.Errorf("the upkeep did %+v, want %+v", got, want)
+		w.t.Errorf("maintenance did %+v, want %+v", got, want)
 	}
 }
 
 // sent takes what is in the queue as "key version".
-func (w *world) sent() []string {
+func (w *fixture) sent() []string {
 	w.t.Helper()
 	var all []string
 	for {
-		got, err := w.queue.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.upkeep.QueueURL, MaxNumberOfMessages: 10})
+		got, err := w.queue.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.maintenance.QueueURL, MaxNumberOfMessages: 10})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -174,14 +174,14 @@ func (w *world) sent() []string {
 	}
 }
 
-func (w *world) exec(sql string, args ...any) {
+func (w *fixture) exec(sql string, args ...any) {
 	w.t.Helper()
 	if _, err := w.db.Superuser.Exec(w.t.Context(), sql, args...); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *world) text(sql string, args ...any) (s string) {
+func (w *fixture) text(sql string, args ...any) (s string) {
 	w.t.Helper()
 	err := w.db.Superuser.QueryRow(w.t.Context(), sql, args...).Scan(&s)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -193,25 +193,25 @@ func (w *world) text(sql string, args ...any) (s string) {
 	return s
 }
 
-func (w *world) wantText(want, sql string, args ...any) {
+func (w *fixture) wantText(want, sql string, args ...any) {
 	w.t.Helper()
 	if got := w.text(sql, args...); got != want {
 		w.t.Errorf("%s: %q, want %q", sql, got, want)
 	}
 }
 
-func (w *world) wantFile(f File, want string) {
+func (w *fixture) wantFile(f File, want string) {
 	w.t.Helper()
 	w.wantText(want, `SELECT status || coalesce(' ' || status_reason, '') FROM files WHERE id = $1`, f.ID)
 }
 
-func (w *world) wantQuota(by Actor, want string) {
+func (w *fixture) wantQuota(by Actor, want string) {
 	w.t.Helper()
 	w.wantText(want, `SELECT format('%s used %s reserved %s files', used_bytes, reserved_bytes, file_count) FROM storage_quotas WHERE organization_id = $1`, by.Organization)
 }
 
 // stored counts versions and markers below a prefix.
-func (w *world) stored(bucket, prefix string) (n int) {
+func (w *fixture) stored(bucket, prefix string) (n int) {
 	w.t.Helper()
 	pages := awss3.NewListObjectVersionsPaginator(w.client, &awss3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
@@ -225,7 +225,7 @@ func (w *world) stored(bucket, prefix string) (n int) {
 }
 
 func TestUploadThatNeverCame(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	by := w.member("school")
 	f := w.reserve(by)
 	w.wantRun(Summary{})
@@ -250,7 +250,7 @@ func TestUploadThatNeverCame(t *testing.T) {
 }
 
 func TestLostEvent(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	f := w.reserve(w.member("school"))
 	first := w.put(buckets().Incoming, f.key)
 	w.put(buckets().Incoming, f.key)
@@ -273,7 +273,7 @@ func TestLostEvent(t *testing.T) {
 }
 
 func TestDeadLease(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	by := w.member("school")
 	f, gone := w.reserve(by), w.reserve(by)
 	w.put(buckets().Incoming, f.key)
@@ -300,24 +300,24 @@ func TestDeadLease(t *testing.T) {
 
 // What happens between the look and the verdict wins.
 func TestRejectLosesToAnotherClaim(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	by := w.member("school")
 	f := w.reserve(by)
 	w.now = w.now.Add(time.Hour)
-	quiet, err := w.upkeep.quietUploads(t.Context())
+	quiet, err := w.maintenance.quietUploads(t.Context())
 	if err != nil || len(quiet) != 1 {
 		t.Fatalf("quiet uploads %v, %v", quiet, err)
 	}
-	seen, err := w.upkeep.take(t.Context(), quiet[0])
+	seen, err := w.maintenance.take(t.Context(), quiet[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.upkeep.take(t.Context(), quiet[0]); !errors.Is(err, pgx.ErrNoRows) {
+	if _, err := w.maintenance.take(t.Context(), quiet[0]); !errors.Is(err, pgx.ErrNoRows) {
 		t.Errorf("two runs took the same upload: %v", err)
 	}
 	for _, change := range []string{`UPDATE file_uploads SET fence = fence + 1`, `UPDATE file_uploads SET expires_at = now() + interval '1 day'`, `DELETE FROM file_uploads`} {
 		w.exec(change)
-		if rejected, err := w.upkeep.reject(t.Context(), seen, UploadExpired); rejected || err != nil {
+		if rejected, err := w.maintenance.reject(t.Context(), seen, UploadExpired); rejected || err != nil {
 			t.Errorf("%s: rejected %v, %v", change, rejected, err)
 		}
 		w.wantFile(f, "pending")
@@ -325,7 +325,7 @@ func TestRejectLosesToAnotherClaim(t *testing.T) {
 	}
 }
 
-func (w *world) available(by Actor) File {
+func (w *fixture) available(by Actor) File {
 	w.t.Helper()
 	f := w.reserve(by)
 	w.exec(`DELETE FROM file_uploads WHERE file_id = $1`, f.ID)
@@ -339,7 +339,7 @@ func (w *world) available(by Actor) File {
 }
 
 func TestPurgeOfWhatIsDue(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	one, two := w.member("one"), w.member("two")
 	old, binned, kept, fresh, busy := w.available(one), w.available(two), w.available(two), w.available(one), w.reserve(two)
 	waiting := w.reserve(one)
@@ -372,14 +372,14 @@ func TestPurgeOfWhatIsDue(t *testing.T) {
 
 // One organization's broken figures stop nobody else, and are tried again.
 func TestOneFailureStopsNobody(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	broken, fine := w.member("broken"), w.member("fine")
 	bad, good := w.available(broken), w.available(fine)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-2*time.Hour), bad.ID)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-time.Hour), good.ID)
 	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`, broken.Organization)
-	w.upkeep.Log = slog.New(slog.DiscardHandler)
-	done, err := w.upkeep.Run(t.Context())
+	w.maintenance.Log = slog.New(slog.DiscardHandler)
+	done, err := w.maintenance.Run(t.Context())
 	if err == nil || done.Failed != 1 || done.Purged != 1 {
 		t.Errorf("did %+v, %v", done, err)
 	}
@@ -393,15 +393,15 @@ func TestOneFailureStopsNobody(t *testing.T) {
 
 // As many broken files as one look takes in, and the oldest at that, do not hide what is due behind them.
 func TestAPageOfFailuresStopsNobody(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	broken, fine := w.member("broken"), w.member("fine")
 	bad, good := w.available(broken), w.available(fine)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-2*time.Hour), bad.ID)
 	w.exec(`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(1, $2) WHERE id = $1`, bad.ID, 2*page)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-time.Hour), good.ID)
 	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`, broken.Organization)
-	w.upkeep.Log = slog.New(slog.DiscardHandler)
-	done, err := w.upkeep.Run(t.Context())
+	w.maintenance.Log = slog.New(slog.DiscardHandler)
+	done, err := w.maintenance.Run(t.Context())
 	if err == nil || done.Failed != 2*page+1 || done.Purged != 1 {
 		t.Errorf("did %+v, %v", done, err)
 	}
@@ -410,7 +410,7 @@ func TestAPageOfFailuresStopsNobody(t *testing.T) {
 
 // More than one listing of versions and markers, cut off in the middle, and done by the next run.
 func TestDrainOfManyVersions(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	by := w.member("school")
 	key := fmt.Sprintf("incoming/%s/%s/1", by.Organization, uuid.New())
 	const versions = 1005
@@ -452,7 +452,7 @@ func TestDrainOfManyVersions(t *testing.T) {
 }
 
 func TestAKeyTakesNoLongerKeyAlong(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	by := w.member("school")
 	first := fmt.Sprintf("incoming/%s/%s/1", by.Organization, uuid.New())
 	for _, key := range []string{first, first, first + "0"} {
@@ -467,13 +467,13 @@ func TestAKeyTakesNoLongerKeyAlong(t *testing.T) {
 }
 
 func TestDrainThatFailsComesBackLater(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	by := w.member("school")
 	prefix := fmt.Sprintf("original/%s/%s/", by.Organization, uuid.New())
 	w.exec(`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, 'no-such-bucket', $2, $3)`, by.Organization, prefix, w.now.Add(-time.Second))
-	w.upkeep.Log = slog.New(slog.DiscardHandler)
+	w.maintenance.Log = slog.New(slog.DiscardHandler)
 	for attempt, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
-		if done, err := w.upkeep.Run(t.Context()); err == nil || done.Failed != 1 {
+		if done, err := w.maintenance.Run(t.Context()); err == nil || done.Failed != 1 {
 			t.Fatalf("did %+v, %v", done, err)
 		}
 		w.wantText(fmt.Sprint(attempt+1), `SELECT attempts::text FROM object_deletions WHERE last_error LIKE '%no-such-bucket%'`)
@@ -486,7 +486,7 @@ func TestDrainThatFailsComesBackLater(t *testing.T) {
 }
 
 func TestExpiredKeysGo(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	one, two := w.member("one"), w.member("two")
 	for _, by := range []Actor{one, two} {
 		for key, age := range map[string]time.Duration{"old": -time.Hour, "new": time.Hour} {
@@ -500,12 +500,12 @@ func TestExpiredKeysGo(t *testing.T) {
 
 // Near its deadline a run begins nothing more, and loses nothing.
 func TestRunEndsBeforeItsDeadline(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	f := w.available(w.member("school"))
 	w.exec(`UPDATE files SET deletion_date = $1`, w.now.Add(-time.Second))
 	ctx, cancel := context.WithTimeout(t.Context(), reserve-time.Second)
 	defer cancel()
-	if done, err := w.upkeep.Run(ctx); err != nil || done != (Summary{}) {
+	if done, err := w.maintenance.Run(ctx); err != nil || done != (Summary{}) {
 		t.Errorf("did %+v, %v", done, err)
 	}
 	w.wantFile(f, "available")
@@ -534,10 +534,10 @@ func (c *cutter) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Wherever a run is cut off, the next ones end in the same state as if it had not been.
 func TestCutOffAnywhere(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	by := w.member("school")
-	w.upkeep.Log = slog.New(slog.DiscardHandler)
-	whole := w.upkeep.S3
+	w.maintenance.Log = slog.New(slog.DiscardHandler)
+	whole := w.maintenance.S3
 	for n := 1; ; n++ {
 		due, late, lost := w.available(by), w.reserve(by), w.reserve(by)
 		w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(time.Minute), due.ID)
@@ -550,15 +550,15 @@ func TestCutOffAnywhere(t *testing.T) {
 		options := whole.Options()
 		options.HTTPClient = &http.Client{Transport: cut}
 		options.RetryMaxAttempts = 1
-		w.upkeep.S3 = awss3.New(options)
-		_, err := w.upkeep.Run(ctx)
+		w.maintenance.S3 = awss3.New(options)
+		_, err := w.maintenance.Run(ctx)
 		reached := ctx.Err() != nil
 		cancel()
 		if !reached && err != nil {
 			t.Fatal(err)
 		}
 
-		w.upkeep.S3 = whole
+		w.maintenance.S3 = whole
 		for range 3 { // what was looked at waits for a while, and so does what was postponed
 			w.run()
 			w.now = w.now.Add(time.Hour)

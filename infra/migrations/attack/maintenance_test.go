@@ -12,13 +12,13 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-const upkeep = "file-api/upkeep"
+const maintenance = "file-api/maintenance"
 
-// What the upkeep's role sees with no organization set is what its policies list, column by column where the grant says so.
-func TestUpkeepSeesWhatItsPoliciesList(t *testing.T) {
+// What maintenance's role sees with no organization set is what its policies list, column by column where the grant says so.
+func TestMaintenanceSeesWhatItsPoliciesList(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
-	db, _ := w.open(t, upkeep)
+	w := newFixture(t, "")
+	db, _ := w.open(t, maintenance)
 	if _, err := w.Superuser.Exec(t.Context(), `INSERT INTO idempotency_keys (organization_id, user_id, route, key, request_hash, resource_id, expires_at)
 		VALUES ($1, gen_random_uuid(), 'create-file', 'old', sha256(''), gen_random_uuid(), now() - interval '1 second')`, w.victim); err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func TestUpkeepSeesWhatItsPoliciesList(t *testing.T) {
 	for _, tb := range w.tables {
 		want := outcome{code: "42501"} // no grant
 		switch {
-		case slices.Contains(across[upkeep], tb.name):
+		case slices.Contains(across[maintenance], tb.name):
 			want = outcome{rows: 2, returned: "1\n1\n"} // one row of each organization
 		case tb.name == "public.storage_quotas":
 			want = outcome{}
@@ -63,12 +63,12 @@ func TestUpkeepSeesWhatItsPoliciesList(t *testing.T) {
 }
 
 // In one organization it sees the others' rows, as its policies say, and writes none of them.
-func TestUpkeepWritesOneOrganizationAtATime(t *testing.T) {
+func TestMaintenanceWritesOneOrganizationAtATime(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
-	db, _ := w.open(t, upkeep)
+	w := newFixture(t, "")
+	db, _ := w.open(t, maintenance)
 	before := w.traces(t, w.victim)
-	for _, table := range across[upkeep] {
+	for _, table := range across[maintenance] {
 		for sql, rows := range map[string]int64{
 			`SELECT 1 FROM ` + table:                              2,
 			`SELECT 1 FROM ` + table + ` FOR UPDATE`:              1,
