@@ -57,7 +57,7 @@ func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *creat
 	if err != nil {
 		return nil, err
 	}
-	earlier, replay, err := httpapi.Once(ctx, tx, c, createRoute, in.Key, hash)
+	earlier, replay, err := httpapi.BeginIdempotent(ctx, tx, c, createRoute, in.Key, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *creat
 	if err != nil {
 		return nil, err
 	}
-	err = httpapi.Remember(ctx, tx, c, createRoute, in.Key, hash, file.ID)
+	err = httpapi.CompleteIdempotent(ctx, tx, c, createRoute, in.Key, hash, file.ID)
 	return f.created(by, file, &upload, err)
 }
 

@@ -48,7 +48,7 @@ func run(ctx context.Context, c Config) error {
 	objects := s3.NewFromConfig(cloud)
 	api := newAPI(c, db, objects, log)
 	maintenance := newMaintenance(c, db, objects, sqs.NewFromConfig(cloud), log)
-	entry := lambdaevent.Entry{HTTP: api, Schedules: schedules(maintenance), Log: log}
-	lambda.Start(entry.Invoke)
+	handler := lambdaevent.Handler{HTTP: api, Schedules: schedules(maintenance), Log: log}
+	lambda.Start(handler.Invoke)
 	return nil
 }

@@ -63,7 +63,7 @@ func TestEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		out.Reset()
-		answer, err := lambdaevent.Entry{SQS: h.message, Log: log}.Invoke(t.Context(), raw)
+		answer, err := lambdaevent.Handler{SQS: h.message, Log: log}.Invoke(t.Context(), raw)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,6 @@ func run(ctx context.Context, s Settings) error {
 		log:       log,
 		metrics:   telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"},
 	}
-	lambda.StartWithOptions(lambdaevent.Entry{SQS: h.message, Log: log}.Invoke, lambda.WithContext(ctx))
+	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Log: log}.Invoke, lambda.WithContext(ctx))
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package httpapi is the HTTP face that functions share: routes with their OpenAPI description, sign-in, one transaction for each request,
-// problems (RFC 9457), rate limits, idempotency keys and cursors.
+// Package httpapi is the HTTP layer that functions share: routes with their OpenAPI description,
+// sign-in, one transaction per request, problems (RFC 9457), rate limits, idempotency keys and cursors.
 package httpapi
 
 import (
@@ -97,9 +97,10 @@ func Write[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
 	register(api, op, handle, api.write)
 }
 
-type door func(ctx context.Context, who identity, fn func(pgx.Tx, Caller) error) error
+// transactor runs fn in the transaction of one request, as read or write does.
+type transactor func(ctx context.Context, who identity, fn func(pgx.Tx, Caller) error) error
 
-func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], through door) {
+func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], inTransaction transactor) {
 	op = api.describe(op)
 	op.Middlewares = append(huma.Middlewares{api.signIn}, op.Middlewares...)
 	if op.MaxBodyBytes == 0 {
@@ -111,7 +112,7 @@ func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], throu
 			return nil, api.problemOf(ctx, errors.New("the route was reached without sign-in"))
 		}
 		var out *O
-		err := through(ctx, who, func(tx pgx.Tx, c Caller) (err error) {
+		err := inTransaction(ctx, who, func(tx pgx.Tx, c Caller) (err error) {
 			out, err = handle(ctx, tx, c, in)
 			return err
 		})

@@ -41,7 +41,8 @@ type identityKey struct{}
 // signIn verifies the token before huma reads a byte of the request, so that a stranger learns nothing about the routes' rules.
 func (a *API) signIn(ctx huma.Context, next func(huma.Context)) {
 	request, response := humago.Unwrap(ctx)
-	trailOf(ctx.Context()).route = ctx.Operation().Method + " " + ctx.Operation().Path
+	record := accessRecordOf(ctx.Context())
+	record.route = ctx.Operation().Method + " " + ctx.Operation().Path
 	who, err := a.verifier.verify(ctx.Context(), request.Header.Values("Authorization"))
 	if err != nil {
 		a.problemOf(ctx.Context(), err).write(response)
@@ -52,7 +53,7 @@ func (a *API) signIn(ctx huma.Context, next func(huma.Context)) {
 		who.ip = &ip
 	}
 	who.userAgent = printable(request.UserAgent(), 256)
-	trailOf(ctx.Context()).organization, trailOf(ctx.Context()).user = who.organization, who.user
+	record.organization, record.user = who.organization, who.user
 	next(huma.WithValue(ctx, identityKey{}, who))
 }
 

@@ -41,7 +41,7 @@ func (a *API) document() ([]byte, error) {
 // serveDocument answers GET /v1/openapi.json with the merged document that a build committed.
 func (a *API) serveDocument(document []byte) {
 	a.mux.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, r *http.Request) {
-		trailOf(r.Context()).route = r.Pattern
+		accessRecordOf(r.Context()).route = r.Pattern
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "public, max-age=300")
 		_, _ = w.Write(document) // the client has gone; there is nobody to tell

@@ -91,7 +91,7 @@ type fixture struct {
 	url     string
 	api     *httpapi.API
 	log     *syncBuffer
-	work    func(ctx context.Context, tx pgx.Tx) error // inside POST /v1/things, between Once and Remember
+	work    func(ctx context.Context, tx pgx.Tx) error // inside POST /v1/things, between BeginIdempotent and CompleteIdempotent
 	worked  atomic.Int64
 	seen    atomic.Pointer[httpapi.Caller]
 	refusal error // of GET /v1/fails
@@ -160,7 +160,7 @@ func (w *fixture) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *thi
 		return nil, err
 	}
 	const route = "POST /v1/things"
-	id, replay, err := httpapi.Once(ctx, tx, c, route, in.Key, hash)
+	id, replay, err := httpapi.BeginIdempotent(ctx, tx, c, route, in.Key, hash)
 	if err != nil || replay {
 		return &thingOutput{Body: thing{ID: id, Replay: replay}}, err
 	}
@@ -171,7 +171,7 @@ func (w *fixture) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *thi
 		}
 	}
 	id = uuid.New()
-	return &thingOutput{Body: thing{ID: id}}, httpapi.Remember(ctx, tx, c, route, in.Key, hash, id)
+	return &thingOutput{Body: thing{ID: id}}, httpapi.CompleteIdempotent(ctx, tx, c, route, in.Key, hash, id)
 }
 
 // claims are those of a good token, with changes on top; a nil value removes a claim.

@@ -57,7 +57,7 @@ func newProblem(ctx context.Context, status int, code, detail string) *Problem {
 // problemOf is the one place where an error becomes an answer. What nobody classified is ours: it is logged and the client learns no more than
 // the request's id.
 func (a *API) problemOf(ctx context.Context, err error) *Problem {
-	trailOf(ctx).code = fault.CodeOf(err)
+	accessRecordOf(ctx).code = fault.CodeOf(err)
 	classified, ok := errors.AsType[*fault.Error](err)
 	if !ok || statusOf(classified.Kind) == http.StatusInternalServerError {
 		a.log.ErrorContext(ctx, "request failed", "error", err)
@@ -142,7 +142,7 @@ func translate(ctx huma.Context, _ string, v any) (any, error) {
 		code, detail = "invalid-request", "The request does not fit this route. Correct what errors lists and send it again."
 	}
 	problem := newProblem(ctx.Context(), theirs.Status, code, detail)
-	trailOf(ctx.Context()).code = code
+	accessRecordOf(ctx.Context()).code = code
 	for _, e := range theirs.Errors {
 		if e != nil && theirs.Status < http.StatusInternalServerError {
 			problem.Errors = append(problem.Errors, FieldProblem{e.Location, e.Message})

@@ -13,21 +13,21 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
-// trail collects what the line about a request tells, while the request goes inwards.
-type trail struct {
+// accessRecord collects what the access log says about a request while it is handled.
+type accessRecord struct {
 	route        string // the pattern: a path may hold a share's secret
 	organization uuid.UUID
 	user         uuid.UUID
 	code         string
 }
 
-type trailKey struct{}
+type accessRecordKey struct{}
 
-func trailOf(ctx context.Context) *trail {
-	if t, ok := ctx.Value(trailKey{}).(*trail); ok {
-		return t
+func accessRecordOf(ctx context.Context) *accessRecord {
+	if record, ok := ctx.Value(accessRecordKey{}).(*accessRecord); ok {
+		return record
 	}
-	return &trail{}
+	return &accessRecord{}
 }
 
 // ServeHTTP answers one request and logs one line about it.
@@ -37,8 +37,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if telemetry.RequestID(ctx) == "" {
 		ctx = telemetry.WithRequestID(ctx, uuid.NewString())
 	}
-	seen := &trail{}
-	ctx = context.WithValue(ctx, trailKey{}, seen)
+	record := &accessRecord{}
+	ctx = context.WithValue(ctx, accessRecordKey{}, record)
 	answer := &statusWriter{ResponseWriter: w}
 
 	header := answer.Header()
@@ -50,14 +50,14 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("route", seen.route), slog.Int("status", answer.status),
+		slog.String("method", r.Method), slog.String("route", record.route), slog.Int("status", answer.status),
 		slog.Duration("duration", time.Since(started)),
 	}
-	if seen.code != "" {
-		attrs = append(attrs, slog.String("code", seen.code))
+	if record.code != "" {
+		attrs = append(attrs, slog.String("code", record.code))
 	}
-	if seen.organization != uuid.Nil {
-		attrs = append(attrs, slog.String("organization_id", seen.organization.String()), slog.String("user_id", seen.user.String()))
+	if record.organization != uuid.Nil {
+		attrs = append(attrs, slog.String("organization_id", record.organization.String()), slog.String("user_id", record.user.String()))
 	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "request done", attrs...)
 }
@@ -90,7 +90,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 		problem = newProblem(r.Context(), http.StatusMethodNotAllowed, "method-not-allowed", "This path takes other methods: see the header Allow.")
 		problem.header.Set("Allow", theirs.header.Get("Allow"))
 	}
-	trailOf(r.Context()).code = problem.Code
+	accessRecordOf(r.Context()).code = problem.Code
 	problem.write(w)
 }
 

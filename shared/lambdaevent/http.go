@@ -19,18 +19,18 @@ import (
 
 // serve answers one request of an API Gateway HTTP API, payload format 2.0. It returns no error: what goes wrong here is an answer too.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-func (e Entry) serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
+func (h Handler) serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	ctx = telemetry.WithRequestID(ctx, event.RequestContext.RequestID)
 	if deadline, ok := ctx.Deadline(); ok { // so that a slow handler fails with an answer of its own
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-margin))
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-deadlineMargin))
 		defer cancel()
 	}
 	answer := &recorder{header: http.Header{}}
 	request, err := newRequest(ctx, event)
 	if err != nil {
 		answer.problem(http.StatusBadRequest, "The gateway passed on a request that cannot be read: check the encoding of its body.", event)
-	} else if recovered(ctx, e.log(), func() error { e.HTTP.ServeHTTP(answer, request); return nil }) != nil {
+	} else if recovered(ctx, h.log(), func() error { h.HTTP.ServeHTTP(answer, request); return nil }) != nil {
 		answer = &recorder{header: http.Header{}} // nothing half-written leaves
 		answer.problem(http.StatusInternalServerError, "Something went wrong on our side. Try again, and tell us the instance if it stays.", event)
 	}

@@ -25,7 +25,7 @@ func echo() http.Handler {
 
 func ask(t *testing.T, handler http.Handler, raw json.RawMessage) events.APIGatewayV2HTTPResponse {
 	t.Helper()
-	answer, err := Entry{HTTP: handler, Log: slog.New(slog.DiscardHandler)}.Invoke(context.Background(), raw)
+	answer, err := Handler{HTTP: handler, Log: slog.New(slog.DiscardHandler)}.Invoke(context.Background(), raw)
 	if err != nil {
 		t.Fatal(err)
 	}

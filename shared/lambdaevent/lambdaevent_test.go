@@ -56,13 +56,13 @@ func TestShapes(t *testing.T) {
 
 func TestAnEntryRefusesWhatItIsNotFor(t *testing.T) {
 	t.Parallel()
-	none := Entry{Log: slog.New(slog.DiscardHandler)}
+	none := Handler{Log: slog.New(slog.DiscardHandler)}
 	for _, name := range []string{"http_get.json", "sqs.json"} {
 		if _, err := none.Invoke(context.Background(), golden(t, name)); err == nil {
-			t.Errorf("%s was taken by an entry without a part for it", name)
+			t.Errorf("%s was taken by a handler without a part for it", name)
 		}
 	}
-	maintenance := Entry{Log: none.Log, Schedules: map[string]func(context.Context) (any, error){
+	maintenance := Handler{Log: none.Log, Schedules: map[string]func(context.Context) (any, error){
 		"file-maintenance": func(context.Context) (any, error) { return "swept", nil },
 		"broken":           func(context.Context) (any, error) { panic("boom") },
 	}}
@@ -116,7 +116,7 @@ func TestOnlyTheMessagesThatFailedComeBack(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var handled []string
-	entry := Entry{Log: slog.New(slog.NewJSONHandler(&log, nil)), SQS: func(_ context.Context, m events.SQSMessage) error {
+	handler := Handler{Log: slog.New(slog.NewJSONHandler(&log, nil)), SQS: func(_ context.Context, m events.SQSMessage) error {
 		handled = append(handled, m.MessageId)
 		switch m.MessageId {
 		case "panics":
@@ -126,7 +126,7 @@ func TestOnlyTheMessagesThatFailedComeBack(t *testing.T) {
 		}
 		return nil
 	}}
-	answer, err := entry.Invoke(context.Background(), batchOf("first", "panics", "fails", "last"))
+	answer, err := handler.Invoke(context.Background(), batchOf("first", "panics", "fails", "last"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,8 +164,8 @@ func TestALongBatchComesBackWholeWhenAllGoesWell(t *testing.T) {
 	for i := range ids {
 		ids[i] = fmt.Sprint(i)
 	}
-	entry := Entry{Log: slog.New(slog.DiscardHandler), SQS: func(context.Context, events.SQSMessage) error { return nil }}
-	answer, err := entry.Invoke(context.Background(), batchOf(ids...))
+	handler := Handler{Log: slog.New(slog.DiscardHandler), SQS: func(context.Context, events.SQSMessage) error { return nil }}
+	answer, err := handler.Invoke(context.Background(), batchOf(ids...))
 	if err != nil || len(failures(t, answer)) != 0 {
 		t.Errorf("answer %v, error %v", answer, err)
 	}
@@ -177,18 +177,18 @@ func TestTheRestIsHandedBackBeforeTheDeadline(t *testing.T) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	var handled []string
-	entry := Entry{
-		Log: slog.New(slog.DiscardHandler), Reserve: 1200 * time.Millisecond,
+	handler := Handler{
+		Log: slog.New(slog.DiscardHandler), MinRemaining: 1200 * time.Millisecond,
 		SQS: func(ctx context.Context, m events.SQSMessage) error {
 			handled = append(handled, m.MessageId)
-			if end, ok := ctx.Deadline(); !ok || !end.Equal(deadline.Add(-margin)) {
-				t.Errorf("the message's context ends %v before Lambda's deadline, want %v", deadline.Sub(end), margin)
+			if end, ok := ctx.Deadline(); !ok || !end.Equal(deadline.Add(-deadlineMargin)) {
+				t.Errorf("the message's context ends %v before Lambda's deadline, want %v", deadline.Sub(end), deadlineMargin)
 			}
 			<-ctx.Done()
 			return nil // it was in time; the ones after it are not
 		},
 	}
-	answer, err := entry.Invoke(ctx, batchOf("slow", "second", "third"))
+	answer, err := handler.Invoke(ctx, batchOf("slow", "second", "third"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func FuzzShape(f *testing.F) {
 		f.Add([]byte(golden(f, name)))
 	}
 	f.Add([]byte(`{"schedule":"x","time":""}`))
-	entry := Entry{
+	handler := Handler{
 		Log: slog.New(slog.DiscardHandler), HTTP: echo(),
 		SQS:       func(context.Context, events.SQSMessage) error { return nil },
 		Schedules: map[string]func(context.Context) (any, error){"x": func(context.Context) (any, error) { return nil, nil }},
@@ -275,7 +275,7 @@ func FuzzShape(f *testing.F) {
 		if (err == nil) == (kind == "") {
 			t.Fatalf("kind %q with error %v", kind, err)
 		}
-		if answer, err := entry.Invoke(context.Background(), raw); err == nil {
+		if answer, err := handler.Invoke(context.Background(), raw); err == nil {
 			if _, err := json.Marshal(answer); err != nil {
 				t.Fatal(err)
 			}

@@ -10,7 +10,7 @@ import (
 // Kind is the shape of an event.
 type Kind string
 
-// The shapes that an Entry knows.
+// The shapes that an Handler knows.
 const (
 	HTTP     Kind = "HTTP API"
 	SQS      Kind = "SQS"

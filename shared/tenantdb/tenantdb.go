@@ -26,9 +26,10 @@ const maxConnections = 2
 
 const connectTimeout = 5 * time.Second
 
-// silence is how long a transaction may wait for its client. A sandbox or a network that is lost says no goodbye, and the quota's row, through which
-// all uploads of an organization go, would stay locked until TCP gives up after two hours. No transaction waits for anything but Postgres.
-const silence = "30s"
+// idleInTransactionTimeout is how long a transaction may wait for its client. A sandbox or network
+// that is lost never says goodbye, and the quota row, which every upload of an organization locks,
+// would stay locked until TCP gives up after two hours. No transaction waits for anything but Postgres.
+const idleInTransactionTimeout = "30s"
 
 // DB is a pool behind the two doors.
 type DB struct {
@@ -85,7 +86,7 @@ func (db *DB) AcrossTenants(ctx context.Context, fn func(tx pgx.Tx) error) error
 // looked up. With pg_temp last, no temporary table that was left behind can stand in for one of ours.
 func (db *DB) transaction(ctx context.Context, organization string, fn func(tx pgx.Tx) error) error {
 	begin := "begin; select set_config('app.current_organization_id', '" + organization + "', true), set_config('search_path', 'public, pg_temp', true)" +
-		", set_config('idle_in_transaction_session_timeout', '" + silence + "', true)"
+		", set_config('idle_in_transaction_session_timeout', '" + idleInTransactionTimeout + "', true)"
 	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, fn))
 }
 

@@ -1,4 +1,5 @@
-// Package lambdaevent is the edge between Lambda's events and the words of a function: HTTP API requests, batches of SQS messages, schedules.
+// Package lambdaevent turns Lambda's events into calls of a function's handlers: HTTP API requests,
+// batches of SQS messages, schedules.
 package lambdaevent
 
 import (
@@ -13,75 +14,75 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Entry is what one binary does with each shape of event. A part that is nil refuses its shape.
-type Entry struct {
+// Handler is what one binary does with each shape of event. A nil field refuses its shape.
+type Handler struct {
 	HTTP      http.Handler
 	SQS       func(context.Context, events.SQSMessage) error
 	Schedules map[string]func(context.Context) (summary any, err error) // the summary is the function's answer
 
-	// Reserve is the time that a message needs at least: with less of it left before Lambda's deadline, the rest of a batch is handed back
-	// unread. Zero means 5 s.
-	Reserve time.Duration
+	// MinRemaining is the least time a message needs: with less left before Lambda's deadline, the
+	// rest of a batch is returned to the queue unread. Zero means 5 s.
+	MinRemaining time.Duration
 
 	Log *slog.Logger // nil: slog.Default()
 }
 
 // Invoke is the handler for lambda.Start. An event of a shape that no part takes is an error, so that a wrong trigger shows at once.
-func (e Entry) Invoke(ctx context.Context, raw json.RawMessage) (any, error) {
+func (h Handler) Invoke(ctx context.Context, raw json.RawMessage) (any, error) {
 	kind, err := Shape(raw)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case kind == HTTP && e.HTTP != nil:
+	case kind == HTTP && h.HTTP != nil:
 		var request events.APIGatewayV2HTTPRequest
 		if err := json.Unmarshal(raw, &request); err != nil {
 			return nil, fmt.Errorf("read HTTP event: %w", err)
 		}
-		return e.serve(ctx, request), nil
-	case kind == SQS && e.SQS != nil:
+		return h.serve(ctx, request), nil
+	case kind == SQS && h.SQS != nil:
 		var batch events.SQSEvent
 		if err := json.Unmarshal(raw, &batch); err != nil {
 			return nil, fmt.Errorf("read SQS event: %w", err)
 		}
-		return e.batch(ctx, batch), nil
-	case kind == Schedule && e.Schedules != nil:
-		return e.schedule(ctx, raw)
+		return h.batch(ctx, batch), nil
+	case kind == Schedule && h.Schedules != nil:
+		return h.schedule(ctx, raw)
 	default:
-		return nil, fmt.Errorf("this entry takes no %s events", kind)
+		return nil, fmt.Errorf("this function takes no %s events", kind)
 	}
 }
 
-func (e Entry) schedule(ctx context.Context, raw json.RawMessage) (summary any, err error) {
+func (h Handler) schedule(ctx context.Context, raw json.RawMessage) (summary any, err error) {
 	var due ScheduleEvent
 	if err := json.Unmarshal(raw, &due); err != nil {
 		return nil, fmt.Errorf("read schedule event: %w", err)
 	}
-	run, ok := e.Schedules[due.Schedule]
+	run, ok := h.Schedules[due.Schedule]
 	if !ok {
-		return nil, fmt.Errorf("this entry has no schedule %q", due.Schedule)
+		return nil, fmt.Errorf("this function has no schedule %q", due.Schedule)
 	}
 	started := time.Now()
-	err = recovered(ctx, e.log(), func() (err error) {
+	err = recovered(ctx, h.log(), func() (err error) {
 		summary, err = run(ctx)
 		return err
 	})
-	e.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule), slog.Duration("duration", time.Since(started)))
+	h.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule), slog.Duration("duration", time.Since(started)))
 	return summary, err
 }
 
-func (e Entry) report(ctx context.Context, err error, message string, attrs ...slog.Attr) {
+func (h Handler) report(ctx context.Context, err error, message string, attrs ...slog.Attr) {
 	level, outcome := slog.LevelInfo, slog.String("outcome", "done")
 	if err != nil {
 		level, outcome = slog.LevelError, slog.String("outcome", "failed")
 		attrs = append(attrs, slog.Any("error", err))
 	}
-	e.log().LogAttrs(ctx, level, message, append(attrs, outcome)...)
+	h.log().LogAttrs(ctx, level, message, append(attrs, outcome)...)
 }
 
-func (e Entry) log() *slog.Logger {
-	if e.Log != nil {
-		return e.Log
+func (h Handler) log() *slog.Logger {
+	if h.Log != nil {
+		return h.Log
 	}
 	return slog.Default()
 }

@@ -20,7 +20,8 @@ type IdempotencyKey struct {
 	Key string `header:"Idempotency-Key" minLength:"1" maxLength:"255" pattern:"^[!-~]+$" patternDescription:"printable ASCII without spaces" doc:"A key of your choice, such as a UUID. The same request with the same key within 24 hours takes effect once."`
 }
 
-// HashRequest returns the SHA-256 of v as JSON, by which Once tells a repeat from another request under the same key.
+// HashRequest returns the SHA-256 of v as JSON, by which BeginIdempotent tells a repeated
+// request from a different one under the same key.
 func HashRequest(v any) ([]byte, error) {
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -30,12 +31,14 @@ func HashRequest(v any) ([]byte, error) {
 	return sum[:], nil
 }
 
-// Once looks whether the caller made this request before. On a replay, resource is what it made then, and the handler answers from that. When
-// it is no replay the handler does its work and calls Remember in the same transaction. An empty key is never a replay.
+// BeginIdempotent reports whether the caller has made this request before. On a replay, resource is
+// what the first request created, and the handler answers from it. Otherwise the handler does its
+// work and calls CompleteIdempotent in the same transaction. An empty key is never a replay.
 //
-// It holds a lock on the key until the transaction ends, and no row says "running": a Lambda that dies leaves nothing that would block the
-// next try. While another request holds the key: 409 request-in-progress. The same key with another request: 422 idempotency-key-reused.
-func Once(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte) (resource uuid.UUID, replay bool, err error) {
+// It locks the key until the transaction ends, and no row says "running": a Lambda that dies leaves
+// nothing behind that would block the next attempt. While another request holds the key it returns
+// 409 request-in-progress; for a different request under the same key, 422 idempotency-key-reused.
+func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte) (resource uuid.UUID, replay bool, err error) {
 	if key == "" {
 		return uuid.Nil, false, nil
 	}
@@ -72,9 +75,9 @@ func Once(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHa
 	return resource, true, nil
 }
 
-// Remember records what the request under key made, for 24 hours. It runs after Once, in the transaction of the fact. An empty key is nothing
-// to remember.
-func Remember(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte, resource uuid.UUID) error {
+// CompleteIdempotent records what the request under key created, for 24 hours. Call it after
+// BeginIdempotent, in the same transaction. With an empty key it does nothing.
+func CompleteIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte, resource uuid.UUID) error {
 	if key == "" {
 		return nil
 	}
@@ -87,7 +90,7 @@ func Remember(ctx context.Context, tx pgx.Tx, c Caller, route, key string, reque
 		WHERE k.expires_at <= now()`,
 		c.Organization, c.User, route, key, requestHash, resource)
 	if err != nil {
-		return fmt.Errorf("remember idempotency key: %w", err)
+		return fmt.Errorf("record idempotency key: %w", err)
 	}
 	return nil
 }
