@@ -1,7 +1,6 @@
 package channels
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,12 +15,11 @@ type Fault struct {
 	Status int
 	// RetryAfter is the header of that name, with Status.
 	RetryAfter string
-	// Hang never answers; the request is handled when Handle is set as well.
+	// Hang never answers.
 	Hang bool
-	// Cut ends the connection without an answer; the request is handled when
-	// Handle is set as well.
+	// Cut ends the connection without an answer.
 	Cut bool
-	// Handle makes a lost answer of Hang and Cut: the events are on their way.
+	// Handle has the request handled before Hang or Cut: only the answer is lost.
 	Handle bool
 	// Torn ends the connection within the answer's body.
 	Torn bool
@@ -30,7 +28,7 @@ type Fault struct {
 }
 
 // Disturb asks fault about each request from now on, before it is looked at; nil
-// ends it. What the request changes in time (a count, a clock) is the hook's.
+// ends it. The hook may be asked by several requests at once.
 func (s *Server) Disturb(fault func(*http.Request) Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,7 +92,7 @@ func (s *Server) send(a *answer, f Fault, w http.ResponseWriter, r *http.Request
 			_ = flush.Flush() // a client that has gone is noticed by wait
 			s.wait(r, time.After(f.Trickle))
 		}
-		fmt.Fprintf(w, "%c", a.body[i])
+		_, _ = w.Write(a.body[i : i+1]) // a client that has gone
 	}
 }
 
