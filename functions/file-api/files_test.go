@@ -282,7 +282,7 @@ func TestDeleteAndRestore(t *testing.T) {
 		if c.status != "available" {
 			u.call("GET", path+"/download", nil).want(409, "not-available")
 		}
-		told := w.number(`SELECT count(*) FROM notifications WHERE subject_id = $1 AND topic IN ('file.deleted', 'file.restored')`, id)
+		told := w.number(`SELECT count(*) FROM notification_inbox WHERE subject_id = $1 AND topic IN ('file.deleted', 'file.restored')`, id)
 		logged := w.number(`SELECT count(*) FROM file_access_logs WHERE file_id = $1 AND action IN ('delete', 'restore')`, id)
 		if told != 2 || logged != 2 {
 			t.Errorf("told %d, logged %d, want 2 and 2", told, logged)

@@ -86,7 +86,7 @@ func (s *school) hurry(id string) {
 // wantVerdicts counts what was told of verdicts: each exactly once.
 func (s *school) wantVerdicts(n int64) {
 	s.t.Helper()
-	if told := s.look(`SELECT count(*) FROM notifications WHERE organization_id = $1 AND topic IN ('file.available', 'file.rejected')`, s.id); told != n {
+	if told := s.look(`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND topic IN ('file.available', 'file.rejected')`, s.id); told != n {
 		s.t.Errorf("%d notifications of %d verdicts", told, n)
 	}
 	if logged := s.look(`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND action = 'process'`, s.id); logged != n {

@@ -12,7 +12,7 @@ import (
 )
 
 // What is promised stands and falls with the transaction of its fact, and belongs to its organization.
-func TestAppend(t *testing.T) {
+func TestQueue(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	school, other := d.Organization(t, "school"), d.Organization(t, "other")
@@ -20,13 +20,18 @@ func TestAppend(t *testing.T) {
 	subject := uuid.New()
 	send := func(to uuid.UUID, n outbox.Notification, end error) error {
 		return db.InTenant(t.Context(), school, func(tx pgx.Tx) error {
-			return errors.Join(outbox.Append(t.Context(), tx, to, n), end)
+			batch := &pgx.Batch{}
+			if err := outbox.Queue(batch, to, n); err != nil {
+				return err
+			}
+			return errors.Join(tx.SendBatch(t.Context(), batch).Close(), end)
 		})
 	}
 	if err := send(school, outbox.Notification{Topic: "file.available", Subject: subject, Payload: map[string]int{"version": 1}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := send(school, outbox.Notification{Topic: "file.rejected", Subject: subject}, nil); err != nil {
+	user := uuid.New()
+	if err := send(school, outbox.Notification{Topic: "file.rejected", Subject: subject, User: user}, nil); err != nil {
 		t.Fatal(err)
 	}
 	rolledBack := errors.New("rolled back")
@@ -45,9 +50,9 @@ func TestAppend(t *testing.T) {
 		t.Error("another organization was told")
 	}
 	var got string
-	err := d.Superuser.QueryRow(t.Context(), `SELECT string_agg(topic || ' ' || payload::text, ', ' ORDER BY topic) FROM notifications
+	err := d.Superuser.QueryRow(t.Context(), `SELECT string_agg(concat_ws(' ', topic, payload, user_id), ', ' ORDER BY position) FROM notification_inbox
 		WHERE organization_id = $1 AND subject_id = $2`, school, subject).Scan(&got)
-	if want := `file.available {"version": 1}, file.rejected {}`; err != nil || got != want {
+	if want := `file.available {"version": 1}, file.rejected {} ` + user.String(); err != nil || got != want {
 		t.Errorf("outbox holds %s, %v; want %s", got, err, want)
 	}
 }

@@ -35,7 +35,12 @@ func one(format string) func(probe) []string {
 }
 
 func (p probe) expand(format string) string {
+	only := "ONLY "
+	if p.target.partitioned {
+		only = "" // itself it is always empty
+	}
 	return strings.NewReplacer(
+		"{only}", only,
 		"{table}", p.target.name, "{tenant}", p.target.tenant, "{row}", p.target.is(true), "{id}", p.target.is(false), "{ctid}", quote(p.target.ctid),
 		"{organization}", p.target.literal(p.target.tenant), "{self}", p.own.literal(p.own.tenant), "{mine}", p.own.is(true), "{column}", p.column,
 	).Replace(format)
@@ -50,7 +55,7 @@ var attacks = slices.Concat(readAttacks, writeAttacks, insertAttacks)
 var readAttacks = []attack{
 	{name: "read all of the organization", reads: true, sql: one(`SELECT * FROM {table} WHERE {tenant} = {organization}`)},
 	{name: "read by key", reads: true, sql: one(`SELECT * FROM {table} WHERE {row}`)},
-	{name: "read by id", reads: true, sql: one(`SELECT * FROM ONLY {table} WHERE {id}`)},
+	{name: "read by id", reads: true, sql: one(`SELECT * FROM {only}{table} WHERE {id}`)},
 	{name: "read by place", reads: true, sql: one(`SELECT 1 FROM {table} WHERE ctid = {ctid}`)},
 	{name: "sample", reads: true, sql: one(`SELECT 1 FROM {table} TABLESAMPLE SYSTEM (100) WHERE {row}`)},
 	{name: "count", reads: true, sql: one(`SELECT 1 FROM {table} WHERE {row} HAVING count(*) > 0`)},
@@ -112,7 +117,7 @@ var insertAttacks = []attack{
 	}},
 	{name: "insert an own row with its key", owns: true, sql: func(p probe) []string { return p.namesake("") }},
 	{name: "insert an own row with its key or nothing", owns: true, sql: func(p probe) []string { return p.namesake(orNothing) }},
-	{name: "insert an own row with its key or update", owns: true, sql: func(p probe) []string { return p.namesake(p.upsert() + `, xmax <> '0'`) }},
+	{name: "insert an own row with its key or update", owns: true, sql: func(p probe) []string { return p.namesake(p.telltale()) }},
 	{name: "refer to it from a new row", owns: true, sql: func(p probe) []string {
 		return p.refer(func(columns []string) string { return p.own.elsewhere(p.own.unique).with(columns, p.target).insert() })
 	}},
@@ -130,6 +135,14 @@ var insertAttacks = []attack{
 func (p probe) upsert() string {
 	keys := strings.Join(append([]string{p.target.tenant}, p.target.key...), ", ")
 	return strings.ReplaceAll(p.expand(orUpdate), "{keys}", keys)
+}
+
+// telltale is upsert, and tells whether it inserted or updated.
+func (p probe) telltale() string {
+	if p.target.partitioned { // whose rows show no xmax there
+		return strings.Replace(p.upsert(), "RETURNING", "WHERE false RETURNING", 1)
+	}
+	return p.upsert() + `, xmax <> '0'`
 }
 
 // namesake is the target as a row of the attacker's own: a key that holds across organizations would tell them apart.

@@ -33,7 +33,23 @@ var rowsOf = []rowOf{
 	{"public.file_consents", `INSERT INTO file_consents (organization_id, file_id, given_by, basis, recorded_by)
 		SELECT organization_id, id, 'a parent', 'a form', created_by FROM files WHERE organization_id = $1::uuid`},
 	{"public.object_deletions", `INSERT INTO object_deletions (organization_id, bucket_name, prefix) VALUES ($1::uuid, 'files', 'original/' || $1::uuid || '/' || gen_random_uuid() || '/')`},
-	{"public.notifications", `INSERT INTO notifications (organization_id, topic, subject_id) VALUES ($1::uuid, 'file.available', gen_random_uuid())`},
+	{"public.notification_inbox", `INSERT INTO notification_inbox (organization_id, topic, subject_id) VALUES ($1::uuid, 'file.available', gen_random_uuid())`},
+	{"public.notification_schedule", `INSERT INTO notification_schedule (organization_id, not_before, topic, channel, payload, priority)
+		VALUES ($1::uuid, now(), 'message.posted', 'private-org', '{}', 1)`},
+	{"public.notification_tenants", `INSERT INTO notification_tenants (organization_id) VALUES ($1::uuid)`},
+	{"public.notification_channels", `INSERT INTO notification_channels (organization_id, channel, last_sequence) VALUES ($1::uuid, 'private-' || gen_random_uuid(), 1)`},
+	{"public.notifications", `INSERT INTO notifications (organization_id, channel, sequence, id, topic, payload, priority, occurred_at)
+		SELECT organization_id, channel, 1, gen_random_uuid(), 'file.available', '{}', 1, now() FROM notification_channels WHERE organization_id = $1::uuid`},
+	{"public.notification_deliveries", `INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at, priority)
+		SELECT organization_id, channel, 1, now(), 1 FROM notification_channels WHERE organization_id = $1::uuid`},
+	{"public.notification_dead", `INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason, attempts)
+		SELECT organization_id, channel, 1, now(), 'refused', 1 FROM notification_channels WHERE organization_id = $1::uuid`},
+	{"public.notification_attempts", `INSERT INTO notification_attempts (organization_id, channel, sequence, outcome)
+		SELECT organization_id, channel, 1, 'delivered' FROM notification_channels WHERE organization_id = $1::uuid`},
+	{"public.notification_acks", `INSERT INTO notification_acks (organization_id, user_id, channel, sequence) VALUES ($1::uuid, gen_random_uuid(), 'private-org', 1)`},
+	{"public.notification_mutes", `INSERT INTO notification_mutes (organization_id, user_id, topic) VALUES ($1::uuid, gen_random_uuid(), 'file.available')`},
+	{"public.notification_keys", `INSERT INTO notification_keys (organization_id, key, id, expires_at) VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid(), now())`},
+	{"public.notification_pace", `INSERT INTO notification_pace (organization_id, bucket) VALUES ($1::uuid, gen_random_uuid())`},
 }
 
 type rowOf struct{ table, insert string }
@@ -41,6 +57,7 @@ type rowOf struct{ table, insert string }
 // notTenants are the tables that the suite leaves to tests of their own.
 var notTenants = map[string]string{
 	"public.users":                        "global: users_test.go",
+	"public.partitioned_tables":           "the owner's alone: infra/migrations/partitions_test.go",
 	"satchel_migrations.goose_db_version": "goose's own, in a schema that no entry may use",
 }
 

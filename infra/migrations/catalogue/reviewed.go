@@ -5,7 +5,14 @@ var reviewed = map[string]map[string]string{
 	"rls-enabled": {
 		gooseTable: "goose's own; its schema is closed to every entry, which schema-usage sees to",
 	},
+	"rls-forced": {
+		registry: "the owner's alone: nobody has a grant on it, and no policy opens it; it holds no organization's data",
+	},
 	"policy-missing": {
+		registry + " SELECT":  "see rls-forced",
+		registry + " INSERT":  "see rls-forced",
+		registry + " UPDATE":  "see rls-forced",
+		registry + " DELETE":  "see rls-forced",
 		"public.users INSERT": "people are global: only the owner writes them, entries through join_organization",
 		"public.users UPDATE": "as INSERT",
 		"public.users DELETE": "as INSERT",
@@ -16,6 +23,7 @@ var reviewed = map[string]map[string]string{
    FROM public.memberships m
   WHERE ((m.organization_id = ( SELECT public.current_organization_id() AS current_organization_id)) AND (m.user_id = users.id)))) WITH CHECK -`: "a person may belong to several organizations, each of which sees its own members",
 		`owner_writes ON public.users FOR ALL TO the owner USING true WITH CHECK true`:                                                             "join_organization runs as the owner",
+		`owner_tells ON public.notification_inbox FOR INSERT TO the owner USING - WITH CHECK true`:                                                 "a statement-level trigger runs as the owner and tells what happened in several organizations",
 		`maintenance_across ON public.files FOR SELECT TO satchel_file_api_maintenance USING true WITH CHECK -`:                                    "file-maintenance finds what is due in every organization; it writes in one at a time",
 		`maintenance_across ON public.file_uploads FOR SELECT TO satchel_file_api_maintenance USING true WITH CHECK -`:                             "as files",
 		`maintenance_across ON public.object_deletions FOR SELECT TO satchel_file_api_maintenance USING true WITH CHECK -`:                         "as files",
@@ -26,8 +34,10 @@ var reviewed = map[string]map[string]string{
 		"public.organizations": "its id is the organization",
 		"public.users":         "global, see policy-form",
 		gooseTable:             "see rls-enabled",
+		registry:               "see rls-forced",
 	},
 	"key": {
+		"public.partitioned_tables_pkey":     "see rls-forced",
 		"public.organizations_pkey":          "its id is the organization",
 		"public.organizations_slug_key":      "the name in an address is one for the world; no entry writes organizations",
 		"public.users_pkey":                  "global; no entry writes users",
@@ -38,14 +48,20 @@ var reviewed = map[string]map[string]string{
 		"public.memberships.memberships_user_id_fkey": "users are global; no entry writes memberships but through join_organization, which makes the user first",
 	},
 	"index": {
-		"public.idempotency_keys_expiry": "maintenance's sweep across organizations",
-		"public.files_due":               "maintenance's sweep",
-		"public.files_deleted":           "maintenance's sweep",
-		"public.file_uploads_expiry":     "maintenance's sweep",
-		"public.object_deletions_due":    "maintenance's sweep",
+		"public.idempotency_keys_expiry":   "maintenance's sweep across organizations",
+		"public.files_due":                 "maintenance's sweep",
+		"public.files_deleted":             "maintenance's sweep",
+		"public.file_uploads_expiry":       "maintenance's sweep",
+		"public.object_deletions_due":      "maintenance's sweep",
+		"public.notification_schedule_due": "the dispatcher's sweep across organizations",
+		"public.notification_dead_by_age":  "the dispatcher's sweep",
+		"public.notification_acks_by_age":  "the dispatcher's sweep",
+		"public.notification_keys_expiry":  "the dispatcher's sweep",
 	},
 	"definer": {
-		"public.join_organization(uuid,text,text,text)": "makes the user and the membership that AUTH_JIT_MEMBERSHIP allows: plain SQL, every name with its schema, tells nothing back",
+		"public.join_organization(uuid,text,text,text)":         "makes the user and the membership that AUTH_JIT_MEMBERSHIP allows: plain SQL, every name with its schema, tells nothing back",
+		"public.make_partitions(text,integer)":                  "only a table's owner can make its partitions; it asks which role called, takes a name from a list, and makes no other table",
+		"public.drop_partitions(text,timestamp with time zone)": "as make_partitions; nothing of the future, nothing but partitions of the tables on the list",
 	},
 	"function-public": {
 		"public.current_organization_id()": "every policy calls it, as whoever asks; it reads a setting of the caller's own",
@@ -55,4 +71,5 @@ var reviewed = map[string]map[string]string{
 const (
 	ownSchema  = "satchel_migrations"
 	gooseTable = ownSchema + ".goose_db_version"
+	registry   = "public.partitioned_tables"
 )

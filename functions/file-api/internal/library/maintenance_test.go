@@ -238,7 +238,7 @@ func TestUploadThatNeverCame(t *testing.T) {
 	w.wantRun(Summary{Expired: 1})
 	w.wantFile(f, "error upload_expired")
 	w.wantQuota(by, "0 used 0 reserved 0 files")
-	w.wantText("file.rejected", `SELECT topic FROM notifications WHERE subject_id = $1`, f.ID)
+	w.wantText("file.rejected", `SELECT topic FROM notification_inbox WHERE subject_id = $1`, f.ID)
 	w.wantText("process", `SELECT action FROM file_access_logs WHERE file_id = $1 AND user_id IS NULL`, f.ID)
 	w.wantRun(Summary{})
 	late := w.put(buckets().Incoming, f.key) // a form that expired long ago, by a clock far behind

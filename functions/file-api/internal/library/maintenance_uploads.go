@@ -119,7 +119,7 @@ func (u *Maintenance) take(ctx context.Context, quiet db.UploadsToCheckRow) (upl
 func (u *Maintenance) reject(ctx context.Context, seen db.FileUpload, reason Reason) (rejected bool, err error) {
 	err = u.DB.InTenant(ctx, seen.OrganizationID, func(tx pgx.Tx) error {
 		d := u.desk(tx, seen.OrganizationID)
-		_, upload, err := d.lock(ctx, seen.FileID)
+		file, upload, err := d.lock(ctx, seen.FileID)
 		if fault.KindOf(err) == fault.NotFound {
 			return nil
 		}
@@ -130,12 +130,12 @@ func (u *Maintenance) reject(ctx context.Context, seen db.FileUpload, reason Rea
 			return nil
 		}
 		rejected = true
-		return d.reject(ctx, u.Buckets, upload, reason)
+		return d.reject(ctx, u.Buckets, file, upload, reason)
 	})
 	return rejected && err == nil, err
 }
 
-func (d desk) reject(ctx context.Context, buckets Buckets, upload *db.FileUpload, reason Reason) error {
+func (d desk) reject(ctx context.Context, buckets Buckets, f File, upload *db.FileUpload, reason Reason) error {
 	if err := d.giveUp(ctx, upload); err != nil {
 		return err
 	}
@@ -146,11 +146,8 @@ func (d desk) reject(ctx context.Context, buckets Buckets, upload *db.FileUpload
 	if err := d.forgetIncoming(ctx, buckets, upload.FileID); err != nil {
 		return err
 	}
-	told := map[string]any{"status": Failed, "reason": reason}
-	if err := d.log(ctx, upload.FileID, "process", told); err != nil {
-		return err
-	}
-	return d.tell(ctx, "file.rejected", upload.FileID, told)
+	return d.logAndTell(ctx, f, "process", map[string]any{"status": Failed, "reason": reason},
+		"file.rejected", map[string]any{"status": Failed, "reason": reason})
 }
 
 func (u *Maintenance) desk(tx pgx.Tx, organization uuid.UUID) desk {

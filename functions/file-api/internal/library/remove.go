@@ -45,10 +45,8 @@ func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID)
 	if err := d.q.SoftDeleteFile(ctx, key); err != nil {
 		return File{}, fmt.Errorf("delete file %s: %w", id, err)
 	}
-	if err := d.log(ctx, id, "delete", map[string]any{"was": file.Status}); err != nil {
-		return File{}, err
-	}
-	if err := d.tell(ctx, "file.deleted", id, map[string]any{"status": Deleted, "was": file.Status, "permanent": false}); err != nil {
+	told := map[string]any{"status": Deleted, "was": file.Status, "permanent": false}
+	if err := d.logAndTell(ctx, file, "delete", map[string]any{"was": file.Status}, "file.deleted", told); err != nil {
 		return File{}, err
 	}
 	return d.file(ctx, id)
@@ -74,10 +72,8 @@ func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID
 	if err := d.q.RestoreFile(ctx, key); err != nil {
 		return File{}, fmt.Errorf("restore file %s: %w", id, err)
 	}
-	if err := d.log(ctx, id, "restore", map[string]any{"to": file.StatusBefore}); err != nil {
-		return File{}, err
-	}
-	if err := d.tell(ctx, "file.restored", id, map[string]any{"status": file.StatusBefore}); err != nil {
+	told := map[string]any{"status": file.StatusBefore}
+	if err := d.logAndTell(ctx, file, "restore", map[string]any{"to": file.StatusBefore}, "file.restored", told); err != nil {
 		return File{}, err
 	}
 	return d.file(ctx, id)
@@ -132,10 +128,8 @@ func (d desk) purge(ctx context.Context, buckets Buckets, f File, upload *db.Fil
 	if err := d.q.DeleteFile(ctx, db.DeleteFileParams{OrganizationID: d.organization, ID: f.ID}); err != nil {
 		return fmt.Errorf("purge file %s: %w", f.ID, err)
 	}
-	if err := d.log(ctx, f.ID, "purge", map[string]any{"was": f.Status, "cause": cause}); err != nil {
-		return err
-	}
-	return d.tell(ctx, "file.deleted", f.ID, map[string]any{"status": Deleted, "was": f.Status, "permanent": true})
+	told := map[string]any{"status": Deleted, "was": f.Status, "permanent": true}
+	return d.logAndTell(ctx, f, "purge", map[string]any{"was": f.Status, "cause": cause}, "file.deleted", told)
 }
 
 // forgetIncoming waits until no form that was signed until now can bring another version.

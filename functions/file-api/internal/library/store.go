@@ -14,6 +14,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/outbox"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 // desk is one transaction's work for one organization.
@@ -77,9 +78,42 @@ func (d desk) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, err
 
 // log appends to the access log. Details hold ids, states and numbers, no names and no free text.
 func (d desk) log(ctx context.Context, file uuid.UUID, action string, details map[string]any) error {
+	line, err := d.line(file, action, details)
+	if err != nil {
+		return err
+	}
+	if err := d.q.AppendAccess(ctx, line); err != nil {
+		return fmt.Errorf("append %s of file %s to access log: %w", action, file, err)
+	}
+	return nil
+}
+
+// logAndTell is log, and in the same round trip promises word of it to the uploader and the organization's listeners. payload gets the
+// file's id.
+func (d desk) logAndTell(ctx context.Context, f File, action string, details map[string]any, topic string, payload map[string]any) error {
+	line, err := d.line(f.ID, action, details)
+	if err != nil {
+		return err
+	}
+	payload["file_id"] = f.ID
+	batch := &pgx.Batch{}
+	err = errors.Join(
+		db.New(tenantdb.Queue{Batch: batch}).AppendAccess(ctx, line),
+		outbox.Queue(batch, d.organization, outbox.Notification{Topic: topic, Subject: f.ID, User: f.UploadedBy, Payload: payload}),
+	)
+	if err != nil {
+		return err
+	}
+	if err := d.tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("log and tell %s of file %s: %w", action, f.ID, err)
+	}
+	return nil
+}
+
+func (d desk) line(file uuid.UUID, action string, details map[string]any) (db.AppendAccessParams, error) {
 	encoded, err := json.Marshal(details)
 	if err != nil {
-		return fmt.Errorf("encode access log: %w", err)
+		return db.AppendAccessParams{}, fmt.Errorf("encode access log: %w", err)
 	}
 	line := db.AppendAccessParams{
 		OrganizationID: d.organization, ID: uuid.New(), FileID: file, Action: action, Details: encoded, OccurredAt: d.now,
@@ -90,16 +124,7 @@ func (d desk) log(ctx context.Context, file uuid.UUID, action string, details ma
 		line.UserAgent = optional(d.actor.UserAgent, "")
 		line.RequestID = optional(d.actor.RequestID, "")
 	}
-	if err := d.q.AppendAccess(ctx, line); err != nil {
-		return fmt.Errorf("append %s of file %s to access log: %w", action, file, err)
-	}
-	return nil
-}
-
-// tell promises the organization's listeners word of the file. payload gets the file's id.
-func (d desk) tell(ctx context.Context, topic string, file uuid.UUID, payload map[string]any) error {
-	payload["file_id"] = file
-	return outbox.Append(ctx, d.tx, d.organization, outbox.Notification{Topic: topic, Subject: file, Payload: payload})
+	return line, nil
 }
 
 // forget queues every object below prefix for deletion.

@@ -49,7 +49,7 @@ func (w *fixture) expectAvailable(key objectkey.Key, content []byte) {
 		"checksum": sum[:], "bucket_name": "files", "storage_path": objectkey.Original(w.organization, key.File, 1), "virus_scanned": false,
 		"virus_scan_result": nil, "last_scanned_at": nil})
 	expect(w.t, w.quota(), map[string]any{"used_bytes": len(content), "reserved_bytes": 0, "file_count": 1})
-	expect(w.t, w.row(`SELECT count(*) FILTER (WHERE topic = 'file.available') AS told, count(*) AS all FROM notifications`), map[string]any{"told": 1, "all": 1})
+	expect(w.t, w.row(`SELECT count(*) FILTER (WHERE topic = 'file.available') AS told, count(*) AS all FROM notification_inbox`), map[string]any{"told": 1, "all": 1})
 	expect(w.t, w.row(`SELECT count(*) AS uploads FROM file_uploads`), map[string]any{"uploads": 0})
 	expect(w.t, w.row(`SELECT bucket_name, prefix, due_at > now() + interval '19 minutes' AND due_at < now() + interval '21 minutes' AS due FROM object_deletions`),
 		map[string]any{"bucket_name": "incoming", "prefix": incomingKey(key), "due": true})

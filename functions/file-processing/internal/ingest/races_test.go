@@ -293,7 +293,7 @@ func TestDeletedWhileWorkedOn(t *testing.T) {
 			t.Errorf("%s is left", name)
 		}
 	}
-	expect(t, w.row(`SELECT count(*) AS n FROM notifications`), map[string]any{"n": 0})
+	expect(t, w.row(`SELECT count(*) AS n FROM notification_inbox`), map[string]any{"n": 0})
 }
 
 func TestOutOfTime(t *testing.T) {

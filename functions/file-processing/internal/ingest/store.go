@@ -119,17 +119,14 @@ func (s store) settle(ctx context.Context, c claim, found finding, config Config
 			return fmt.Errorf("end the reservation: %w", err)
 		}
 		how = settled
-		if err := q.SettleFile(ctx, found.row(c, config)); err != nil {
-			return fmt.Errorf("write the verdict: %w", err)
-		}
-		if err := q.SettleQuota(ctx, found.quota(c.key.Organization, upload.ReservedBytes)); err != nil {
-			return fmt.Errorf("settle the quota: %w", err)
-		}
-		due := upload.ExpiresAt.Add(formGrace)
-		if err := queueDeletion(ctx, q, c.key, config.Incoming, incomingKey(c.key), &due); err != nil {
+		batch := &pgx.Batch{}
+		if err := c.settlement(ctx, batch, found, config, upload); err != nil {
 			return err
 		}
-		return tell(ctx, tx, c, found)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("write the verdict: %w", err)
+		}
+		return nil
 	})
 	return how, err
 }
@@ -164,8 +161,9 @@ func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket
 	return nil
 }
 
-// tell writes who learns of a verdict: the file's log, and whoever listens.
-func tell(ctx context.Context, tx pgx.Tx, c claim, found finding) error {
+// settlement queues what a verdict changes, and who learns of it: the file's log, and whoever listens. In one round trip, because the quota's
+// row, through which all uploads of an organization go, stays locked until the commit.
+func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding, config Config, upload db.EndUploadRow) error {
 	details, err := json.Marshal(found.details(c))
 	if err != nil {
 		return fmt.Errorf("encode log details: %w", err)
@@ -174,12 +172,17 @@ func tell(ctx context.Context, tx pgx.Tx, c claim, found finding) error {
 	if id := telemetry.RequestID(ctx); id != "" {
 		line.RequestID = &id
 	}
-	if err := db.New(tx).LogProcessing(ctx, line); err != nil {
-		return fmt.Errorf("write the access log: %w", err)
-	}
-	return outbox.Append(ctx, tx, c.key.Organization, outbox.Notification{
-		Topic: found.topic(), Subject: c.key.File, Payload: found.news(c),
-	})
+	q := db.New(tenantdb.Queue{Batch: batch})
+	due := upload.ExpiresAt.Add(formGrace)
+	return errors.Join(
+		q.SettleFile(ctx, found.row(c, config)),
+		q.SettleQuota(ctx, found.quota(c.key.Organization, upload.ReservedBytes)),
+		queueDeletion(ctx, q, c.key, config.Incoming, incomingKey(c.key), &due),
+		q.LogProcessing(ctx, line),
+		outbox.Queue(batch, c.key.Organization, outbox.Notification{
+			Topic: found.topic(), Subject: c.key.File, User: upload.UploadedBy, Payload: found.news(c),
+		}),
+	)
 }
 
 func (f finding) quota(organization uuid.UUID, reserved int64) db.SettleQuotaParams {

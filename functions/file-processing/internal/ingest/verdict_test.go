@@ -116,7 +116,7 @@ func TestBadInput(t *testing.T) {
 			if left := w.objects(key); len(left) != 0 {
 				t.Errorf("left are %v", left)
 			}
-			expect(t, w.row(`SELECT topic, payload->>'reason' AS reason FROM notifications`), map[string]any{"topic": "file.rejected", "reason": c.want})
+			expect(t, w.row(`SELECT topic, payload->>'reason' AS reason FROM notification_inbox`), map[string]any{"topic": "file.rejected", "reason": c.want})
 			expect(t, w.row(`SELECT action, details->>'reason' AS reason FROM file_access_logs`), map[string]any{"action": "process", "reason": c.want})
 		})
 	}

@@ -29,7 +29,7 @@ WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fen
 -- name: EndUpload :one
 DELETE FROM file_uploads
 WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence
-RETURNING reserved_bytes, expires_at;
+RETURNING reserved_bytes, expires_at, uploaded_by;
 
 -- name: FileExists :one
 SELECT EXISTS (SELECT FROM files WHERE organization_id = @organization_id AND id = @id);

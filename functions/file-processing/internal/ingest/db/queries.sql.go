@@ -53,7 +53,7 @@ func (q *Queries) ClaimUpload(ctx context.Context, arg ClaimUploadParams) (Claim
 const endUpload = `-- name: EndUpload :one
 DELETE FROM file_uploads
 WHERE organization_id = $1 AND file_id = $2 AND fence = $3
-RETURNING reserved_bytes, expires_at
+RETURNING reserved_bytes, expires_at, uploaded_by
 `
 
 type EndUploadParams struct {
@@ -65,12 +65,13 @@ type EndUploadParams struct {
 type EndUploadRow struct {
 	ReservedBytes int64
 	ExpiresAt     time.Time
+	UploadedBy    uuid.UUID
 }
 
 func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (EndUploadRow, error) {
 	row := q.db.QueryRow(ctx, endUpload, arg.OrganizationID, arg.FileID, arg.Fence)
 	var i EndUploadRow
-	err := row.Scan(&i.ReservedBytes, &i.ExpiresAt)
+	err := row.Scan(&i.ReservedBytes, &i.ExpiresAt, &i.UploadedBy)
 	return i, err
 }
 

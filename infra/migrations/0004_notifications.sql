@@ -1,0 +1,178 @@
+-- +goose Up
+
+-- What is promised to be told, written in the transaction of the fact that it tells. Nobody waits for anybody here: the order is given later.
+CREATE TABLE notification_inbox (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	-- In commit order for what one client wrote one after the other; concurrent transactions have some order. CACHE 1: with a larger one,
+	-- a later transaction of another connection would get a lower number.
+	position        bigint NOT NULL GENERATED ALWAYS AS IDENTITY (CACHE 1),
+	id              uuid NOT NULL DEFAULT gen_random_uuid(),
+	topic           text NOT NULL CHECK (topic ~ '^[a-z]+(\.[a-z_]+)+$' AND length(topic) <= 100), -- for example file.available
+	subject_id      uuid,                                                   -- what it is about
+	user_id         uuid,                                                   -- the member whom it concerns, if there is one
+	channel         text CHECK (length(channel) BETWEEN 1 AND 164),         -- NULL: as the topic's template says
+	payload         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(payload) = 'object'),
+	priority        smallint NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 3), -- low, normal, high, urgent
+	created_at      timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, position)
+);
+SELECT protect_tenant_table('notification_inbox');
+-- A statement-level trigger, which runs as the owner, tells what happened in several organizations at once.
+CREATE POLICY owner_tells ON notification_inbox FOR INSERT TO CURRENT_USER WITH CHECK (true);
+
+-- What must not be told before its time. It enters the inbox when that comes.
+CREATE TABLE notification_schedule (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	id              uuid NOT NULL DEFAULT gen_random_uuid(),
+	not_before      timestamptz NOT NULL,
+	topic           text NOT NULL,
+	channel         text NOT NULL,
+	payload         jsonb NOT NULL CHECK (jsonb_typeof(payload) = 'object'),
+	priority        smallint NOT NULL CHECK (priority BETWEEN 0 AND 3),
+	created_at      timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, id)
+);
+CREATE INDEX notification_schedule_due ON notification_schedule (not_before);
+SELECT protect_tenant_table('notification_schedule');
+
+-- The sequencer's lock: a row for each organization that was ever told anything. Not a lock on organizations, for which the foreign keys of
+-- every producer would wait.
+CREATE TABLE notification_tenants (
+	organization_id uuid PRIMARY KEY REFERENCES organizations
+);
+SELECT protect_tenant_table('notification_tenants');
+
+-- A row for each channel that ever had an event, never deleted, or a number would be given twice.
+CREATE TABLE notification_channels (
+	organization_id uuid NOT NULL REFERENCES notification_tenants,
+	channel         text NOT NULL CHECK (length(channel) BETWEEN 1 AND 164), -- Pusher's limit
+	last_sequence   bigint NOT NULL CHECK (last_sequence > 0),
+	next_at         timestamptz,                 -- when to look at it next, or when its lease ends; NULL: nothing waits
+	priority        smallint NOT NULL DEFAULT 1, -- of the event at its head
+	fence           bigint NOT NULL DEFAULT 0,   -- grows with each claim; a settlement with an older one is refused
+	PRIMARY KEY (organization_id, channel)
+) WITH (fillfactor = 50);
+CREATE INDEX notification_channels_due ON notification_channels (organization_id, priority, next_at) WHERE next_at IS NOT NULL;
+SELECT protect_tenant_table('notification_channels');
+
+-- The history: written once by the sequencer, never changed. No foreign keys here and below, where rows end a partition at a time.
+CREATE TABLE notifications (
+	organization_id uuid NOT NULL,
+	channel         text NOT NULL,
+	sequence        bigint NOT NULL CHECK (sequence > 0), -- 1, 2, 3 … within the channel
+	id              uuid NOT NULL, -- of the inbox's row; one that went to several channels has it in each
+	topic           text NOT NULL,
+	subject_id      uuid,
+	payload         jsonb NOT NULL,
+	priority        smallint NOT NULL,
+	occurred_at     timestamptz NOT NULL,
+	recorded_at     timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, channel, sequence, recorded_at)
+) PARTITION BY RANGE (recorded_at);
+CREATE INDEX notifications_by_id ON notifications (organization_id, id);
+SELECT protect_tenant_table('notifications');
+
+-- What waits to be sent.
+CREATE TABLE notification_deliveries (
+	organization_id uuid NOT NULL,
+	channel         text NOT NULL,
+	sequence        bigint NOT NULL,
+	recorded_at     timestamptz NOT NULL, -- with it the event's partition is known
+	priority        smallint NOT NULL,
+	due_at          timestamptz NOT NULL DEFAULT now(),
+	queued_at       timestamptz NOT NULL DEFAULT now(), -- MAX_DELIVERY_DELAY counts from here
+	attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+	replayed        boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (organization_id, channel, sequence),
+	FOREIGN KEY (organization_id, channel) REFERENCES notification_channels
+);
+SELECT protect_tenant_table('notification_deliveries');
+
+-- What was given up, apart, or it would stay the head of its channel.
+CREATE TABLE notification_dead (
+	organization_id uuid NOT NULL,
+	channel         text NOT NULL,
+	sequence        bigint NOT NULL,
+	recorded_at     timestamptz NOT NULL,
+	reason          text NOT NULL CHECK (reason <> ''),
+	attempts        integer NOT NULL CHECK (attempts >= 0),
+	died_at         timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, channel, sequence),
+	FOREIGN KEY (organization_id, channel) REFERENCES notification_channels
+);
+CREATE INDEX notification_dead_by_age ON notification_dead (recorded_at);
+SELECT protect_tenant_table('notification_dead');
+
+-- What came of each try to send.
+CREATE TABLE notification_attempts (
+	organization_id uuid NOT NULL,
+	channel         text NOT NULL,
+	sequence        bigint NOT NULL,
+	id              uuid NOT NULL DEFAULT gen_random_uuid(),
+	outcome         text NOT NULL CHECK (outcome IN ('delivered', 'folded', 'failed', 'dead')),
+	status          integer, -- that Pusher answered; NULL: no answer, or nothing was sent
+	error           text,
+	attempted_at    timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, channel, sequence, id, attempted_at)
+) PARTITION BY RANGE (attempted_at);
+SELECT protect_tenant_table('notification_attempts');
+
+-- How far a user has read a channel.
+CREATE TABLE notification_acks (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	user_id         uuid NOT NULL,
+	channel         text NOT NULL,
+	sequence        bigint NOT NULL CHECK (sequence > 0),
+	acked_at        timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, user_id, channel)
+) WITH (fillfactor = 50);
+CREATE INDEX notification_acks_by_age ON notification_acks (acked_at);
+SELECT protect_tenant_table('notification_acks');
+
+CREATE TABLE notification_mutes (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	user_id         uuid NOT NULL,
+	topic           text NOT NULL CHECK (length(topic) BETWEEN 1 AND 100),
+	created_at      timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, user_id, topic)
+);
+SELECT protect_tenant_table('notification_mutes');
+
+-- What was already taken in: a sender's dedupe_key, or a webhook's id.
+CREATE TABLE notification_keys (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	key             text NOT NULL CHECK (length(key) BETWEEN 1 AND 300),
+	id              uuid NOT NULL, -- of the notification that it became
+	expires_at      timestamptz NOT NULL,
+	PRIMARY KEY (organization_id, key)
+);
+CREATE INDEX notification_keys_expiry ON notification_keys (expires_at);
+SELECT protect_tenant_table('notification_keys');
+
+-- GCRA, as rate_limits, with two windows. UNLOGGED: after a crash of Postgres the pace starts afresh, which lets one burst more through.
+CREATE UNLOGGED TABLE notification_pace (
+	organization_id uuid NOT NULL,
+	bucket          text NOT NULL,
+	tat_minute      timestamptz NOT NULL DEFAULT '-infinity',
+	tat_hour        timestamptz NOT NULL DEFAULT '-infinity',
+	PRIMARY KEY (organization_id, bucket)
+) WITH (fillfactor = 50);
+SELECT protect_tenant_table('notification_pace');
+
+-- Partitions of four weeks to come: the sweep, which makes the next ones, may be away for a while. What it was away for longer than that
+-- goes to the default partition, and moves when it is back.
+CREATE TABLE notifications_default PARTITION OF notifications DEFAULT;
+ALTER TABLE notifications_default ENABLE ROW LEVEL SECURITY;
+CREATE TABLE notification_attempts_default PARTITION OF notification_attempts DEFAULT;
+ALTER TABLE notification_attempts_default ENABLE ROW LEVEL SECURITY;
+INSERT INTO partitioned_tables (name, maintainer) VALUES
+	('notifications', 'satchel_notification_dispatcher_sweep'),
+	('notification_attempts', 'satchel_notification_dispatcher_sweep');
+SELECT make_partitions('notifications', 4), make_partitions('notification_attempts', 4);
+
+GRANT INSERT ON notification_inbox TO satchel_file_api_http, satchel_file_api_maintenance, satchel_file_processing_events;
+
+-- +goose Down
+DELETE FROM partitioned_tables WHERE name IN ('notifications', 'notification_attempts');
+DROP TABLE notification_pace, notification_keys, notification_mutes, notification_acks, notification_attempts, notification_dead,
+	notification_deliveries, notifications, notification_channels, notification_tenants, notification_schedule, notification_inbox;
