@@ -105,7 +105,7 @@ func (w *fixture) api() http.Handler {
 		IncomingBucket: incomingBucket, FilesBucket: filesBucket, QuarantineBucket: quarantineBucket, MaxFileSize: 50 << 20,
 		AllowedTypes: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
 		Auth: httpapi.AuthConfig{
-			Issuer: pgtest.Issuer, JWKSURL: w.jwks, Audience: []string{issuer.Audience}, OrganizationClaim: "organization_id",
+			Issuer: pgtest.Issuer, JWKSURL: w.jwks, Audience: []string{issuer.Audience}, OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
 		},
 	}
 	return newAPI(c, w.db.DB(w.t, "file-api/http"), w.client, slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))

@@ -106,7 +106,8 @@ func newFixture(t testing.TB, adjust ...func(*httpapi.Config)) *fixture {
 	w.member = w.db.Member(t, w.org, tenant.Staff)
 	config := httpapi.Config{
 		Title: "Things", Version: "1", DB: w.db.DB(t, "file-api/http"), Now: w.now,
-		Auth: httpapi.AuthConfig{Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL, Audience: []string{audience}, OrganizationClaim: "organization_id"},
+		Auth: httpapi.AuthConfig{Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL, Audience: []string{audience}, OrganizationClaim: "organization_id",
+			KeysMaxAge: 24 * time.Hour},
 		CORS: httpapi.CORSConfig{Origins: []string{"https://app.example.com"}},
 		Log:  slog.New(slog.NewJSONHandler(w.log, nil)),
 	}

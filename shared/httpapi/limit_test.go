@@ -21,7 +21,7 @@ func (w *fixture) instances(n int) []string {
 		config := httpapi.Config{
 			DB: w.db.DB(w.t, "file-api/http"), Log: slog.New(slog.DiscardHandler),
 			Auth: httpapi.AuthConfig{
-				Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL, Audience: []string{audience}, OrganizationClaim: "organization_id",
+				Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL, Audience: []string{audience}, OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
 			},
 		}
 		api := httpapi.New(config)

@@ -20,11 +20,12 @@ import (
 
 // AuthConfig says whose tokens are taken. Any OpenID Connect issuer will do: Supabase, Cognito, Auth0.
 type AuthConfig struct {
-	Issuer            string   `env:"AUTH_ISSUER,required" help:"the exact iss of accepted tokens"`
-	JWKSURL           string   `env:"AUTH_JWKS_URL" help:"where the issuer publishes its keys; default: AUTH_ISSUER/.well-known/jwks.json"`
-	Audience          []string `env:"AUTH_AUDIENCE,required" help:"accepted aud of tokens; for Cognito access tokens, which have none, the client_id"`
-	OrganizationClaim string   `env:"AUTH_ORGANIZATION_CLAIM" envDefault:"organization_id" help:"claim that names the organization; dots lead into objects: app_metadata.organization_id"`
-	JITMembership     bool     `env:"AUTH_JIT_MEMBERSHIP" envDefault:"false" help:"a valid token makes its bearer a member of the organization it names"`
+	Issuer            string        `env:"AUTH_ISSUER,required" help:"the exact iss of accepted tokens"`
+	JWKSURL           string        `env:"AUTH_JWKS_URL" help:"where the issuer publishes its keys; default: AUTH_ISSUER/.well-known/jwks.json"`
+	Audience          []string      `env:"AUTH_AUDIENCE,required" help:"accepted aud of tokens; for Cognito access tokens, which have none, the client_id"`
+	OrganizationClaim string        `env:"AUTH_ORGANIZATION_CLAIM" envDefault:"organization_id" help:"claim that names the organization; dots lead into objects: app_metadata.organization_id"`
+	KeysMaxAge        time.Duration `env:"AUTH_KEYS_MAX_AGE" envDefault:"24h" help:"how long a known key is accepted while the issuer cannot be asked for its keys"`
+	JITMembership     bool          `env:"AUTH_JIT_MEMBERSHIP" envDefault:"false" help:"a valid token makes its bearer a member of the organization it names"`
 }
 
 // Validate refuses what would let a user choose their own organization, or somebody else their keys.
@@ -38,6 +39,9 @@ func (c AuthConfig) Validate() error {
 	}
 	if keys, err := url.Parse(c.jwksURL()); err != nil || !trustworthy(keys) {
 		all = append(all, errors.New("AUTH_JWKS_URL: must be an https URL (or http to a loopback address); it follows from AUTH_ISSUER when it is not set"))
+	}
+	if c.KeysMaxAge < keysFresh {
+		all = append(all, fmt.Errorf("AUTH_KEYS_MAX_AGE: must be %s or more, which is how often the issuer is asked", keysFresh))
 	}
 	return errors.Join(all...)
 }
@@ -76,7 +80,7 @@ const leeway = 30 * time.Second
 func newVerifier(c AuthConfig, now func() time.Time, log *slog.Logger) *verifier {
 	return &verifier{
 		config: c,
-		keys:   newKeySet(c.jwksURL(), now, log),
+		keys:   newKeySet(c.jwksURL(), c.KeysMaxAge, now, log),
 		parser: jwt.NewParser(
 			// Asymmetric methods alone: with HS256 in this list a public key would do as a secret.
 			jwt.WithValidMethods([]string{"RS256", "ES256"}),
@@ -121,8 +125,12 @@ func (v *verifier) identify(ctx context.Context, headers []string) (identity, er
 		return identity{}, errors.New("the Authorization header holds something else than one bearer token")
 	}
 	claims := jwt.MapClaims{}
-	if _, err := v.parser.ParseWithClaims(raw, claims, v.keys.find(ctx)); err != nil {
+	if _, err := v.parser.ParseWithClaims(raw, claims, v.keyOf(ctx)); err != nil {
 		return identity{}, err
+	}
+	// Cognito says what a token is for, and an ID token is for the client that asked for it, not for an API.
+	if use, says := claims["token_use"]; says && use != "access" {
+		return identity{}, errors.New("token is no access token")
 	}
 	if err := v.checkAudience(claims); err != nil {
 		return identity{}, err
@@ -140,6 +148,18 @@ func (v *verifier) identify(ctx context.Context, headers []string) (identity, er
 		organization: organization, user: tenant.UserID(v.config.Issuer, subject),
 		issuer: v.config.Issuer, subject: subject, email: email,
 	}, nil
+}
+
+// keyOf finds the key of a token whose header asks for nothing that is not done here. RFC 7515, section 4.1.11: who does not understand what crit
+// lists must refuse, and nothing that it could list is understood.
+func (v *verifier) keyOf(ctx context.Context) jwt.Keyfunc {
+	find := v.keys.find(ctx)
+	return func(token *jwt.Token) (any, error) {
+		if _, present := token.Header["crit"]; present {
+			return nil, errors.New("token has critical headers")
+		}
+		return find(token)
+	}
 }
 
 // checkAudience accepts a Cognito access token by its client_id, because Cognito puts no aud into it:

@@ -25,6 +25,16 @@ func publicPEM(key *rsa.PublicKey) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
+func critical(w *fixture, names ...string) string {
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, w.claims(nil))
+	token.Header["kid"], token.Header["crit"] = "rsa-1", names
+	signed, err := token.SignedString(keys().rsa)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return signed
+}
+
 func TestHostileTokensAllGetTheSameAnswer(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -55,6 +65,10 @@ func TestHostileTokensAllGetTheSameAnswer(t *testing.T) {
 		"foreign client_id":            {"Bearer " + w.token(map[string]any{"aud": nil, "token_use": "access", "client_id": "another-app"})},
 		"client_id of an id token":     {"Bearer " + w.token(map[string]any{"aud": nil, "token_use": "id", "client_id": audience})},
 		"client_id beside a wrong aud": {"Bearer " + w.token(map[string]any{"aud": "another-app", "token_use": "access", "client_id": audience})},
+		"an id token with an aud":      {"Bearer " + w.token(map[string]any{"token_use": "id"})},
+		"token_use is no text":         {"Bearer " + w.token(map[string]any{"token_use": []string{"access"}})},
+		"critical header":              {"Bearer " + critical(w, "exp")},
+		"empty critical header":        {"Bearer " + critical(w)},
 		"alg none":                     {"Bearer " + sign(jwt.SigningMethodNone, "rsa-1", jwt.UnsafeAllowNoneSignatureType, w.claims(nil))},
 		"HS256 with the public key":    {"Bearer " + sign(jwt.SigningMethodHS256, "rsa-1", publicPEM(&keys().rsa.PublicKey), w.claims(nil))},
 		"HS256 with the modulus":       {"Bearer " + sign(jwt.SigningMethodHS256, "rsa-1", keys().rsa.N.Bytes(), w.claims(nil))},
@@ -149,22 +163,23 @@ func TestAuthSettingsThatGiveTheHouseAwayAreRefused(t *testing.T) {
 		change func(*httpapi.AuthConfig)
 		want   string
 	}{
-		"good":            {func(*httpapi.AuthConfig) {}, ""},
-		"loopback":        {func(c *httpapi.AuthConfig) { c.Issuer = "http://127.0.0.1:4000" }, ""},
-		"app_metadata":    {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "app_metadata.org" }, ""},
-		"user_metadata":   {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "user_metadata.organization_id" }, "AUTH_ORGANIZATION_CLAIM"},
-		"deeper":          {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "x.User_Metadata.org" }, "AUTH_ORGANIZATION_CLAIM"},
-		"raw":             {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "raw_user_meta_data.org" }, "AUTH_ORGANIZATION_CLAIM"},
-		"empty step":      {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "a..b" }, "AUTH_ORGANIZATION_CLAIM"},
-		"plain http":      {func(c *httpapi.AuthConfig) { c.JWKSURL = "http://issuer.example/jwks" }, "AUTH_JWKS_URL"},
-		"http by issuer":  {func(c *httpapi.AuthConfig) { c.Issuer = "http://issuer.example" }, "AUTH_JWKS_URL"},
-		"a file":          {func(c *httpapi.AuthConfig) { c.JWKSURL = "file:///etc/keys" }, "AUTH_JWKS_URL"},
-		"looks loopback":  {func(c *httpapi.AuthConfig) { c.JWKSURL = "http://127.0.0.1.evil.example/" }, "AUTH_JWKS_URL"},
-		"looks localhost": {func(c *httpapi.AuthConfig) { c.JWKSURL = "http://localhost@evil.example/" }, "AUTH_JWKS_URL"},
+		"good":             {func(*httpapi.AuthConfig) {}, ""},
+		"loopback":         {func(c *httpapi.AuthConfig) { c.Issuer = "http://127.0.0.1:4000" }, ""},
+		"app_metadata":     {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "app_metadata.org" }, ""},
+		"user_metadata":    {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "user_metadata.organization_id" }, "AUTH_ORGANIZATION_CLAIM"},
+		"deeper":           {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "x.User_Metadata.org" }, "AUTH_ORGANIZATION_CLAIM"},
+		"raw":              {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "raw_user_meta_data.org" }, "AUTH_ORGANIZATION_CLAIM"},
+		"empty step":       {func(c *httpapi.AuthConfig) { c.OrganizationClaim = "a..b" }, "AUTH_ORGANIZATION_CLAIM"},
+		"plain http":       {func(c *httpapi.AuthConfig) { c.JWKSURL = "http://issuer.example/jwks" }, "AUTH_JWKS_URL"},
+		"http by issuer":   {func(c *httpapi.AuthConfig) { c.Issuer = "http://issuer.example" }, "AUTH_JWKS_URL"},
+		"a file":           {func(c *httpapi.AuthConfig) { c.JWKSURL = "file:///etc/keys" }, "AUTH_JWKS_URL"},
+		"looks loopback":   {func(c *httpapi.AuthConfig) { c.JWKSURL = "http://127.0.0.1.evil.example/" }, "AUTH_JWKS_URL"},
+		"keys of a moment": {func(c *httpapi.AuthConfig) { c.KeysMaxAge = time.Minute }, "AUTH_KEYS_MAX_AGE"},
+		"looks localhost":  {func(c *httpapi.AuthConfig) { c.JWKSURL = "http://localhost@evil.example/" }, "AUTH_JWKS_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config := httpapi.AuthConfig{Issuer: "https://issuer.example", Audience: []string{"a"}, OrganizationClaim: "organization_id"}
+			config := httpapi.AuthConfig{Issuer: "https://issuer.example", Audience: []string{"a"}, OrganizationClaim: "organization_id", KeysMaxAge: time.Hour}
 			tc.change(&config)
 			err := config.Validate()
 			if (err == nil) != (tc.want == "") || err != nil && !strings.HasPrefix(err.Error(), tc.want+": ") {
