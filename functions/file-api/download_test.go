@@ -16,7 +16,8 @@ import (
 
 func (w *fixture) put(key, contentType, body string) {
 	w.t.Helper()
-	_, err := w.client.PutObject(w.t.Context(), &awss3.PutObjectInput{Bucket: new(filesBucket), Key: &key, ContentType: &contentType, Body: strings.NewReader(body)})
+	_, err := w.client.PutObject(w.t.Context(), &awss3.PutObjectInput{Bucket: new(filesBucket),
+		Key: &key, ContentType: &contentType, Body: strings.NewReader(body)})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func TestDownloadOfAPicture(t *testing.T) {
 	variants, err := json.Marshal([]map[string]any{
 		{"name": "optimized", "content_type": "image/png", "size": 9, "width": 2, "height": 1},
 		{"name": "thumbnail", "content_type": "image/jpeg", "size": 5, "width": 1, "height": 1},
-		{"name": "original", "content_type": "image/png", "size": 8, "width": 2, "height": 1}, // no row may talk us into it
+		// no row may talk us into it
+		{"name": "original", "content_type": "image/png", "size": 8, "width": 2, "height": 1},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +63,8 @@ func TestDownloadOfAPicture(t *testing.T) {
 		{"?variant=thumbnail", "thumb", "image/jpeg", "Été.jpg"},
 	} {
 		a := u.call("GET", "/v1/files/"+id+"/download"+c.query, nil).want(200)
-		if expires := time.Until(w.time(a.str("expires_at"))); expires < 4*time.Minute || expires > 5*time.Minute {
+		if expires := time.Until(w.time(a.str("expires_at"))); expires < 4*time.Minute ||
+			expires > 5*time.Minute {
 			t.Errorf("link expires in %v", expires)
 		}
 		status, header, body := w.fetch(a.str("url"))
@@ -74,15 +77,18 @@ func TestDownloadOfAPicture(t *testing.T) {
 		}
 	}
 	for _, variant := range []string{"original", "thumbnail_huge", "../1"} {
-		a := u.call("GET", "/v1/files/"+id+"/download?variant="+variant, nil).want(404, "variant-not-found")
+		a := u.call("GET", "/v1/files/"+id+"/download?variant="+variant, nil).want(404,
+			"variant-not-found")
 		if !strings.Contains(a.str("detail"), "optimized, thumbnail.") {
 			t.Errorf("detail %s", a.at("detail"))
 		}
 	}
-	if n := w.number(`SELECT download_count FROM files WHERE last_accessed_at > now() - interval '1 minute'`); n != 3 {
+	if n := w.number(
+		`SELECT download_count FROM files WHERE last_accessed_at > now() - interval '1 minute'`); n != 3 {
 		t.Errorf("%d downloads counted, want 3", n)
 	}
-	if n := w.number(`SELECT count(*) FROM file_access_logs WHERE action = 'download' AND ip_address = '192.0.2.1'`); n != 3 {
+	if n := w.number(
+		`SELECT count(*) FROM file_access_logs WHERE action = 'download' AND ip_address = '192.0.2.1'`); n != 3 {
 		t.Errorf("%d downloads logged, want 3", n)
 	}
 }
@@ -100,12 +106,15 @@ func TestActiveContentIsOnlySaved(t *testing.T) {
 		id := u.available("filename", c.filename, "content_type", c.contentType)
 		w.put("original/"+w.organization.String()+"/"+id+"/1", c.contentType, "<script>")
 		for _, query := range []string{"", "?variant=original"} {
-			status, header, body := w.fetch(u.call("GET", "/v1/files/"+id+"/download"+query, nil).want(200).str("url"))
-			if status != 200 || body != "<script>" || header.Get("Content-Type") != c.served || !strings.HasPrefix(header.Get("Content-Disposition"), "attachment;") {
+			status, header, body := w.fetch(
+				u.call("GET", "/v1/files/"+id+"/download"+query, nil).want(200).str("url"))
+			if status != 200 || body != "<script>" || header.Get("Content-Type") != c.served ||
+				!strings.HasPrefix(header.Get("Content-Disposition"), "attachment;") {
 				t.Errorf("%s: %d %v", c.filename, status, header)
 			}
 		}
-		u.call("GET", "/v1/files/"+id+"/download?variant=optimized", nil).want(404, "variant-not-found")
+		u.call("GET", "/v1/files/"+id+"/download?variant=optimized", nil).want(404,
+			"variant-not-found")
 	}
 }
 
@@ -116,7 +125,9 @@ func TestLinkCannotBeBent(t *testing.T) {
 	w.put("original/"+w.organization.String()+"/"+id+"/1", "text/html", "<script>")
 	link := u.call("GET", "/v1/files/"+id+"/download", nil).want(200).str("url")
 	for _, bent := range []string{
-		strings.Replace(link, "octet-stream", "x", 1), strings.Replace(link, "attachment", "inline", 1), strings.Replace(link, id, w.organization.String(), 1),
+		strings.Replace(link, "octet-stream", "x", 1),
+		strings.Replace(link, "attachment", "inline", 1),
+		strings.Replace(link, id, w.organization.String(), 1),
 	} {
 		if bent == link {
 			t.Fatal("nothing was bent")
@@ -130,14 +141,16 @@ func TestLinkCannotBeBent(t *testing.T) {
 func TestOnlyWhatIsAvailableIsHandedOut(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Admin)
-	for status, reason := range map[string]string{"quarantined": "infected", "error": "empty_file", "archived": "", "pending": ""} {
+	for status, reason := range map[string]string{"quarantined": "infected", "error": "empty_file",
+		"archived": "", "pending": ""} {
 		id := u.create()
 		if status != "pending" {
 			w.settle(id, status, reason)
 		}
 		a := u.call("GET", "/v1/files/"+id+"/download", nil).want(409, "not-available")
 		file := u.call("GET", "/v1/files/"+id, nil).want(200)
-		if detail, ok := file.at("file.reason_detail").(string); ok != (reason != "") || !strings.Contains(a.str("detail"), detail) {
+		if detail, ok := file.at("file.reason_detail").(string); ok != (reason != "") ||
+			!strings.Contains(a.str("detail"), detail) {
 			t.Errorf("%s: %v, %v", status, a.at("detail"), detail)
 		}
 	}

@@ -23,8 +23,10 @@ func TestWhoMayDoWhat(t *testing.T) {
 		method, path string
 		body         any
 	}{
-		{"GET", "", nil}, {"PATCH", "", map[string]any{"title": "x"}}, {"GET", "/download", nil}, {"GET", "/access-log", nil},
-		{"PUT", "/consent", consent}, {"DELETE", "/consent", nil}, {"DELETE", "", nil}, {"POST", "/restore", nil}, {"DELETE", "?permanent=true", nil},
+		{"GET", "", nil}, {"PATCH", "", map[string]any{"title": "x"}}, {"GET", "/download", nil},
+		{"GET", "/access-log", nil},
+		{"PUT", "/consent", consent}, {"DELETE", "/consent", nil}, {"DELETE", "", nil},
+		{"POST", "/restore", nil}, {"DELETE", "?permanent=true", nil},
 	}
 	all := []int{200, 200, 200, 200, 200, 200, 200, 200, 204}
 	for _, c := range []struct {
@@ -53,19 +55,23 @@ func TestWhoMayDoWhat(t *testing.T) {
 			uploader = w.user(tenant.Member)
 		}
 		id := uploader.available("category", category)
-		listed := slices.Contains(caller.call("GET", "/v1/files?limit=200", nil).want(200).ids(), id)
+		listed := slices.Contains(caller.call("GET", "/v1/files?limit=200", nil).want(200).ids(),
+			id)
 		if listed != (c.want[0] == 200) {
 			t.Errorf("%s own=%v %s: listed %v", c.role, c.own, category, listed)
 		}
 		for i, r := range routes {
-			if got := caller.call(r.method, "/v1/files/"+id+r.path, r.body); got.status != c.want[i] {
-				t.Errorf("%s own=%v %s: %s %s answers %d %v, want %d", c.role, c.own, category, r.method, r.path, got.status, got.at("code"), c.want[i])
+			if got := caller.call(r.method, "/v1/files/"+id+r.path,
+				r.body); got.status != c.want[i] {
+				t.Errorf("%s own=%v %s: %s %s answers %d %v, want %d", c.role, c.own, category,
+					r.method, r.path, got.status, got.at("code"), c.want[i])
 			}
 		}
 	}
 }
 
-// Another tenant's file, one that is hidden, one that never was and what is no id answer the same, but for the request's id.
+// Another tenant's file, one that is hidden, one that never was and what is no id answer the same,
+// but for the request's id.
 func TestAbsentAndForeignAreTheSame(t *testing.T) {
 	w := newFixture(t)
 	foreign := w.userOf(w.db.Organization(t, "elsewhere"), tenant.Admin).available()
@@ -75,24 +81,31 @@ func TestAbsentAndForeignAreTheSame(t *testing.T) {
 	purged.call("DELETE", "/v1/files/"+gone+"?permanent=true", nil).want(204)
 	caller := w.user(tenant.Member)
 	for _, route := range []struct{ method, path, body string }{
-		{"GET", "", ""}, {"PATCH", "", `{"title":"x"}`}, {"DELETE", "", ""}, {"DELETE", "?permanent=true", ""}, {"POST", "/restore", ""}, {"GET", "/download", ""},
-		{"GET", "/access-log", ""}, {"PUT", "/consent", `{"given_by":"a","basis":"b"}`}, {"DELETE", "/consent", ""},
+		{"GET", "", ""}, {"PATCH", "", `{"title":"x"}`}, {"DELETE", "", ""},
+		{"DELETE", "?permanent=true", ""}, {"POST", "/restore", ""}, {"GET", "/download", ""},
+		{"GET", "/access-log", ""}, {"PUT", "/consent", `{"given_by":"a","basis":"b"}`},
+		{"DELETE", "/consent", ""},
 	} {
 		var answers []string
-		for _, id := range []string{foreign, hidden, gone, uuid.NewString(), uuid.Nil.String(), "no-id", strings.ToUpper(foreign)} {
+		for _, id := range []string{foreign, hidden, gone, uuid.NewString(), uuid.Nil.String(),
+			"no-id", strings.ToUpper(foreign)} {
 			var body any
 			if route.body != "" {
 				body = route.body
 			}
-			a := caller.call(route.method, "/v1/files/"+id+route.path, body).want(404, "file-not-found")
+			a := caller.call(route.method, "/v1/files/"+id+route.path, body).want(404,
+				"file-not-found")
 			a.header.Del("X-Request-Id")
-			answers = append(answers, fmt.Sprint(a.header, strings.ReplaceAll(a.raw, a.str("instance"), "")))
+			answers = append(answers,
+				fmt.Sprint(a.header, strings.ReplaceAll(a.raw, a.str("instance"), "")))
 		}
 		if slices.Sort(answers); answers[0] != answers[len(answers)-1] {
-			t.Errorf("%s %s tells them apart:\n%s\n%s", route.method, route.path, answers[0], answers[len(answers)-1])
+			t.Errorf("%s %s tells them apart:\n%s\n%s", route.method, route.path, answers[0],
+				answers[len(answers)-1])
 		}
 	}
-	if ids := caller.call("GET", "/v1/files?uploaded_by="+uuid.NewString(), nil).want(200).ids(); len(ids) != 0 {
+	if ids := caller.call("GET", "/v1/files?uploaded_by="+uuid.NewString(),
+		nil).want(200).ids(); len(ids) != 0 {
 		t.Errorf("lists %v", ids)
 	}
 }
@@ -123,19 +136,24 @@ func TestList(t *testing.T) {
 			t.Errorf("%s lists %v, want %v", query, got, want)
 		}
 	}
-	for _, query := range []string{"status=lost", "limit=0", "limit=201", "cursor=x", "uploaded_by=x", "sort=name"} {
+	for _, query := range []string{"status=lost", "limit=0", "limit=201", "cursor=x",
+		"uploaded_by=x", "sort=name"} {
 		u.call("GET", "/v1/files?"+query, nil).want(422)
 	}
 }
 
-// Whatever members write about their files, a page of them fits into the one answer that Lambda takes: 6 MB, with the body as a JSON string in it.
+// Whatever members write about their files, a page of them fits into the one answer that Lambda
+// takes: 6 MB, with the body as a JSON string in it.
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 func TestAPageFitsIntoAnAnswer(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
-	u.available("description", strings.Repeat("\x01", 4000), "metadata", map[string]string{"quotes": strings.Repeat(`"`, 8<<10-16)})
+	u.available("description", strings.Repeat("\x01", 4000), "metadata",
+		map[string]string{"quotes": strings.Repeat(`"`, 8<<10-16)})
 	const files = 201
-	w.exec(`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(2, $1)`, files)
+	w.exec(
+		`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(2, $1)`,
+		files)
 	seen := map[string]bool{}
 	for path := "/v1/files?limit=200"; path != ""; {
 		a := u.call("GET", path, nil).want(200)
@@ -163,7 +181,8 @@ func TestPages(t *testing.T) {
 	for range 9 {
 		u.available()
 	}
-	w.exec(`UPDATE files SET created_at = '2026-03-01T10:00:00.123456Z' WHERE id IN (SELECT id FROM files LIMIT 6)`)
+	w.exec(
+		`UPDATE files SET created_at = '2026-03-01T10:00:00.123456Z' WHERE id IN (SELECT id FROM files LIMIT 6)`)
 	whole := u.call("GET", "/v1/files", nil).want(200).ids()
 	var paged []string
 	for path := "/v1/files?limit=2"; ; {
@@ -182,23 +201,28 @@ func TestPages(t *testing.T) {
 func TestPatch(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
-	id := u.available("title", "Old", "tags", []string{"a"}, "metadata", map[string]any{"k": 1}, "category", "report")
+	id := u.available("title", "Old", "tags", []string{"a"}, "metadata", map[string]any{"k": 1},
+		"category", "report")
 	path := "/v1/files/" + id
 	before := u.call("GET", path, nil).want(200)
 	if same := u.call("PATCH", path, map[string]any{}).want(200); same.raw != before.raw {
 		t.Errorf("an empty patch changed %s to %s", before.raw, same.raw)
 	}
-	a := u.call("PATCH", path, map[string]any{"title": nil, "description": "New", "tags": []string{"b", "c"}, "filename": "../Renamed.pdf"}).want(200)
+	a := u.call("PATCH", path, map[string]any{"title": nil, "description": "New",
+		"tags": []string{"b", "c"}, "filename": "../Renamed.pdf"}).want(200)
 	for at, want := range map[string]any{
-		"file.title": nil, "file.description": "New", "file.tags.1": "c", "file.filename": "Renamed.pdf", "file.original_filename": "lesson.pdf",
+		"file.title": nil, "file.description": "New", "file.tags.1": "c",
+		"file.filename": "Renamed.pdf", "file.original_filename": "lesson.pdf",
 		"file.metadata.k": 1.0, "file.category": "report",
 	} {
 		if got := a.at(at); got != want {
 			t.Errorf("%s is %v, want %v", at, got, want)
 		}
 	}
-	a = u.call("PATCH", path, map[string]any{"metadata": nil, "tags": nil, "contains_pii": true, "requires_consent": true}).want(200)
-	if len(a.at("file.tags").([]any)) != 0 || len(a.at("file.metadata").(map[string]any)) != 0 || a.at("file.contains_pii") != true || a.at("file.title") != nil {
+	a = u.call("PATCH", path, map[string]any{"metadata": nil, "tags": nil, "contains_pii": true,
+		"requires_consent": true}).want(200)
+	if len(a.at("file.tags").([]any)) != 0 || len(a.at("file.metadata").(map[string]any)) != 0 ||
+		a.at("file.contains_pii") != true || a.at("file.title") != nil {
 		t.Errorf("patched to %s", a.raw)
 	}
 	for _, c := range []struct {
@@ -218,7 +242,8 @@ func TestPatch(t *testing.T) {
 	} {
 		u.call("PATCH", path, c.body).want(c.status, c.code)
 	}
-	a = w.user(tenant.Admin).call("PATCH", path, map[string]any{"requires_consent": nil, "category": nil}).want(200)
+	a = w.user(tenant.Admin).call("PATCH",
+		path, map[string]any{"requires_consent": nil, "category": nil}).want(200)
 	if a.at("file.category") != "educational_content" || a.at("file.requires_consent") != false {
 		t.Errorf("cleared to %s", a.raw)
 	}
@@ -228,9 +253,11 @@ func TestRetention(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
 	days := func(a reply) int {
-		return int(w.time(a.str("file.deletion_date")).Sub(w.time(a.str("file.created_at"))).Hours()) / 24
+		return int(
+			w.time(a.str("file.deletion_date")).Sub(w.time(a.str("file.created_at"))).Hours()) / 24
 	}
-	for _, category := range []string{"educational_content", "student_submission", "assessment", "administrative", "media_resource", "temporary", "avatar", "report"} {
+	for _, category := range []string{"educational_content", "student_submission", "assessment",
+		"administrative", "media_resource", "temporary", "avatar", "report"} {
 		a := u.call("POST", "/v1/files", newFile("category", category)).want(201)
 		if d := days(a); d < 1 || d > 7*365 || a.at("file.retention_days") != nil {
 			t.Errorf("%s is kept for %d days", category, d)
@@ -244,7 +271,8 @@ func TestRetention(t *testing.T) {
 	if d := days(u.call("PATCH", path, map[string]any{"category": "report"}).want(200)); d != 30 {
 		t.Errorf("a new category changed what was asked for to %d", d)
 	}
-	if d := days(u.call("PATCH", path, map[string]any{"retention_days": nil}).want(200)); d != 7*365 {
+	if d := days(
+		u.call("PATCH", path, map[string]any{"retention_days": nil}).want(200)); d != 7*365 {
 		t.Errorf("kept for %d days, want the category's", d)
 	}
 	w.exec(`UPDATE organizations SET data_retention_days = 20 WHERE id = $1`, w.organization)
@@ -254,13 +282,15 @@ func TestRetention(t *testing.T) {
 	u.call("PATCH", path, map[string]any{"retention_days": 21}).want(422, "retention-too-long")
 	w.exec(`UPDATE files SET created_at = now() - interval '10 days'`)
 	u.call("PATCH", path, map[string]any{"retention_days": 9}).want(422, "retention-in-the-past")
-	u.call("PATCH", path, map[string]any{"category": "temporary"}).want(422, "retention-in-the-past")
+	u.call("PATCH", path, map[string]any{"category": "temporary"}).want(422,
+		"retention-in-the-past")
 }
 
 func TestDeleteAndRestore(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
-	for _, c := range []struct{ status, reason string }{{"available", ""}, {"quarantined", "infected"}, {"error", "corrupt_image"}, {"archived", ""}} {
+	for _, c := range []struct{ status, reason string }{{"available", ""},
+		{"quarantined", "infected"}, {"error", "corrupt_image"}, {"archived", ""}} {
 		id := u.create()
 		w.settle(id, c.status, c.reason)
 		path := "/v1/files/" + id
@@ -282,8 +312,12 @@ func TestDeleteAndRestore(t *testing.T) {
 		if c.status != "available" {
 			u.call("GET", path+"/download", nil).want(409, "not-available")
 		}
-		told := w.number(`SELECT count(*) FROM notification_inbox WHERE subject_id = $1 AND topic IN ('file.deleted', 'file.restored')`, id)
-		logged := w.number(`SELECT count(*) FROM file_access_logs WHERE file_id = $1 AND action IN ('delete', 'restore')`, id)
+		told := w.number(
+			`SELECT count(*) FROM notification_inbox WHERE subject_id = $1 AND topic IN ('file.deleted', 'file.restored')`,
+			id)
+		logged := w.number(
+			`SELECT count(*) FROM file_access_logs WHERE file_id = $1 AND action IN ('delete', 'restore')`,
+			id)
 		if told != 2 || logged != 2 {
 			t.Errorf("told %d, logged %d, want 2 and 2", told, logged)
 		}
@@ -301,7 +335,8 @@ func TestCancel(t *testing.T) {
 	}
 	w.wantQuota(0, 0, 0)
 	u.call("POST", "/v1/files/"+id+"/restore", nil).want(409, "upload-cancelled")
-	if n := w.number(`SELECT count(*) FROM object_deletions WHERE prefix = $1 AND due_at > now() + interval '19 minutes'`,
+	if n := w.number(
+		`SELECT count(*) FROM object_deletions WHERE prefix = $1 AND due_at > now() + interval '19 minutes'`,
 		fmt.Sprintf("incoming/%s/%s/", w.organization, id)); n != 1 {
 		t.Errorf("%d entries in the deletion queue, or due while the form still works", n)
 	}
@@ -319,10 +354,13 @@ func TestPurge(t *testing.T) {
 	for _, id := range []string{pending, available, rejected, binned} {
 		u.call("DELETE", "/v1/files/"+id+"?permanent=true", nil).want(204)
 		u.call("GET", "/v1/files/"+id, nil).want(404)
-		if n := w.number(`SELECT count(*) FROM object_deletions WHERE prefix LIKE '%' || $1 || '/'`, id); n != 4 {
+		if n := w.number(`SELECT count(*) FROM object_deletions WHERE prefix LIKE '%' || $1 || '/'`,
+			id); n != 4 {
 			t.Errorf("%d prefixes to delete, want 4", n)
 		}
-		if n := w.number(`SELECT count(*) FROM file_access_logs WHERE file_id = $1 AND action = 'purge' AND user_id = $2`, id, u.User); n != 1 {
+		if n := w.number(
+			`SELECT count(*) FROM file_access_logs WHERE file_id = $1 AND action = 'purge' AND user_id = $2`,
+			id, u.User); n != 1 {
 			t.Errorf("%d lines about the purge", n)
 		}
 	}
@@ -338,7 +376,8 @@ func TestProcessingIsLeftAlone(t *testing.T) {
 	id := u.create()
 	w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, id)
 	for _, query := range []string{"", "?permanent=true"} {
-		if a := u.call("DELETE", "/v1/files/"+id+query, nil).want(409, "still-processing"); a.header.Get("Retry-After") == "" {
+		if a := u.call("DELETE", "/v1/files/"+id+query, nil).want(409,
+			"still-processing"); a.header.Get("Retry-After") == "" {
 			t.Error("no Retry-After")
 		}
 	}
@@ -357,15 +396,18 @@ func TestConsent(t *testing.T) {
 	owner.call("PUT", path+"/consent", given).want(403, "not-allowed")
 	staff.call("PUT", path+"/consent", map[string]string{"given_by": "", "basis": "x"}).want(422)
 	a := staff.call("PUT", path+"/consent", given).want(200)
-	if a.at("file.consent.given_by") != "Parent of A." || a.at("file.consent.recorded_by") != staff.User.String() {
+	if a.at("file.consent.given_by") != "Parent of A." ||
+		a.at("file.consent.recorded_by") != staff.User.String() {
 		t.Errorf("recorded %s", a.raw)
 	}
 	staff.call("PUT", path+"/consent", given).want(200) // says the same: no second record
 	member.call("GET", path+"/download", nil).want(200)
-	if got := member.call("GET", path, nil).want(200); got.at("file.consent") == nil || got.at("file.consent.given_by") != nil {
+	if got := member.call("GET", path, nil).want(200); got.at("file.consent") == nil ||
+		got.at("file.consent.given_by") != nil {
 		t.Errorf("a member reads %v", got.at("file.consent"))
 	}
-	staff.call("PUT", path+"/consent", map[string]string{"given_by": "Parent of A.", "basis": "letter"}).want(200)
+	staff.call("PUT", path+"/consent",
+		map[string]string{"given_by": "Parent of A.", "basis": "letter"}).want(200)
 	if n := w.number(`SELECT count(*) FROM file_consents`); n != 2 {
 		t.Errorf("%d records, want 2", n)
 	}
@@ -373,7 +415,8 @@ func TestConsent(t *testing.T) {
 		t.Errorf("withdrawn: %s", a.raw)
 	}
 	owner.call("GET", path+"/download", nil).want(403, "consent-required")
-	if n := w.number(`SELECT count(*) FROM file_consents WHERE withdrawn_by = $1`, staff.User); n != 2 {
+	if n := w.number(`SELECT count(*) FROM file_consents WHERE withdrawn_by = $1`,
+		staff.User); n != 2 {
 		t.Errorf("%d records of withdrawal, want 2", n)
 	}
 }
@@ -389,7 +432,8 @@ func TestAccessLog(t *testing.T) {
 	for path := "/v1/files/" + id + "/access-log?limit=1"; ; {
 		a := staff.call("GET", path, nil).want(200)
 		actions = append(actions, a.str("entries.0.action"))
-		if a.at("entries.0.ip_address") != "192.0.2.1" || a.at("entries.0.user_agent") != "test/1.0" {
+		if a.at("entries.0.ip_address") != "192.0.2.1" ||
+			a.at("entries.0.user_agent") != "test/1.0" {
 			t.Errorf("entry %s", a.raw)
 		}
 		if strings.Contains(a.raw, "secret words") {
@@ -403,7 +447,8 @@ func TestAccessLog(t *testing.T) {
 	if want := []string{"delete", "update", "download", "create"}; !slices.Equal(actions, want) {
 		t.Errorf("actions %v, want %v", actions, want)
 	}
-	if a := owner.call("GET", "/v1/files/"+id+"/access-log", nil).want(200); a.at("entries.1.ip_address") != nil {
+	if a := owner.call("GET", "/v1/files/"+id+"/access-log",
+		nil).want(200); a.at("entries.1.ip_address") != nil {
 		t.Error("a member reads where others were")
 	}
 }
@@ -421,10 +466,12 @@ func TestUsage(t *testing.T) {
 		used    int
 		percent float64
 		level   string
-	}{{6999, 79.99, "ok"}, {7000, 80, "warning"}, {8499, 94.99, "warning"}, {8500, 95, "critical"}, {12000, 130, "critical"}} {
+	}{{6999, 79.99, "ok"}, {7000, 80, "warning"}, {8499, 94.99, "warning"}, {8500,
+		95, "critical"}, {12000, 130, "critical"}} {
 		w.exec(`UPDATE storage_quotas SET used_bytes = $1, reserved_bytes = 1000`, c.used)
 		a := u.call("GET", "/v1/usage", nil).want(200)
-		if a.at("quota.percent") != c.percent || a.at("quota.level") != c.level || a.at("quota.free") != float64(max(0, 9000-c.used)) {
+		if a.at("quota.percent") != c.percent || a.at("quota.level") != c.level ||
+			a.at("quota.free") != float64(max(0, 9000-c.used)) {
 			t.Errorf("%d used: %s", c.used, a.raw)
 		}
 		if a.at("quota.limits.image") != 7.0 || a.at("quota.limits.document") != float64(50<<20) {
@@ -466,19 +513,23 @@ func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
 	number := json.Number("9007199254740993")
-	a := u.call("POST", "/v1/files", newFile("metadata", map[string]any{"n": number})).want(http.StatusCreated)
+	a := u.call("POST", "/v1/files",
+		newFile("metadata", map[string]any{"n": number})).want(http.StatusCreated)
 	if !strings.Contains(a.raw, `"n":9007199254740993`) {
 		t.Errorf("created with %s", a.raw)
 	}
 	path := "/v1/files/" + a.str("file.id")
-	a = u.call("PATCH", path, map[string]any{"metadata": map[string]any{"changed": number}}).want(http.StatusOK)
+	a = u.call("PATCH", path,
+		map[string]any{"metadata": map[string]any{"changed": number}}).want(http.StatusOK)
 	if !strings.Contains(a.raw, `"changed":9007199254740993`) {
 		t.Errorf("changed to %s", a.raw)
 	}
 	u.call("PATCH", path, map[string]any{"title": "kept"}).want(http.StatusOK)
-	if a = u.call("GET", path, nil).want(http.StatusOK); !strings.Contains(a.raw, `"changed":9007199254740993`) {
+	if a = u.call("GET", path, nil).want(http.StatusOK); !strings.Contains(a.raw,
+		`"changed":9007199254740993`) {
 		t.Errorf("read as %s", a.raw)
 	}
-	u.call("PATCH", path, map[string]any{"metadata": map[string]any{"n": json.Number("1e999999")}}).want(400, "malformed-request")
+	u.call("PATCH", path, map[string]any{
+		"metadata": map[string]any{"n": json.Number("1e999999")}}).want(400, "malformed-request")
 	u.call("GET", "/v1/files?uploaded_by="+uuid.Nil.String(), nil).want(422, "invalid-request")
 }

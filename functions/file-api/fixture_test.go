@@ -35,7 +35,8 @@ const (
 	quarantineBucket = "satchel-test-quarantine"
 )
 
-// outside is what all tests of this process share: one S3 server, because there can be only one, and one issuer.
+// outside is what all tests of this process share: one S3 server, because there can be only one,
+// and one issuer.
 type outside struct {
 	client *awss3.Client
 	issuer *issuer.Issuer
@@ -53,7 +54,8 @@ func startOutside() (*outside, error) {
 		return nil, err
 	}
 	server, err := s3.Start(context.Background(), s3.Options{
-		Dir: dir + "/s3", Buckets: s3.Buckets{Incoming: incomingBucket, Files: filesBucket, Quarantine: quarantineBucket},
+		Dir: dir + "/s3", Buckets: s3.Buckets{Incoming: incomingBucket, Files: filesBucket,
+			Quarantine: quarantineBucket},
 	})
 	if err != nil {
 		return nil, err
@@ -65,7 +67,8 @@ func startOutside() (*outside, error) {
 	web := httptest.NewServer(signer.Handler())
 	client := awss3.NewFromConfig(aws.Config{
 		Region: server.Region, BaseEndpoint: &server.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(server.AccessKey, server.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(server.AccessKey, server.SecretKey,
+			""),
 	})
 	stopOutside = func() { web.Close(); _ = server.Stop(); _ = os.RemoveAll(dir) }
 	return &outside{client: client, issuer: signer, jwks: web.URL + "/.well-known/jwks.json"}, nil
@@ -102,13 +105,16 @@ func newFixture(t *testing.T) *fixture {
 // api is one more instance of the function, with connections of its own.
 func (w *fixture) api() http.Handler {
 	c := Config{
-		IncomingBucket: incomingBucket, FilesBucket: filesBucket, QuarantineBucket: quarantineBucket, MaxFileSize: 50 << 20,
+		IncomingBucket: incomingBucket, FilesBucket: filesBucket,
+		QuarantineBucket: quarantineBucket, MaxFileSize: 50 << 20,
 		AllowedTypes: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
 		Auth: httpapi.AuthConfig{
-			Issuer: pgtest.Issuer, JWKSURL: w.jwks, Audience: []string{issuer.Audience}, OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
+			Issuer: pgtest.Issuer, JWKSURL: w.jwks, Audience: []string{issuer.Audience},
+			OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
 		},
 	}
-	return newAPI(c, w.db.DB(w.t, "file-api/http"), w.client, slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	return newAPI(c, w.db.DB(w.t, "file-api/http"), w.client,
+		slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 }
 
 type user struct {
@@ -122,7 +128,8 @@ func (w *fixture) user(role tenant.Role) user { return w.userOf(w.organization, 
 func (w *fixture) userOf(organization uuid.UUID, role tenant.Role) user {
 	w.t.Helper()
 	p := w.db.Member(w.t, organization, role)
-	token, err := w.issuer.Token(issuer.Claims{Subject: p.Subject, Organization: organization.String()})
+	token, err := w.issuer.Token(
+		issuer.Claims{Subject: p.Subject, Organization: organization.String()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -168,7 +175,8 @@ func (u user) callOn(handler http.Handler, method, path string, body any, header
 	}
 	recorded := httptest.NewRecorder()
 	handler.ServeHTTP(recorded, r)
-	a := reply{t: u.w.t, status: recorded.Code, header: recorded.Header(), raw: recorded.Body.String()}
+	a := reply{t: u.w.t, status: recorded.Code, header: recorded.Header(),
+		raw: recorded.Body.String()}
 	if a.raw != "" {
 		if err := json.Unmarshal([]byte(a.raw), &a.body); err != nil {
 			u.w.t.Errorf("%s %s: %v in %s", method, path, err, a.raw)
@@ -224,7 +232,8 @@ func (a reply) ids() []string {
 }
 
 func newFile(changes ...any) map[string]any {
-	body := map[string]any{"filename": "lesson.pdf", "content_type": "application/pdf", "size": 1000}
+	body := map[string]any{"filename": "lesson.pdf", "content_type": "application/pdf",
+		"size": 1000}
 	for i := 0; i < len(changes); i += 2 {
 		body[changes[i].(string)] = changes[i+1]
 	}
@@ -275,7 +284,8 @@ func (w *fixture) number(sql string, args ...any) (n int64) {
 // quota is used, reserved and files of the fixture's organization.
 func (w *fixture) quota() (used, reserved, files int64) {
 	w.t.Helper()
-	err := w.db.Superuser.QueryRow(context.Background(), `SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`,
+	err := w.db.Superuser.QueryRow(context.Background(),
+		`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`,
 		w.organization).Scan(&used, &reserved, &files)
 	if err != nil {
 		w.t.Fatal(err)
@@ -286,7 +296,8 @@ func (w *fixture) quota() (used, reserved, files int64) {
 func (w *fixture) wantQuota(used, reserved, files int64) {
 	w.t.Helper()
 	if u, r, f := w.quota(); u != used || r != reserved || f != files {
-		w.t.Errorf("quota: %d used, %d reserved, %d files; want %d, %d, %d", u, r, f, used, reserved, files)
+		w.t.Errorf("quota: %d used, %d reserved, %d files; want %d, %d, %d", u, r, f, used,
+			reserved, files)
 	}
 }
 

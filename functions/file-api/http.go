@@ -24,7 +24,8 @@ const (
 
 func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, log *slog.Logger) *httpapi.API {
 	api := httpapi.New(httpapi.Config{
-		Title: title, Version: version, DB: db, Auth: c.Auth, CORS: c.CORS, Document: document, Log: log,
+		Title: title, Version: version, DB: db, Auth: c.Auth, CORS: c.CORS, Document: document,
+		Log: log,
 	})
 	routes(api, c, &library.Library{
 		Limits:  library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes},
@@ -41,26 +42,37 @@ type face struct {
 
 func routes(api *httpapi.API, c Config, l *library.Library) {
 	f := face{library: l, base: c.PublicAPIURL}
-	create := op(http.MethodPost, "", "create-file", "Reserve room for a file and get a form to upload it with", 409, 413, 415, 429)
+	create := op(http.MethodPost, "", "create-file",
+		"Reserve room for a file and get a form to upload it with", 409, 413, 415, 429)
 	create.DefaultStatus = http.StatusCreated
 	httpapi.Write(api, create, f.create)
-	httpapi.Read(api, op(http.MethodGet, "", "list-files", "List the files that you can see, newest first"), f.list)
+	httpapi.Read(api, op(http.MethodGet, "", "list-files",
+		"List the files that you can see, newest first"), f.list)
 	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), f.get)
-	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file", "Change what is said about a file (JSON merge patch)", 403, 404, 409), f.change)
-	httpapi.Write(api, op(http.MethodDelete, "/{id}", "delete-file", "Put a file in the bin, cancel its upload, or delete it for good", 403, 404, 409), f.remove)
-	httpapi.Write(api, op(http.MethodPost, "/{id}/restore", "restore-file", "Take a file out of the bin", 403, 404, 409), f.restore)
-	httpapi.Read(api, op(http.MethodGet, "/{id}/download", "download-file", "Get a link to a file that works for five minutes", 403, 404, 409), f.download)
-	httpapi.Write(api, op(http.MethodPut, "/{id}/consent", "record-consent", "Record that consent was given to hand a file out", 403, 404), f.consent)
-	httpapi.Write(api, op(http.MethodDelete, "/{id}/consent", "withdraw-consent", "Withdraw the consent on record", 403, 404, 409), f.withdraw)
-	httpapi.Read(api, op(http.MethodGet, "/{id}/access-log", "list-accesses", "List who did what with a file, newest first", 403, 404), f.accesses)
+	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file",
+		"Change what is said about a file (JSON merge patch)", 403, 404, 409), f.change)
+	httpapi.Write(api, op(http.MethodDelete, "/{id}", "delete-file",
+		"Put a file in the bin, cancel its upload, or delete it for good", 403, 404, 409), f.remove)
+	httpapi.Write(api, op(http.MethodPost, "/{id}/restore", "restore-file",
+		"Take a file out of the bin", 403, 404, 409), f.restore)
+	httpapi.Read(api, op(http.MethodGet, "/{id}/download", "download-file",
+		"Get a link to a file that works for five minutes", 403, 404, 409), f.download)
+	httpapi.Write(api, op(http.MethodPut, "/{id}/consent", "record-consent",
+		"Record that consent was given to hand a file out", 403, 404), f.consent)
+	httpapi.Write(api, op(http.MethodDelete, "/{id}/consent", "withdraw-consent",
+		"Withdraw the consent on record", 403, 404, 409), f.withdraw)
+	httpapi.Read(api, op(http.MethodGet, "/{id}/access-log", "list-accesses",
+		"List who did what with a file, newest first", 403, 404), f.accesses)
 	httpapi.Read(api, huma.Operation{
-		Method: http.MethodGet, Path: "/v1/usage", OperationID: "get-usage", Tags: []string{"files"}, Summary: "Get how much of its quota your organization uses",
+		Method: http.MethodGet, Path: "/v1/usage", OperationID: "get-usage",
+		Tags: []string{"files"}, Summary: "Get how much of its quota your organization uses",
 	}, f.usage)
 }
 
 func op(method, path, id, summary string, errors ...int) huma.Operation {
 	return huma.Operation{
-		Method: method, Path: "/v1/files" + path, OperationID: id, Summary: summary, Tags: []string{"files"},
+		Method: method, Path: "/v1/files" + path, OperationID: id, Summary: summary,
+		Tags:   []string{"files"},
 		Errors: append([]int{http.StatusUnauthorized, http.StatusUnprocessableEntity}, errors...),
 	}
 }
@@ -98,7 +110,8 @@ func actor(c httpapi.Caller) library.Actor {
 	return library.Actor{Caller: c.Caller, IP: c.IP, UserAgent: c.UserAgent, RequestID: c.RequestID}
 }
 
-func (f face) get(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *Target) (*fileAnswer, error) {
+func (f face) get(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *Target) (*fileAnswer, error) {
 	by := actor(c)
 	file, err := f.library.Get(ctx, tx, by, in.file())
 	return answer(by, file, err)
@@ -116,7 +129,8 @@ type removed struct {
 	}
 }
 
-func (f face) remove(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *removal) (*removed, error) {
+func (f face) remove(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *removal) (*removed, error) {
 	by := actor(c)
 	if in.Permanent {
 		return &removed{Status: http.StatusNoContent}, f.library.Purge(ctx, tx, by, in.file())
@@ -131,7 +145,8 @@ func (f face) remove(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *remov
 	return out, nil
 }
 
-func (f face) restore(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *Target) (*fileAnswer, error) {
+func (f face) restore(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *Target) (*fileAnswer, error) {
 	by := actor(c)
 	file, err := f.library.Restore(ctx, tx, by, in.file())
 	return answer(by, file, err)
@@ -145,13 +160,15 @@ type consentIn struct {
 	}
 }
 
-func (f face) consent(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *consentIn) (*fileAnswer, error) {
+func (f face) consent(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *consentIn) (*fileAnswer, error) {
 	by := actor(c)
 	file, err := f.library.RecordConsent(ctx, tx, by, in.file(), in.Body.GivenBy, in.Body.Basis)
 	return answer(by, file, err)
 }
 
-func (f face) withdraw(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *Target) (*fileAnswer, error) {
+func (f face) withdraw(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *Target) (*fileAnswer, error) {
 	by := actor(c)
 	file, err := f.library.WithdrawConsent(ctx, tx, by, in.file())
 	return answer(by, file, err)
@@ -169,7 +186,8 @@ type downloadOut struct {
 	}
 }
 
-func (f face) download(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *downloadIn) (*downloadOut, error) {
+func (f face) download(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *downloadIn) (*downloadOut, error) {
 	link, err := f.library.Download(ctx, tx, actor(c), in.file(), in.Variant)
 	if err != nil {
 		return nil, err

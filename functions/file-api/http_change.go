@@ -50,7 +50,8 @@ type changeIn struct {
 	}
 }
 
-func (f face) change(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *changeIn) (*fileAnswer, error) {
+func (f face) change(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *changeIn) (*fileAnswer, error) {
 	by, b := actor(c), in.Body
 	if b.Tags.Value != nil {
 		if err := checkTags(*b.Tags.Value); err != nil {
@@ -58,9 +59,12 @@ func (f face) change(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *chang
 		}
 	}
 	file, err := f.library.Change(ctx, tx, by, in.file(), library.Change{
-		Filename: b.Filename.Patch, Title: b.Title.Patch, Description: b.Description.Patch, Tags: b.Tags.Patch, Metadata: b.Metadata.Patch,
-		Category:      library.Patch[library.Category]{Set: b.Category.Set, Value: (*library.Category)(b.Category.Value)},
-		RetentionDays: b.RetentionDays.Patch, ContainsPII: b.ContainsPII.Patch, RequiresConsent: b.RequiresConsent.Patch,
+		Filename: b.Filename.Patch, Title: b.Title.Patch, Description: b.Description.Patch,
+		Tags: b.Tags.Patch, Metadata: b.Metadata.Patch,
+		Category: library.Patch[library.Category]{Set: b.Category.Set,
+			Value: (*library.Category)(b.Category.Value)},
+		RetentionDays: b.RetentionDays.Patch, ContainsPII: b.ContainsPII.Patch,
+		RequiresConsent: b.RequiresConsent.Patch,
 	})
 	return answer(by, file, err)
 }

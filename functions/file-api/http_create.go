@@ -48,7 +48,8 @@ type uploadBody struct {
 	ExpiresAt time.Time         `json:"expires_at"`
 }
 
-func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *createIn) (*createOut, error) {
+func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *createIn) (*createOut, error) {
 	new, err := in.Body.newFile()
 	if err != nil {
 		return nil, err
@@ -74,23 +75,27 @@ func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *creat
 	return f.created(by, file, &upload, err)
 }
 
-func (f face) created(by library.Actor, file library.File, upload *library.Upload, err error) (*createOut, error) {
+func (f face) created(by library.Actor, file library.File, upload *library.Upload,
+	err error) (*createOut, error) {
 	if err != nil {
 		return nil, err
 	}
 	out := &createOut{Location: f.base + "/v1/files/" + file.ID.String()}
 	out.Body.File = bodyOf(by, file)
 	if upload != nil {
-		out.Body.Upload = &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields, ExpiresAt: upload.ExpiresAt}
+		out.Body.Upload = &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields,
+			ExpiresAt: upload.ExpiresAt}
 	}
 	return out, nil
 }
 
 func (b createBody) newFile() (library.NewFile, error) {
 	new := library.NewFile{
-		Filename: b.Filename, ContentType: b.ContentType, Size: b.Size, Category: library.Category(b.Category),
-		Title: b.Title, Description: b.Description, Tags: b.Tags, Metadata: b.Metadata,
-		RetentionDays: b.RetentionDays, ContainsPII: b.ContainsPII, RequiresConsent: b.RequiresConsent,
+		Filename: b.Filename, ContentType: b.ContentType, Size: b.Size,
+		Category: library.Category(b.Category),
+		Title:    b.Title, Description: b.Description, Tags: b.Tags, Metadata: b.Metadata,
+		RetentionDays: b.RetentionDays, ContainsPII: b.ContainsPII,
+		RequiresConsent: b.RequiresConsent,
 	}
 	if b.SHA256 != nil {
 		sum, err := hex.DecodeString(*b.SHA256)
@@ -108,7 +113,8 @@ const maxTag = 64
 func checkTags(tags []string) error {
 	for _, tag := range tags {
 		if tag == "" || len(tag) > maxTag {
-			return invalid("invalid-tag", "A tag must have 1 to 64 bytes. Shorten it, or leave it out.")
+			return invalid("invalid-tag",
+				"A tag must have 1 to 64 bytes. Shorten it, or leave it out.")
 		}
 	}
 	return nil

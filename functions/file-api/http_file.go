@@ -54,14 +54,20 @@ type consentBody struct {
 
 func bodyOf(by library.Actor, f library.File) fileBody {
 	return fileBody{
-		ID: f.ID, Filename: f.Filename, OriginalName: f.OriginalFilename, ContentType: string(f.ContentType), Size: f.Size,
-		Status: status(f.Status), Reason: text(string(f.Reason)), ReasonDetail: text(f.Reason.Detail()), Category: category(f.Category),
-		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: f.Metadata, SHA256: text(hex.EncodeToString(f.SHA256)),
-		VirusScanned: f.VirusScanned, VirusScanResult: f.VirusScanResult, LastScannedAt: utc(f.LastScannedAt),
-		ContainsPII: f.ContainsPII, RequiresConsent: f.RequiresConsent, Consent: consentOf(by, f),
+		ID: f.ID, Filename: f.Filename, OriginalName: f.OriginalFilename,
+		ContentType: string(f.ContentType), Size: f.Size,
+		Status: status(f.Status), Reason: text(string(f.Reason)),
+		ReasonDetail: text(f.Reason.Detail()), Category: category(f.Category),
+		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: f.Metadata,
+		SHA256:       text(hex.EncodeToString(f.SHA256)),
+		VirusScanned: f.VirusScanned, VirusScanResult: f.VirusScanResult,
+		LastScannedAt: utc(f.LastScannedAt),
+		ContainsPII:   f.ContainsPII, RequiresConsent: f.RequiresConsent, Consent: consentOf(by, f),
 		RetentionDays: f.RetentionDays, DeletionDate: utc(f.DeletionDate), UploadedBy: f.UploadedBy,
-		Width: f.Width, Height: f.Height, Variants: f.Variants, DownloadCount: f.DownloadCount, LastAccessedAt: utc(f.LastAccessedAt),
-		CreatedAt: f.CreatedAt.UTC(), UpdatedAt: f.UpdatedAt.UTC(), DeletedAt: utc(f.DeletedAt),
+		Width: f.Width, Height: f.Height, Variants: f.Variants, DownloadCount: f.DownloadCount,
+		LastAccessedAt: utc(f.LastAccessedAt),
+		CreatedAt:      f.CreatedAt.UTC(), UpdatedAt: f.UpdatedAt.UTC(),
+		DeletedAt: utc(f.DeletedAt),
 	}
 }
 
@@ -96,14 +102,16 @@ type status library.Status
 
 // Schema lists the states.
 func (status) Schema(huma.Registry) *huma.Schema {
-	return enumeration(library.Pending, library.Processing, library.Available, library.Quarantined, library.Deleted, library.Archived, library.Failed)
+	return enumeration(library.Pending, library.Processing, library.Available, library.Quarantined,
+		library.Deleted, library.Archived, library.Failed)
 }
 
 type category library.Category
 
 // Schema lists the categories.
 func (category) Schema(huma.Registry) *huma.Schema {
-	return enumeration(library.EducationalContent, library.StudentSubmission, library.Assessment, library.Administrative,
+	return enumeration(library.EducationalContent, library.StudentSubmission, library.Assessment,
+		library.Administrative,
 		library.MediaResource, library.Temporary, library.Avatar, library.Report)
 }
 

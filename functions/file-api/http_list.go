@@ -28,7 +28,8 @@ func (p Page) after() (*library.Position, error) {
 	return &library.Position{Time: cursor.CreatedAt, ID: cursor.ID}, nil
 }
 
-// cut takes one item more than a page holds as the sign that there is another page, which begins after the last one that is sent.
+// cut takes one item more than a page holds as the sign that there is another page, which begins
+// after the last one that is sent.
 func cut[T any](items []T, limit int, at func(T) httpapi.Cursor) ([]T, *string) {
 	if len(items) <= limit {
 		return items, nil
@@ -65,7 +66,8 @@ func (f face) list(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *listIn)
 	}
 	by := actor(c)
 	files, err := f.library.List(ctx, tx, by, library.Filter{
-		Status: library.Status(in.Status), Category: library.Category(in.Category), ContentType: in.ContentType, Name: in.Name,
+		Status: library.Status(in.Status), Category: library.Category(in.Category),
+		ContentType: in.ContentType, Name: in.Name,
 		UploadedBy: uploader, After: after, Limit: in.Limit + 1,
 	})
 	if err != nil {
@@ -80,12 +82,15 @@ func (f face) list(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *listIn)
 		return nil, err
 	}
 	out := &listOut{}
-	out.Body.Files, out.Body.NextCursor = cut(bodies, min(in.Limit, fits), func(f fileBody) httpapi.Cursor { return httpapi.Cursor{CreatedAt: f.CreatedAt, ID: f.ID} })
+	out.Body.Files, out.Body.NextCursor = cut(bodies, min(in.Limit, fits),
+		func(f fileBody) httpapi.Cursor { return httpapi.Cursor{CreatedAt: f.CreatedAt, ID: f.ID} })
 	return out, nil
 }
 
-// maxPageBytes keeps a page of files with long texts below the 6 MB that a Lambda may answer. It is half of that, because the body travels as a
-// JSON string, in which each of its quotes and backslashes takes two bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+// maxPageBytes keeps a page of files with long texts below the 6 MB that a Lambda may answer. It is
+// half of that, because the body travels as a JSON string, in which each of its quotes and
+// backslashes takes two bytes:
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const maxPageBytes = 2_900_000
 
 // thatFit counts the items, from the first on, that one answer has room for; one always fits.
@@ -137,7 +142,8 @@ type accessBody struct {
 	OccurredAt time.Time      `json:"occurred_at"`
 }
 
-func (f face) accesses(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *accessIn) (*accessOut, error) {
+func (f face) accesses(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *accessIn) (*accessOut, error) {
 	after, err := in.after()
 	if err != nil {
 		return nil, err
@@ -147,7 +153,9 @@ func (f face) accesses(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *acc
 		return nil, err
 	}
 	out := &accessOut{}
-	entries, out.Body.NextCursor = cut(entries, in.Limit, func(a library.Access) httpapi.Cursor { return httpapi.Cursor{CreatedAt: a.OccurredAt, ID: a.ID} })
+	entries, out.Body.NextCursor = cut(entries, in.Limit, func(a library.Access) httpapi.Cursor {
+		return httpapi.Cursor{CreatedAt: a.OccurredAt, ID: a.ID}
+	})
 	out.Body.Entries = make([]accessBody, len(entries))
 	for i, e := range entries {
 		out.Body.Entries[i] = accessBody{

@@ -33,15 +33,18 @@ type limitsBody struct {
 	Document int64 `json:"document"`
 }
 
-func (f face) usage(ctx context.Context, tx pgx.Tx, c httpapi.Caller, _ *struct{}) (*usageOut, error) {
+func (f face) usage(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	_ *struct{}) (*usageOut, error) {
 	u, err := f.library.Usage(ctx, tx, actor(c))
 	if err != nil {
 		return nil, err
 	}
 	out := &usageOut{}
 	out.Body.Quota = quotaBody{
-		Total: u.Total, Used: u.Used, Reserved: u.Reserved, Free: u.Free, Files: u.Files, MaxFiles: u.MaxFiles, Percent: u.Percent, Level: u.Level,
-		Limits: limitsBody{Image: u.MaxImage, Video: u.MaxVideo, Audio: u.MaxAudio, Document: u.MaxDocument},
+		Total: u.Total, Used: u.Used, Reserved: u.Reserved, Free: u.Free, Files: u.Files,
+		MaxFiles: u.MaxFiles, Percent: u.Percent, Level: u.Level,
+		Limits: limitsBody{Image: u.MaxImage, Video: u.MaxVideo, Audio: u.MaxAudio,
+			Document: u.MaxDocument},
 	}
 	return out, nil
 }

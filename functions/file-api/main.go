@@ -1,4 +1,5 @@
-// Command file-api is the storage provider for people and frontends (HTTP), and maintenance of what it stores (schedule file-maintenance).
+// Command file-api is the storage provider for people and frontends (HTTP), and maintenance of what
+// it stores (schedule file-maintenance).
 package main
 
 import (
@@ -25,7 +26,8 @@ import (
 var document []byte
 
 func main() {
-	described, err := httpapi.Describe(os.Args, os.Stdout, title, version, func(api *httpapi.API) { routes(api, Config{}, nil) })
+	described, err := httpapi.Describe(os.Args, os.Stdout, title,
+		version, func(api *httpapi.API) { routes(api, Config{}, nil) })
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

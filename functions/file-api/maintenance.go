@@ -12,9 +12,11 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-func newMaintenance(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client, log *slog.Logger) *library.Maintenance {
+func newMaintenance(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client,
+	log *slog.Logger) *library.Maintenance {
 	return &library.Maintenance{
-		Buckets: c.buckets(), DB: db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL, Now: time.Now, Log: log,
+		Buckets: c.buckets(), DB: db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL,
+		Now: time.Now, Log: log,
 	}
 }
 

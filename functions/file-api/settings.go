@@ -10,7 +10,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// Config is the binary's settings. Both entries take all of them, so that they can be deployed from one list.
+// Config is the binary's settings. Both entries take all of them, so that they can be deployed from
+// one list.
 type Config struct {
 	Database         tenantdb.Config
 	IncomingBucket   string             `env:"INCOMING_BUCKET,required" help:"bucket that uploads go to, and the only one that triggers processing; versioned"`
@@ -28,11 +29,14 @@ type Config struct {
 // Validate refuses buckets that would let processing trigger itself, or hand out what is infected.
 func (c Config) Validate() error {
 	var all []error
-	if c.IncomingBucket != "" && (c.IncomingBucket == c.FilesBucket || c.IncomingBucket == c.QuarantineBucket) {
-		all = append(all, errors.New("INCOMING_BUCKET: must be a bucket of its own, or what is written would trigger processing again"))
+	if c.IncomingBucket != "" &&
+		(c.IncomingBucket == c.FilesBucket || c.IncomingBucket == c.QuarantineBucket) {
+		all = append(all, errors.New("INCOMING_BUCKET: must be a bucket of its own, or "+
+			"what is written would trigger processing again"))
 	}
 	if c.FilesBucket != "" && c.FilesBucket == c.QuarantineBucket {
-		all = append(all, errors.New("QUARANTINE_BUCKET: must not be FILES_BUCKET, from which files are handed out"))
+		all = append(all, errors.New(
+			"QUARANTINE_BUCKET: must not be FILES_BUCKET, from which files are handed out"))
 	}
 	if c.MaxFileSize <= 0 {
 		all = append(all, errors.New("MAX_FILE_SIZE: must be more than 0"))
@@ -44,5 +48,6 @@ func (c Config) Validate() error {
 }
 
 func (c Config) buckets() library.Buckets {
-	return library.Buckets{Incoming: c.IncomingBucket, Files: c.FilesBucket, Quarantine: c.QuarantineBucket}
+	return library.Buckets{Incoming: c.IncomingBucket, Files: c.FilesBucket,
+		Quarantine: c.QuarantineBucket}
 }

@@ -9,7 +9,8 @@ import (
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	good := Config{IncomingBucket: "in", FilesBucket: "files", QuarantineBucket: "bad", MaxFileSize: 1, AllowedTypes: mediatype.Patterns{"*/*"}}
+	good := Config{IncomingBucket: "in", FilesBucket: "files", QuarantineBucket: "bad",
+		MaxFileSize: 1, AllowedTypes: mediatype.Patterns{"*/*"}}
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}

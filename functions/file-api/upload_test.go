@@ -20,15 +20,22 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
 	content := bytes.Repeat([]byte("x"), 1000)
-	a := u.call("POST", "/v1/files", newFile("title", "Fractions", "tags", []string{"maths"}, "metadata", map[string]any{"grade": 5},
+	a := u.call("POST", "/v1/files", newFile("title", "Fractions", "tags", []string{"maths"},
+		"metadata", map[string]any{"grade": 5},
 		"sha256", strings.Repeat("AB", 32))).want(http.StatusCreated)
 
 	id := a.str("file.id")
 	for path, want := range map[string]any{
-		"file.status": "pending", "file.filename": "lesson.pdf", "file.content_type": "application/pdf", "file.size": 1000.0, "file.category": "educational_content",
-		"file.title": "Fractions", "file.tags.0": "maths", "file.metadata.grade": 5.0, "file.sha256": strings.Repeat("ab", 32), "file.reason": nil,
-		"file.virus_scanned": false, "file.virus_scan_result": nil, "file.consent": nil, "file.uploaded_by": u.User.String(), "file.download_count": 0.0,
-		"upload.method": "POST", "upload.fields.key": fmt.Sprintf("incoming/%s/%s/1", w.organization, id), "upload.fields.Content-Type": "application/pdf",
+		"file.status": "pending", "file.filename": "lesson.pdf",
+		"file.content_type": "application/pdf", "file.size": 1000.0,
+		"file.category": "educational_content",
+		"file.title":    "Fractions", "file.tags.0": "maths", "file.metadata.grade": 5.0,
+		"file.sha256": strings.Repeat("ab", 32), "file.reason": nil,
+		"file.virus_scanned": false, "file.virus_scan_result": nil, "file.consent": nil,
+		"file.uploaded_by": u.User.String(), "file.download_count": 0.0,
+		"upload.method":              "POST",
+		"upload.fields.key":          fmt.Sprintf("incoming/%s/%s/1", w.organization, id),
+		"upload.fields.Content-Type": "application/pdf",
 	} {
 		if got := a.at(path); got != want {
 			t.Errorf("%s is %v, want %v", path, got, want)
@@ -40,7 +47,8 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 	if got := a.header.Get("Location"); got != "/v1/files/"+id {
 		t.Errorf("Location %q", got)
 	}
-	if expires := time.Until(w.time(a.str("upload.expires_at"))); expires < 14*time.Minute || expires > 15*time.Minute {
+	if expires := time.Until(w.time(a.str("upload.expires_at"))); expires < 14*time.Minute ||
+		expires > 15*time.Minute {
 		t.Errorf("form expires in %v", expires)
 	}
 	w.wantQuota(0, 1000, 1)
@@ -51,7 +59,8 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 		t.Fatalf("upload answered %d", status)
 	}
 	key := a.str("upload.fields.key")
-	head, err := w.client.HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: new(incomingBucket), Key: &key})
+	head, err := w.client.HeadObject(t.Context(),
+		&awss3.HeadObjectInput{Bucket: new(incomingBucket), Key: &key})
 	if err != nil || *head.ContentType != "application/pdf" || *head.ContentLength != 1000 {
 		t.Errorf("stored as %v, %v", head, err)
 	}
@@ -63,7 +72,8 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 func TestCreateRefuses(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Staff)
-	w.exec(`INSERT INTO storage_quotas (organization_id, max_image_bytes) VALUES ($1, 5000)`, w.organization)
+	w.exec(`INSERT INTO storage_quotas (organization_id, max_image_bytes) VALUES ($1, 5000)`,
+		w.organization)
 	w.exec(`UPDATE organizations SET data_retention_days = 100 WHERE id = $1`, w.organization)
 	for _, c := range []struct {
 		name   string
@@ -74,23 +84,32 @@ func TestCreateRefuses(t *testing.T) {
 		{"empty", newFile("size", 0), 422, "empty-file"},
 		{"negative", newFile("size", -1), 422, "empty-file"},
 		{"larger than the limit", newFile("size", 50<<20+1), 413, "file-too-large"},
-		{"larger than the organization's limit for pictures", newFile("filename", "a.png", "content_type", "image/png", "size", 5001), 413, "file-too-large"},
-		{"type that is not allowed", newFile("filename", "a.zip", "content_type", "application/zip"), 415, "type-not-allowed"},
+		{"larger than the organization's limit for pictures", newFile("filename", "a.png",
+			"content_type", "image/png", "size", 5001), 413, "file-too-large"},
+		{"type that is not allowed", newFile("filename", "a.zip", "content_type",
+			"application/zip"), 415, "type-not-allowed"},
 		{"no type", newFile("content_type", "pdf"), 422, "invalid-content-type"},
-		{"HEIC", newFile("filename", "IMG_1.HEIC", "content_type", "image/heic"), 415, "unsupported-image"},
-		{"TIFF by its name", newFile("filename", "scan.tiff", "content_type", "image/jpeg"), 415, "unsupported-image"},
-		{"exe as text", newFile("filename", "setup.exe", "content_type", "text/plain"), 422, "extension-mismatch"},
-		{"html as png", newFile("filename", "page.html", "content_type", "image/png"), 422, "extension-mismatch"},
+		{"HEIC", newFile("filename", "IMG_1.HEIC", "content_type", "image/heic"),
+			415, "unsupported-image"},
+		{"TIFF by its name", newFile("filename", "scan.tiff", "content_type", "image/jpeg"),
+			415, "unsupported-image"},
+		{"exe as text", newFile("filename", "setup.exe", "content_type", "text/plain"), 422,
+			"extension-mismatch"},
+		{"html as png", newFile("filename", "page.html", "content_type", "image/png"), 422,
+			"extension-mismatch"},
 		{"control character", newFile("filename", "a\x00.pdf"), 422, "invalid-filename"},
 		{"new line", newFile("filename", "a\r\nSet-Cookie: x.pdf"), 422, "invalid-filename"},
 		{"only a path", newFile("filename", "../../"), 422, "invalid-filename"},
-		{"256 bytes", newFile("filename", strings.Repeat("n", 252)+".pdf"), 422, "filename-too-long"},
+		{"256 bytes", newFile("filename", strings.Repeat("n", 252)+".pdf"), 422,
+			"filename-too-long"},
 		{"bad checksum", newFile("sha256", "abc"), 422, "invalid-request"},
 		{"category", newFile("category", "homework"), 422, "invalid-request"},
 		{"retention", newFile("retention_days", 0), 422, "invalid-request"},
-		{"retention beyond the organization's", newFile("retention_days", 101), 422, "retention-too-long"},
+		{"retention beyond the organization's", newFile("retention_days", 101),
+			422, "retention-too-long"},
 		{"tag", newFile("tags", []string{""}), 422, "invalid-tag"},
-		{"metadata", newFile("metadata", map[string]any{"a": strings.Repeat("x", 17<<10)}), 422, "metadata-too-large"},
+		{"metadata", newFile("metadata", map[string]any{"a": strings.Repeat("x", 17<<10)}),
+			422, "metadata-too-large"},
 		{"NUL in metadata", newFile("metadata", map[string]any{"a": "\x00"}), 422, "invalid-text"},
 		{"unknown member", newFile("organization_id", "x"), 422, "invalid-request"},
 	} {
@@ -113,14 +132,15 @@ func TestFilenamesOfAnyScript(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Staff)
 	for given, want := range map[string]string{
-		"Été à la mer.pdf":                  "Été à la mer.pdf",
-		"数学の宿題.pdf":                         "数学の宿題.pdf",
-		"👩🏽‍🎓 report.pdf":                   "👩🏽‍🎓 report.pdf",
-		"../../etc/passwd.pdf":              "passwd.pdf",
-		`C:\Users\ann\work.pdf`:             "work.pdf",
-		"invoice\u202Efdp.exe.pdf":          "invoicefdp.exe.pdf",
-		"  spaced .pdf  ":                   "spaced .pdf",
-		strings.Repeat("é", 125) + "12.pdf": strings.Repeat("é", 125) + "12.pdf", // 256 - 4 + 2: 256 bytes is one too many
+		"Été à la mer.pdf":         "Été à la mer.pdf",
+		"数学の宿題.pdf":                "数学の宿題.pdf",
+		"👩🏽‍🎓 report.pdf":          "👩🏽‍🎓 report.pdf",
+		"../../etc/passwd.pdf":     "passwd.pdf",
+		`C:\Users\ann\work.pdf`:    "work.pdf",
+		"invoice\u202Efdp.exe.pdf": "invoicefdp.exe.pdf",
+		"  spaced .pdf  ":          "spaced .pdf",
+		// 256 - 4 + 2: 256 bytes is one too many
+		strings.Repeat("é", 125) + "12.pdf": strings.Repeat("é", 125) + "12.pdf",
 	} {
 		a := u.call("POST", "/v1/files", newFile("filename", given))
 		if len(want) > 255 {
@@ -150,24 +170,28 @@ func TestIdempotency(t *testing.T) {
 	if first.str("file.id") != again.str("file.id") {
 		t.Fatal("a repeat made a second file")
 	}
-	if n := w.number(`SELECT count(*) FROM file_uploads WHERE expires_at > now() + interval '14 minutes'`); n != 1 {
+	if n := w.number(
+		`SELECT count(*) FROM file_uploads WHERE expires_at > now() + interval '14 minutes'`); n != 1 {
 		t.Error("the new form outlives its reservation")
 	}
 	if status := w.post(again, bytes.Repeat([]byte("x"), 1000)); status != 204 {
 		t.Errorf("the new form answered %d", status)
 	}
 	w.wantQuota(0, 1000, 1)
-	u.call("POST", "/v1/files", newFile("size", 999), "Idempotency-Key", "k1").want(422, "idempotency-key-reused")
+	u.call("POST", "/v1/files", newFile("size", 999), "Idempotency-Key", "k1").want(422,
+		"idempotency-key-reused")
 	w.settle(first.str("file.id"), "available", "")
 	late := u.call("POST", "/v1/files", newFile(), "Idempotency-Key", "k1").want(201)
 	if late.at("upload") != nil || late.str("file.status") != "available" {
 		t.Errorf("a repeat after the verdict answered %s", late.raw)
 	}
 	other := w.user(tenant.Member)
-	if other.call("POST", "/v1/files", newFile(), "Idempotency-Key", "k1").want(201).str("file.id") == first.str("file.id") {
+	if other.call("POST", "/v1/files", newFile(), "Idempotency-Key",
+		"k1").want(201).str("file.id") == first.str("file.id") {
 		t.Error("another user's key was taken for a repeat")
 	}
-	if n := w.number(`SELECT count(*) FROM idempotency_keys WHERE request_hash IS NOT NULL`); n != 2 {
+	if n := w.number(
+		`SELECT count(*) FROM idempotency_keys WHERE request_hash IS NOT NULL`); n != 2 {
 		t.Errorf("%d keys", n)
 	}
 }
@@ -176,17 +200,21 @@ func TestIdempotency(t *testing.T) {
 func TestIdempotencyKeepsNoRefusal(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
-	w.exec(`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, 10)`, w.organization)
+	w.exec(`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, 10)`,
+		w.organization)
 	u.call("POST", "/v1/files", newFile(), "Idempotency-Key", "k").want(413, "quota-exceeded")
 	w.exec(`UPDATE storage_quotas SET total_bytes = 10000`)
 	u.call("POST", "/v1/files", newFile(), "Idempotency-Key", "k").want(201)
 }
 
-// Sixteen clients on sixteen connections: never over by a byte, never under by a file that would have fitted.
+// Sixteen clients on sixteen connections: never over by a byte, never under by a file that would
+// have fitted.
 func TestQuotaRace(t *testing.T) {
 	w := newFixture(t)
 	const clients, each, fits = 16, 6, 37
-	w.exec(`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, $2, 999)`, w.organization, 999+fits*1000+999)
+	w.exec(
+		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, $2, 999)`,
+		w.organization, 999+fits*1000+999)
 	counts := make([]map[string]int, clients)
 	var wait sync.WaitGroup
 	for i := range clients {
@@ -212,7 +240,8 @@ func TestQuotaRace(t *testing.T) {
 			total[k] += n
 		}
 	}
-	if want := map[string]int{"201 <nil>": fits, "413 quota-exceeded": clients*each - fits}; !maps.Equal(total, want) {
+	if want := map[string]int{"201 <nil>": fits,
+		"413 quota-exceeded": clients*each - fits}; !maps.Equal(total, want) {
 		t.Errorf("answers %v, want %v", total, want)
 	}
 	w.wantQuota(999, fits*1000, fits)
@@ -243,14 +272,17 @@ func TestOpenUploadsAreCapped(t *testing.T) {
 	}
 	w.wantQuota(0, 10_000, 10)
 	w.user(tenant.Member).create() // another user is not in the way
-	id := u.call("GET", "/v1/files?status=pending&uploaded_by="+u.User.String(), nil).want(200).str("files.0.id")
+	id := u.call("GET", "/v1/files?status=pending&uploaded_by="+u.User.String(),
+		nil).want(200).str("files.0.id")
 	u.call("DELETE", "/v1/files/"+id, nil).want(200)
 	u.create()
 }
 
 func TestOpenUploadsShareTheFreeRoom(t *testing.T) {
 	w := newFixture(t)
-	w.exec(`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, 5000, 1000)`, w.organization)
+	w.exec(
+		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, 5000, 1000)`,
+		w.organization)
 	u := w.user(tenant.Member)
 	one := u.create("size", 4000) // all that is left, because it is the only one
 	u.call("DELETE", "/v1/files/"+one, nil).want(200)
@@ -259,8 +291,10 @@ func TestOpenUploadsShareTheFreeRoom(t *testing.T) {
 	u.call("POST", "/v1/files", newFile("size", 1)).want(429, "upload-share-exceeded")
 	w.user(tenant.Member).create("size", 3000)
 	w.wantQuota(1000, 4000, 3)
-	a := w.user(tenant.Member).call("POST", "/v1/files", newFile("size", 1)).want(413, "quota-exceeded")
-	if !strings.Contains(a.str("detail"), "0 of your organization's 5000 bytes are free (1000 used, 4000 reserved)") {
+	a := w.user(tenant.Member).call("POST", "/v1/files", newFile("size", 1)).want(413,
+		"quota-exceeded")
+	if !strings.Contains(a.str("detail"),
+		"0 of your organization's 5000 bytes are free (1000 used, 4000 reserved)") {
 		t.Errorf("detail %s", a.at("detail"))
 	}
 }

@@ -21,8 +21,9 @@ type handler struct {
 	metrics   telemetry.Metrics
 }
 
-// message takes every object of a message as far as it goes. With an error the message comes again, and what was done already is then found
-// to be done. One that is no storage event never will be one: its receive count takes it to the dead-letter queue, where it is seen.
+// message takes every object of a message as far as it goes. With an error the message comes again,
+// and what was done already is then found to be done. One that is no storage event never will be
+// one: its receive count takes it to the dead-letter queue, where it is seen.
 func (h handler) message(ctx context.Context, m events.SQSMessage) error {
 	objects, err := lambdaevent.S3Objects(m.Body)
 	if err != nil {
@@ -37,21 +38,27 @@ func (h handler) message(ctx context.Context, m events.SQSMessage) error {
 
 func (h handler) object(ctx context.Context, o lambdaevent.Object) error {
 	started := time.Now()
-	result, err := h.processor.Process(ctx, ingest.Object{Bucket: o.Bucket, Key: o.Key, Version: o.VersionID})
+	result, err := h.processor.Process(ctx,
+		ingest.Object{Bucket: o.Bucket, Key: o.Key, Version: o.VersionID})
 	took := time.Since(started)
 	h.report(ctx, o, result, took, err)
 	h.metrics.Emit(map[string]string{"Outcome": string(result.Outcome)},
 		telemetry.Metric{Name: "FilesProcessed", Unit: telemetry.Count, Value: 1},
-		telemetry.Metric{Name: "ProcessingTime", Unit: telemetry.Milliseconds, Value: float64(took.Microseconds()) / 1000},
-		telemetry.Metric{Name: "ProcessedBytes", Unit: telemetry.Bytes, Value: float64(result.Bytes)},
+		telemetry.Metric{Name: "ProcessingTime", Unit: telemetry.Milliseconds,
+			Value: float64(took.Microseconds()) / 1000},
+		telemetry.Metric{Name: "ProcessedBytes", Unit: telemetry.Bytes,
+			Value: float64(result.Bytes)},
 	)
 	return err
 }
 
-func (h handler) report(ctx context.Context, o lambdaevent.Object, r ingest.Result, took time.Duration, err error) {
+func (h handler) report(ctx context.Context, o lambdaevent.Object, r ingest.Result,
+	took time.Duration, err error) {
 	attrs := []slog.Attr{
-		slog.String("tenant", r.Organization.String()), slog.String("file", r.File.String()), slog.Int("attempt", r.Attempt),
-		slog.Duration("duration", took), slog.String("outcome", string(r.Outcome)), slog.Int64("bytes", r.Bytes),
+		slog.String("tenant", r.Organization.String()), slog.String("file", r.File.String()),
+		slog.Int("attempt", r.Attempt),
+		slog.Duration("duration", took), slog.String("outcome", string(r.Outcome)),
+		slog.Int64("bytes", r.Bytes),
 	}
 	if r.Reason != "" {
 		attrs = append(attrs, slog.String("reason", string(r.Reason)))
@@ -59,7 +66,8 @@ func (h handler) report(ctx context.Context, o lambdaevent.Object, r ingest.Resu
 	level := slog.LevelInfo
 	switch {
 	case r.Outcome == ingest.OutcomeForeign:
-		level = slog.LevelError // somebody writes into the bucket who should not, or the trigger is wrong
+		// somebody writes into the bucket who should not, or the trigger is wrong
+		level = slog.LevelError
 		attrs = append(attrs, slog.String("bucket", o.Bucket), slog.String("key", o.Key))
 	case fault.KindOf(err) == fault.Temporary:
 		level = slog.LevelWarn

@@ -26,13 +26,15 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
-// TestEvents sends the shapes that S3 sends through the whole entry; only one S3 server fits into a process, so this is one test.
+// TestEvents sends the shapes that S3 sends through the whole entry; only one S3 server fits into a
+// process, so this is one test.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	notified := make(chan string, 16)
 	store, err := s3.Start(t.Context(), s3.Options{
-		Dir: filepath.Join(t.TempDir(), "s3"), Buckets: s3.Buckets{Incoming: "incoming", Files: "files", Quarantine: "quarantine"},
-		Notify: func(_ string, event []byte) { notified <- string(event) },
+		Dir:     filepath.Join(t.TempDir(), "s3"),
+		Buckets: s3.Buckets{Incoming: "incoming", Files: "files", Quarantine: "quarantine"},
+		Notify:  func(_ string, event []byte) { notified <- string(event) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -48,15 +50,17 @@ func TestEvents(t *testing.T) {
 	log := telemetry.NewLogger(&out, slog.LevelInfo)
 	h := handler{
 		processor: &ingest.Processor{
-			Config: ingest.Config{Incoming: "incoming", Files: "files", Quarantine: "quarantine", MaxFileSize: 100, ThumbnailSize: 64, Allowed: mediatype.Patterns{"*/*"}},
-			DB:     database.DB(t, "file-processing/events"), S3: client, Log: log,
+			Config: ingest.Config{Incoming: "incoming", Files: "files", Quarantine: "quarantine",
+				MaxFileSize: 100, ThumbnailSize: 64, Allowed: mediatype.Patterns{"*/*"}},
+			DB: database.DB(t, "file-processing/events"), S3: client, Log: log,
 		},
 		log: log, metrics: telemetry.Metrics{Out: io.Discard, Namespace: "Satchel"},
 	}
 	deliver := func(bodies ...string) (failed []string, lines string) {
 		var batch events.SQSEvent
 		for i, body := range bodies {
-			batch.Records = append(batch.Records, events.SQSMessage{MessageId: fmt.Sprint(i), Body: body, EventSource: "aws:sqs"})
+			batch.Records = append(batch.Records,
+				events.SQSMessage{MessageId: fmt.Sprint(i), Body: body, EventSource: "aws:sqs"})
 		}
 		raw, err := json.Marshal(batch)
 		if err != nil {
@@ -73,7 +77,8 @@ func TestEvents(t *testing.T) {
 		return failed, out.String()
 	}
 	put := func(key string) string {
-		_, err := client.PutObject(context.Background(), &awss3.PutObjectInput{Bucket: aws.String("incoming"), Key: &key, Body: strings.NewReader("text")})
+		_, err := client.PutObject(context.Background(), &awss3.PutObjectInput{
+			Bucket: aws.String("incoming"), Key: &key, Body: strings.NewReader("text")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,21 +89,27 @@ func TestEvents(t *testing.T) {
 		t.Error("the test event that S3 sends first was not acknowledged")
 	}
 	if failed, _ := deliver("no JSON"); len(failed) != 1 {
-		t.Error("what is no event was acknowledged, and nobody will see it in the dead-letter queue")
+		t.Error(
+			"what is no event was acknowledged, and nobody will see it in the dead-letter queue")
 	}
 	key := objectkey.Incoming(organization, uuid.New(), 1)
 	failed, lines := deliver(put(key))
-	if failed != nil || !strings.Contains(lines, `"outcome":"surplus"`) || !strings.Contains(lines, organization.String()) {
+	if failed != nil || !strings.Contains(lines, `"outcome":"surplus"`) ||
+		!strings.Contains(lines, organization.String()) {
 		t.Errorf("never reserved: %v\n%s", failed, lines)
 	}
 	failed, lines = deliver(put("a photo of+Zoë/ü.jpg"))
-	if failed != nil || !strings.Contains(lines, `"level":"ERROR"`) || !strings.Contains(lines, `"key":"a photo of+Zoë/ü.jpg"`) {
+	if failed != nil || !strings.Contains(lines, `"level":"ERROR"`) ||
+		!strings.Contains(lines, `"key":"a photo of+Zoë/ü.jpg"`) {
 		t.Errorf("foreign: %v\n%s", failed, lines)
 	}
-	// One of two objects in one message, and one of two messages, cannot be done: the message comes again, the other does not.
-	both := strings.Replace(put(objectkey.Incoming(organization, uuid.New(), 1)), `{"Records":[`, `{"Records":[`+records(put(key), `"versionId"`), 1)
+	// One of two objects in one message, and one of two messages, cannot be done: the message comes
+	// again, the other does not.
+	both := strings.Replace(put(objectkey.Incoming(organization, uuid.New(), 1)), `{"Records":[`,
+		`{"Records":[`+records(put(key), `"versionId"`), 1)
 	failed, lines = deliver(put(key), both)
-	if len(failed) != 1 || failed[0] != "1" || strings.Count(lines, `"outcome":"surplus"`) != 2 || !strings.Contains(lines, "has no version") {
+	if len(failed) != 1 || failed[0] != "1" || strings.Count(lines, `"outcome":"surplus"`) != 2 ||
+		!strings.Contains(lines, "has no version") {
 		t.Errorf("a message half done: %v\n%s", failed, lines)
 	}
 }
@@ -111,16 +122,19 @@ func records(event, spoil string) string {
 
 func TestScannerMustBeNamed(t *testing.T) {
 	t.Parallel()
-	if err := (Settings{Scanning: true}).Validate(); err == nil || !strings.HasPrefix(err.Error(), "CLAMD_ADDRESS: ") {
+	if err := (Settings{Scanning: true}).Validate(); err == nil ||
+		!strings.HasPrefix(err.Error(), "CLAMD_ADDRESS: ") {
 		t.Errorf("scanning without a scanner: %v", err)
 	}
-	if err := (Settings{Scanning: true, ClamdAddress: "nowhere"}).Validate(); err == nil || !strings.HasPrefix(err.Error(), "CLAMD_ADDRESS: ") {
+	if err := (Settings{Scanning: true, ClamdAddress: "nowhere"}).Validate(); err == nil ||
+		!strings.HasPrefix(err.Error(), "CLAMD_ADDRESS: ") {
 		t.Errorf("scanning at no address: %v", err)
 	}
 	if err := (Settings{ClamdAddress: "127.0.0.1:3310"}).Validate(); err != nil {
 		t.Errorf("scanning switched off: %v", err)
 	}
-	if on, err := (Settings{Scanning: true, ClamdAddress: "127.0.0.1:3310"}).scanner(); err != nil || on == nil {
+	if on, err := (Settings{Scanning: true,
+		ClamdAddress: "127.0.0.1:3310"}).scanner(); err != nil || on == nil {
 		t.Errorf("scanning switched on: %v, %v", on, err)
 	}
 }

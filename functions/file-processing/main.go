@@ -1,4 +1,5 @@
-// Command file-processing turns an uploaded object into a verdict and, for a picture, into pictures that are safe to hand out.
+// Command file-processing turns an uploaded object into a verdict and, for a picture, into pictures
+// that are safe to hand out.
 package main
 
 import (
@@ -37,10 +38,12 @@ func run(ctx context.Context, s Settings) error {
 		log.WarnContext(ctx, "virus scanning is off: files are marked as not scanned")
 	}
 	h := handler{
-		processor: &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws), Scanner: scanner, Log: log},
-		log:       log,
-		metrics:   telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"},
+		processor: &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
+			Scanner: scanner, Log: log},
+		log:     log,
+		metrics: telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"},
 	}
-	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Log: log}.Invoke, lambda.WithContext(ctx))
+	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Log: log}.Invoke,
+		lambda.WithContext(ctx))
 	return nil
 }

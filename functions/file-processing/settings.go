@@ -26,7 +26,8 @@ func (s Settings) Validate() error {
 	return err
 }
 
-// scanner is nil when scanning is off. On without an address is a fault: a scanner that is forgotten must not pass for one that found nothing.
+// scanner is nil when scanning is off. On without an address is a fault: a scanner that is
+// forgotten must not pass for one that found nothing.
 func (s Settings) scanner() (*scan.Client, error) {
 	if !s.Scanning {
 		return nil, nil

@@ -1,6 +1,6 @@
-// Package architecture holds the repository to the three laws of its layout and to the rules of taste that a machine
-// can check. Every rule is a plain function from what was read to a list of faults; broken_test.go shows
-// each of them a bad example.
+// Package architecture holds the repository to the three laws of its layout and to the rules of
+// taste that a machine can check. Every rule is a plain function from what was read to a list of
+// faults; broken_test.go shows each of them a bad example.
 package architecture
 
 import (
@@ -23,7 +23,8 @@ var waiting = map[string]string{
 
 // acrossTenants: files that open a transaction without a tenant, and why they have to.
 var acrossTenants = map[string]string{
-	"functions/file-api/internal/library/maintenance_store.go": "file-maintenance finds what is due in every organization; its role may read three tables so",
+	"functions/file-api/internal/library/maintenance_store.go": "file-maintenance finds what " +
+		"is due in every organization; its role may read three tables so",
 }
 
 // imports: what the smallest shared packages may import besides the standard library.
@@ -35,7 +36,8 @@ var imports = map[string][]string{
 
 // topLevel is everything that may stand in the repository's first folder.
 var topLevel = []string{
-	".ci", ".editorconfig", ".gitattributes", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile",
+	".ci", ".editorconfig", ".gitattributes", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md",
+	"LICENSE", "Makefile",
 	"README.md", "docs", "functions", "go.mod", "go.sum", "infra", "shared", "template.yaml",
 }
 
@@ -114,8 +116,8 @@ func strangers(files, allowed []string) []string {
 	return found
 }
 
-// TestQuerySettings keeps the copies of sqlc.yaml equal: they decide how a column becomes a Go type,
-// and that must not depend on the function.
+// TestQuerySettings keeps the copies of sqlc.yaml equal: they decide how a column becomes a Go
+// type, and that must not depend on the function.
 func TestQuerySettings(t *testing.T) {
 	t.Parallel()
 	files := tracked(t, "functions/*/internal/*/db/sqlc.yaml")
@@ -140,7 +142,8 @@ func TestQuerySettings(t *testing.T) {
 // tracked lists files that are committed or about to be; what git ignores is nobody's business.
 func tracked(t *testing.T, patterns ...string) []string {
 	t.Helper()
-	cmd := exec.Command("git", append([]string{"ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"}, patterns...)...)
+	cmd := exec.Command("git", append([]string{"ls-files", "-z", "--cached", "--others",
+		"--exclude-standard", "--"}, patterns...)...)
 	cmd.Dir = root
 	out, err := cmd.Output()
 	if err != nil {

@@ -6,11 +6,13 @@ import (
 	"testing"
 )
 
-// house is a small repository that keeps every law. Each case of TestBrokenGraph breaks it in one place.
+// house is a small repository that keeps every law. Each case of TestBrokenGraph breaks it in one
+// place.
 func house() graph {
 	g := graph{}
 	for path, imports := range map[string][]string{
-		"functions/a":               {module + "functions/a/internal/noun", module + "shared/door", module + "shared/tenant"},
+		"functions/a": {module + "functions/a/internal/noun", module + "shared/door",
+			module + "shared/tenant"},
 		"functions/a/internal/noun": {module + "shared/door"},
 		"functions/b":               {module + "shared/door", module + "shared/tenant"},
 		"shared/door":               {"github.com/jackc/pgx/v5"},
@@ -37,9 +39,10 @@ func everyGraphLaw(g graph) map[string][]string {
 		"shared":   sharedIsShared(g, houseWaiting),
 		"alone":    sharedStandsAlone(g),
 		"surround": infraSurrounds(g),
-		"small":    smallImports(g, map[string][]string{"shared/tenant": {"github.com/google/uuid"}}),
-		"door":     oneDoorToPostgres(g),
-		"names":    namesSayWhat(g),
+		"small": smallImports(g,
+			map[string][]string{"shared/tenant": {"github.com/google/uuid"}}),
+		"door":  oneDoorToPostgres(g),
+		"names": namesSayWhat(g),
 	}
 }
 
@@ -63,26 +66,40 @@ func TestBrokenGraph(t *testing.T) {
 		breaks func(graph)
 		laws   []string
 	}{
-		"nothing":                            {func(graph) {}, nil},
-		"a function's test starts the stack": {testImports("functions/a", module+"infra/local"), nil},
-		"function imports function":          {imports("functions/b", module+"functions/a/internal/noun"), []string{"closed"}},
-		"function's test imports function":   {testImports("functions/b", module+"functions/a"), []string{"closed"}},
-		"shared for one function":            {imports("functions/a", module+"shared/lonely"), []string{"shared"}},
-		"shared for none":                    {imports("shared/unused"), []string{"shared"}},
+		"nothing": {func(graph) {}, nil},
+		"a function's test starts the stack": {testImports("functions/a", module+"infra/local"),
+			nil},
+		"function imports function": {
+			imports("functions/b", module+"functions/a/internal/noun"), []string{"closed"}},
+		"function's test imports function": {testImports("functions/b", module+"functions/a"),
+			[]string{"closed"}},
+		"shared for one function": {imports("functions/a", module+"shared/lonely"),
+			[]string{"shared"}},
+		"shared for none": {imports("shared/unused"), []string{"shared"}},
 		"waiting is over": {func(g graph) {
 			imports("functions/a", module+"shared/tenantdb")(g)
 			imports("functions/b", module+"shared/tenantdb")(g)
 		}, []string{"shared"}},
-		"waiting for nothing":                   {func(g graph) { delete(g, module+"shared/tenantdb") }, []string{"shared"}},
-		"shared imports function":               {imports("shared/door", module+"functions/a/internal/noun"), []string{"alone"}},
-		"shared imports infra, and so links it": {imports("shared/door", module+"infra/local"), []string{"alone", "surround"}},
-		"function linked with infra":            {imports("functions/a/internal/noun", module+"infra/local"), []string{"surround"}},
-		"infra imports function":                {imports("infra/local", module+"functions/a/internal/noun"), []string{"surround"}},
-		"infra's test imports function":         {testImports("infra/local", module+"functions/a/internal/noun"), []string{"surround"}},
-		"tenant imports a driver":               {imports("shared/tenant", "github.com/jackc/pgx/v5"), []string{"small"}},
-		"a function opens a pool of its own":    {imports("functions/a/internal/noun", "github.com/jackc/pgx/v5/pgxpool"), []string{"door"}},
-		"shared opens a database of its own":    {imports("shared/door", "database/sql"), []string{"door"}},
-		"a folder for things without an owner":  {imports("functions/a/internal/utils"), []string{"names"}},
+		"waiting for nothing": {
+			func(g graph) { delete(g, module+"shared/tenantdb") }, []string{"shared"}},
+		"shared imports function": {
+			imports("shared/door", module+"functions/a/internal/noun"), []string{"alone"}},
+		"shared imports infra, and so links it": {imports("shared/door", module+"infra/local"),
+			[]string{"alone", "surround"}},
+		"function linked with infra": {
+			imports("functions/a/internal/noun", module+"infra/local"), []string{"surround"}},
+		"infra imports function": {
+			imports("infra/local", module+"functions/a/internal/noun"), []string{"surround"}},
+		"infra's test imports function": {
+			testImports("infra/local", module+"functions/a/internal/noun"), []string{"surround"}},
+		"tenant imports a driver": {
+			imports("shared/tenant", "github.com/jackc/pgx/v5"), []string{"small"}},
+		"a function opens a pool of its own": {imports("functions/a/internal/noun",
+			"github.com/jackc/pgx/v5/pgxpool"), []string{"door"}},
+		"shared opens a database of its own": {imports("shared/door", "database/sql"),
+			[]string{"door"}},
+		"a folder for things without an owner": {imports("functions/a/internal/utils"),
+			[]string{"names"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +127,8 @@ func everySourceLaw(sources []*source) map[string][]string {
 		"init":   noInit(sources),
 		"global": noGlobals(sources),
 		"begin":  noThirdBegin(sources),
-		"across": reviewedAcross(sources, map[string]string{"functions/a/worker.go": "claims for everybody"}),
+		"across": reviewedAcross(sources,
+			map[string]string{"functions/a/worker.go": "claims for everybody"}),
 	}
 }
 
@@ -122,36 +140,52 @@ func TestBrokenSource(t *testing.T) {
 		path, text string
 		law        string // the one law that is broken, "" for none
 	}{
-		"short main":                {"functions/a/main.go", lines(maxMainLines - 1), ""},
-		"long main":                 {"functions/a/main.go", lines(maxMainLines), "size"},
-		"file at the limit":         {"shared/x/x.go", lines(maxLines), ""},
-		"file over the limit":       {"shared/x/x.go", lines(maxLines + 1), "size"},
-		"generated file":            {"shared/x/x.go", "// Code generated by sqlc. DO NOT EDIT.\n" + lines(maxLines+1), ""},
-		"init":                      {"infra/x/x.go", "package a\nfunc init() {}", "init"},
-		"method called init":        {"infra/x/x.go", "package a\nfunc (x t) init() {}", ""},
-		"counter":                   {"shared/x/x.go", "package a\nvar n int", "global"},
-		"clock":                     {"shared/x/x.go", "package a\nvar now = time.Now", "global"},
-		"client":                    {"shared/x/x.go", "package a\nvar client = &http.Client{}", "global"},
-		"exported table":            {"shared/x/x.go", "package a\nvar Kinds = []string{`a`}", "global"},
-		"table":                     {"shared/x/x.go", "package a\nvar kinds = []string{`a`}", ""},
-		"table that is written to":  {"shared/x/x.go", "package a\nvar kinds = map[string]int{}\nfunc f() { kinds[`a`]++ }", "global"},
-		"table that is assigned":    {"shared/x/x.go", "package a\nvar kinds = []string{}\nfunc f() { kinds = nil }", "global"},
-		"table that is emptied":     {"shared/x/x.go", "package a\nvar kinds = map[string]int{}\nfunc f() { clear(kinds) }", "global"},
-		"table that is handed out":  {"shared/x/x.go", "package a\nvar state = struct{ n int }{}\nfunc f() *int { return &state.n }", "global"},
-		"sentinel":                  {"shared/x/x.go", "package a\nvar ErrGone = errors.New(`gone`)", ""},
-		"expression":                {"shared/x/x.go", "package a\nvar form = regexp.MustCompile(`a`)", ""},
-		"assertion":                 {"shared/x/x.go", "package a\nvar _ I = T{}", ""},
-		"embedded":                  {"shared/x/x.go", "package a\n//go:embed x.sql\nvar files embed.FS", ""},
-		"begin on a pool":           {"functions/a/x.go", "package a\nfunc f(p pool) { p.Begin(nil) }", "begin"},
-		"begin with options":        {"shared/x/x.go", "package a\nfunc f(p pool) { p.BeginTx(nil, nil) }", "begin"},
-		"begin as a value":          {"shared/x/x.go", "package a\nvar _ = pool{}.Begin", "begin"},
-		"begin by text":             {"functions/a/x.go", "package a\nconst q = ` begin; select 1`", "begin"},
-		"a connection of one's own": {"functions/a/x.go", "package a\nfunc f() { pgx.Connect(nil, ``) }", "begin"},
-		"a word that begins so":     {"functions/a/x.go", "package a\nconst q = `beginning`", ""},
-		"begin in the door":         {"shared/tenantdb/x.go", "package a\nfunc f(p pool) { p.Begin(nil) }", ""},
-		"begin in infra":            {"infra/x/x.go", "package a\nfunc f(p pool) { p.Begin(nil) }", ""},
-		"across, not reviewed":      {"functions/a/other.go", reviewed, "across"},
-		"reviewed, across no more":  {"functions/a/worker.go", "package a", "across"},
+		"short main":          {"functions/a/main.go", lines(maxMainLines - 1), ""},
+		"long main":           {"functions/a/main.go", lines(maxMainLines), "size"},
+		"file at the limit":   {"shared/x/x.go", lines(maxLines), ""},
+		"file over the limit": {"shared/x/x.go", lines(maxLines + 1), "size"},
+		"generated file": {"shared/x/x.go",
+			"// Code generated by sqlc. DO NOT EDIT.\n" + lines(maxLines+1), ""},
+		"init":               {"infra/x/x.go", "package a\nfunc init() {}", "init"},
+		"method called init": {"infra/x/x.go", "package a\nfunc (x t) init() {}", ""},
+		"counter":            {"shared/x/x.go", "package a\nvar n int", "global"},
+		"clock":              {"shared/x/x.go", "package a\nvar now = time.Now", "global"},
+		"client": {"shared/x/x.go", "package a\nvar client = &http.Client{}",
+			"global"},
+		"exported table": {"shared/x/x.go", "package a\nvar Kinds = []string{`a`}",
+			"global"},
+		"table": {"shared/x/x.go", "package a\nvar kinds = []string{`a`}", ""},
+		"table that is written to": {"shared/x/x.go",
+			"package a\nvar kinds = map[string]int{}\nfunc f() { kinds[`a`]++ }", "global"},
+		"table that is assigned": {"shared/x/x.go",
+			"package a\nvar kinds = []string{}\nfunc f() { kinds = nil }", "global"},
+		"table that is emptied": {"shared/x/x.go",
+			"package a\nvar kinds = map[string]int{}\nfunc f() { clear(kinds) }", "global"},
+		"table that is handed out": {"shared/x/x.go", "package a\nvar state = struct{ " +
+			"n int }{}\nfunc f() *int { return &state.n }", "global"},
+		"sentinel": {"shared/x/x.go",
+			"package a\nvar ErrGone = errors.New(`gone`)", ""},
+		"expression": {"shared/x/x.go",
+			"package a\nvar form = regexp.MustCompile(`a`)", ""},
+		"assertion": {"shared/x/x.go", "package a\nvar _ I = T{}", ""},
+		"embedded": {"shared/x/x.go",
+			"package a\n//go:embed x.sql\nvar files embed.FS", ""},
+		"begin on a pool": {"functions/a/x.go",
+			"package a\nfunc f(p pool) { p.Begin(nil) }", "begin"},
+		"begin with options": {"shared/x/x.go",
+			"package a\nfunc f(p pool) { p.BeginTx(nil, nil) }", "begin"},
+		"begin as a value": {"shared/x/x.go", "package a\nvar _ = pool{}.Begin", "begin"},
+		"begin by text": {"functions/a/x.go", "package a\nconst q = ` begin; select 1`",
+			"begin"},
+		"a connection of one's own": {"functions/a/x.go",
+			"package a\nfunc f() { pgx.Connect(nil, ``) }", "begin"},
+		"a word that begins so": {"functions/a/x.go", "package a\nconst q = `beginning`", ""},
+		"begin in the door": {"shared/tenantdb/x.go",
+			"package a\nfunc f(p pool) { p.Begin(nil) }", ""},
+		"begin in infra": {"infra/x/x.go", "package a\nfunc f(p pool) { p.Begin(nil) }",
+			""},
+		"across, not reviewed":     {"functions/a/other.go", reviewed, "across"},
+		"reviewed, across no more": {"functions/a/worker.go", "package a", "across"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -178,7 +212,8 @@ func TestBrokenSource(t *testing.T) {
 
 func TestStrangers(t *testing.T) {
 	t.Parallel()
-	found := strangers([]string{"go.mod", "shared/x/x.go", "scripts/x.sh", "scripts/y.sh", "warm.go"}, topLevel)
+	found := strangers([]string{"go.mod", "shared/x/x.go", "scripts/x.sh", "scripts/y.sh",
+		"warm.go"}, topLevel)
 	if want := []string{"scripts", "warm.go"}; !slices.Equal(found, want) {
 		t.Errorf("strangers = %v, want %v", found, want)
 	}

@@ -42,10 +42,12 @@ func (n node) everyImport() []string {
 
 type graph map[string]node
 
-// loadGraph reads the import graph of what is shipped: the build for Linux, with everything it links.
+// loadGraph reads the import graph of what is shipped: the build for Linux, with everything it
+// links.
 func loadGraph(t *testing.T) graph {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Name,Standard,Imports,TestImports,XTestImports", "./...")
+	cmd := exec.Command("go", "list", "-deps",
+		"-json=ImportPath,Name,Standard,Imports,TestImports,XTestImports", "./...")
 	cmd.Dir = root
 	cmd.Env = append(cmd.Environ(), "GOOS=linux", "CGO_ENABLED=0")
 	var stderr bytes.Buffer
@@ -83,7 +85,8 @@ func (g graph) ours() []node {
 func (g graph) binaries() map[string]node {
 	mains := map[string]node{}
 	for _, n := range g.ours() {
-		if parts := strings.Split(n.path(), "/"); len(parts) == 2 && parts[0] == "functions" && n.Name == "main" {
+		if parts := strings.Split(n.path(), "/"); len(parts) == 2 && parts[0] == "functions" &&
+			n.Name == "main" {
 			mains[parts[1]] = n
 		}
 	}
@@ -128,15 +131,16 @@ func functionsAreClosed(g graph) []string {
 		}
 		for _, path := range n.everyImport() {
 			if other, name := area(path); other == "functions" && name != function {
-				broken = append(broken, fmt.Sprintf("%s imports %s of another function", n.path(), path))
+				broken = append(broken,
+					fmt.Sprintf("%s imports %s of another function", n.path(), path))
 			}
 		}
 	}
 	return broken
 }
 
-// sharedIsShared is law 2. waiting names the packages whose second function has not landed, with the reason;
-// an entry that no longer waits is as wrong as a package that is missing from it.
+// sharedIsShared is law 2. waiting names the packages whose second function has not landed, with
+// the reason; an entry that no longer waits is as wrong as a package that is missing from it.
 func sharedIsShared(g graph, waiting map[string]string) []string {
 	users := map[string][]string{}
 	for _, n := range g.ours() {
@@ -157,14 +161,17 @@ func sharedIsShared(g graph, waiting map[string]string) []string {
 		switch count := len(users[path]); {
 		case count < 2 && !waits:
 			slices.Sort(users[path])
-			broken = append(broken, fmt.Sprintf("%s is linked into %d functions %v: move it into its only user", path, count, users[path]))
+			broken = append(broken, fmt.Sprintf("%s is linked into %d functions %v: move "+
+				"it into its only user", path, count, users[path]))
 		case count >= 2 && waits:
-			broken = append(broken, fmt.Sprintf("%s no longer waits for its second function: take it off the list", path))
+			broken = append(broken, fmt.Sprintf(
+				"%s no longer waits for its second function: take it off the list", path))
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(waiting)) {
 		if _, exists := users[path]; !exists {
-			broken = append(broken, fmt.Sprintf("%s is on the list of waiting packages and does not exist", path))
+			broken = append(broken,
+				fmt.Sprintf("%s is on the list of waiting packages and does not exist", path))
 		}
 	}
 	return broken
@@ -197,7 +204,8 @@ func infraSurrounds(g graph) []string {
 	for function, binary := range g.binaries() {
 		for path := range g.linked(binary) {
 			if first, _ := area(path); first == "infra" {
-				broken = append(broken, fmt.Sprintf("functions/%s is linked with %s", function, path))
+				broken = append(broken,
+					fmt.Sprintf("functions/%s is linked with %s", function, path))
 			}
 		}
 	}
@@ -207,7 +215,8 @@ func infraSurrounds(g graph) []string {
 		}
 		for _, path := range n.everyImport() {
 			if other, _ := area(path); other == "functions" {
-				broken = append(broken, fmt.Sprintf("%s imports %s: ask the binary instead", n.path(), path))
+				broken = append(broken,
+					fmt.Sprintf("%s imports %s: ask the binary instead", n.path(), path))
 			}
 		}
 	}
@@ -228,13 +237,16 @@ func smallImports(g graph, limits map[string][]string) []string {
 	return broken
 }
 
-// oneDoorToPostgres: only tenantdb opens connections, so that every transaction goes through its two doors.
+// oneDoorToPostgres: only tenantdb opens connections, so that every transaction goes through its
+// two doors.
 func oneDoorToPostgres(g graph) []string {
-	drivers := []string{"github.com/jackc/pgx/v5/pgxpool", "github.com/jackc/pgx/v5/stdlib", "database/sql"}
+	drivers := []string{"github.com/jackc/pgx/v5/pgxpool", "github.com/jackc/pgx/v5/stdlib",
+		"database/sql"}
 	var broken []string
 	for _, n := range g.ours() {
 		first, second := area(n.ImportPath)
-		if (first != "functions" && first != "shared") || (first == "shared" && second == "tenantdb") {
+		if (first != "functions" && first != "shared") ||
+			(first == "shared" && second == "tenantdb") {
 			continue
 		}
 		for _, path := range n.Imports {
@@ -248,7 +260,8 @@ func oneDoorToPostgres(g graph) []string {
 
 // namesSayWhat: a folder named after what it is not is where things without an owner collect.
 func namesSayWhat(g graph) []string {
-	vague := []string{"util", "utils", "common", "model", "models", "type", "types", "helper", "helpers", "misc", "base", "core", "lib"}
+	vague := []string{"util", "utils", "common", "model", "models", "type", "types", "helper",
+		"helpers", "misc", "base", "core", "lib"}
 	var broken []string
 	for _, n := range g.ours() {
 		for part := range strings.SplitSeq(n.path(), "/") {

@@ -38,7 +38,8 @@ func TestProblemsFindsWhatIsMissing(t *testing.T) {
 	}
 	got := undocumented(problemCodes([]*source{parsed}), "### has-heading\n### nobody-says-this\n")
 	want := []string{
-		"gone-away (shared/x/x.go:2) has no heading", "no-heading (shared/x/x.go:3) has no heading", "nobody-says-this: no code answers this any more",
+		"gone-away (shared/x/x.go:2) has no heading", "no-heading (shared/x/x.go:3) has no heading",
+		"nobody-says-this: no code answers this any more",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
@@ -54,7 +55,8 @@ func problemCodes(sources []*source) map[string]string {
 		}
 		note := func(e ast.Expr) {
 			if literal, ok := e.(*ast.BasicLit); ok {
-				if code, err := strconv.Unquote(literal.Value); err == nil && kebab.MatchString(code) {
+				if code, err := strconv.Unquote(literal.Value); err == nil &&
+					kebab.MatchString(code) {
 					codes[code] = s.at(literal)
 				}
 			}
@@ -75,7 +77,8 @@ func problemCodes(sources []*source) map[string]string {
 				}
 			case *ast.AssignStmt: // code, detail = "…", "…"
 				for i, left := range n.Lhs {
-					if name, ok := left.(*ast.Ident); ok && name.Name == "code" && len(n.Lhs) == len(n.Rhs) {
+					if name, ok := left.(*ast.Ident); ok && name.Name == "code" &&
+						len(n.Lhs) == len(n.Rhs) {
 						note(n.Rhs[i])
 					}
 				}

@@ -50,7 +50,8 @@ func sizes(sources []*source) []string {
 			broken = append(broken, fmt.Sprintf("%s has %d lines: find the seam", s.path, s.lines))
 		}
 		if path.Base(s.path) == "main.go" && s.lines >= maxMainLines {
-			broken = append(broken, fmt.Sprintf("%s has %d lines: main wires and decides nothing", s.path, s.lines))
+			broken = append(broken,
+				fmt.Sprintf("%s has %d lines: main wires and decides nothing", s.path, s.lines))
 		}
 	}
 	return broken
@@ -68,8 +69,9 @@ func noInit(sources []*source) []string {
 	return broken
 }
 
-// noGlobals lets stand what cannot change: `var _ I = T{}`, embedded files, sentinel errors, compiled expressions,
-// values computed once, and unexported tables that nothing in their package writes to.
+// noGlobals lets stand what cannot change: `var _ I = T{}`, embedded files, sentinel errors,
+// compiled expressions, values computed once, and unexported tables that nothing in their package
+// writes to.
 func noGlobals(sources []*source) []string {
 	written := map[string]bool{}
 	for _, s := range sources {
@@ -94,10 +96,12 @@ func noGlobals(sources []*source) []string {
 					if i < len(v.Values) {
 						value = v.Values[i]
 					}
-					if name.Name == "_" || (!written[path.Dir(s.path)+"."+name.Name] && constant(name, value)) {
+					if name.Name == "_" ||
+						(!written[path.Dir(s.path)+"."+name.Name] && constant(name, value)) {
 						continue
 					}
-					broken = append(broken, fmt.Sprintf("%s: package variable %s can change", s.at(name), name.Name))
+					broken = append(broken,
+						fmt.Sprintf("%s: package variable %s can change", s.at(name), name.Name))
 				}
 			}
 		}
@@ -106,12 +110,14 @@ func noGlobals(sources []*source) []string {
 }
 
 func embedded(doc *ast.CommentGroup) bool {
-	return doc != nil && slices.ContainsFunc(doc.List, func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
+	return doc != nil && slices.ContainsFunc(doc.List,
+		func(c *ast.Comment) bool { return strings.HasPrefix(c.Text, "//go:embed ") })
 }
 
 // constant tells values that are as good as constants from state.
 func constant(name *ast.Ident, value ast.Expr) bool {
-	makers := []string{"errors.New", "fmt.Errorf", "fault.New", "regexp.MustCompile", "uuid.MustParse", "sync.OnceValue", "sync.OnceValues"}
+	makers := []string{"errors.New", "fmt.Errorf", "fault.New", "regexp.MustCompile",
+		"uuid.MustParse", "sync.OnceValue", "sync.OnceValues"}
 	switch v := value.(type) {
 	case *ast.CallExpr:
 		s, ok := v.Fun.(*ast.SelectorExpr)
@@ -164,7 +170,8 @@ func writes(file *ast.File) map[string]bool {
 				add(v.X)
 			}
 		case *ast.CallExpr:
-			if f, ok := v.Fun.(*ast.Ident); ok && slices.Contains([]string{"delete", "clear", "copy"}, f.Name) {
+			if f, ok := v.Fun.(*ast.Ident); ok &&
+				slices.Contains([]string{"delete", "clear", "copy"}, f.Name) {
 				add(v.Args[0])
 			}
 		}
@@ -191,11 +198,13 @@ func noThirdBegin(sources []*source) []string {
 			switch v := n.(type) {
 			case *ast.SelectorExpr:
 				owner, _ := v.X.(*ast.Ident)
-				if slices.Contains(openers, v.Sel.Name) || (owner != nil && owner.Name == "pgx" && strings.HasPrefix(v.Sel.Name, "Connect")) {
+				if slices.Contains(openers, v.Sel.Name) || (owner != nil && owner.Name == "pgx" &&
+					strings.HasPrefix(v.Sel.Name, "Connect")) {
 					broken = append(broken, s.at(v)+": ."+v.Sel.Name+" outside shared/tenantdb")
 				}
 			case *ast.BasicLit:
-				if text, err := strconv.Unquote(v.Value); err == nil && v.Kind == token.STRING && begin.MatchString(text) {
+				if text, err := strconv.Unquote(v.Value); err == nil && v.Kind == token.STRING &&
+					begin.MatchString(text) {
 					broken = append(broken, s.at(v)+": a BEGIN outside shared/tenantdb")
 				}
 			}
@@ -205,7 +214,8 @@ func noThirdBegin(sources []*source) []string {
 	return broken
 }
 
-// reviewedAcross: a transaction that may see every tenant is opened only in the files that were read for it.
+// reviewedAcross: a transaction that may see every tenant is opened only in the files that were
+// read for it.
 func reviewedAcross(sources []*source, reviewed map[string]string) []string {
 	used := map[string]bool{}
 	var broken []string
@@ -217,7 +227,8 @@ func reviewedAcross(sources []*source, reviewed map[string]string) []string {
 			if v, ok := n.(*ast.SelectorExpr); ok && v.Sel.Name == "AcrossTenants" {
 				used[s.path] = true
 				if _, ok := reviewed[s.path]; !ok {
-					broken = append(broken, s.at(v)+": AcrossTenants in a file that is not on the reviewed list")
+					broken = append(broken,
+						s.at(v)+": AcrossTenants in a file that is not on the reviewed list")
 				}
 			}
 			return true

@@ -48,7 +48,8 @@ func (s *school) user(role string) user {
 
 func (s *school) signIn(email, role string) user {
 	s.t.Helper()
-	a := s.send("POST", "/local/token", "", map[string]string{"organization": s.slug, "user": email, "role": role}).want(200)
+	a := s.send("POST", "/local/token", "",
+		map[string]string{"organization": s.slug, "user": email, "role": role}).want(200)
 	if s.id == "" { // the first member's sign-in, before any goroutine reads it
 		s.id = a.str("organization_id")
 	}
@@ -136,7 +137,9 @@ func (a reply) problem(status int, code string) reply {
 	if kind := a.header.Get("Content-Type"); kind != "application/problem+json" {
 		a.t.Errorf("a problem of type %s", kind)
 	}
-	if a.at("code") != code || a.at("status") != float64(status) || !strings.HasSuffix(a.str("type"), "#"+code) || a.str("title") == "" || !strings.HasSuffix(a.str("detail"), ".") {
+	if a.at("code") != code || a.at("status") != float64(status) ||
+		!strings.HasSuffix(a.str("type"), "#"+code) || a.str("title") == "" ||
+		!strings.HasSuffix(a.str("detail"), ".") {
 		a.t.Fatalf("problem %s, want %s", a.raw, code)
 	}
 	return a

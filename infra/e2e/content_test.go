@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// refused uploads through the form and wants the file to end as an error that says what to do, with nothing left of it.
+// refused uploads through the form and wants the file to end as an error that says what to do, with
+// nothing left of it.
 func refused(t *testing.T, f sent, reason string) {
 	s := newSchool(t)
 	u := s.user("member")
@@ -21,7 +22,8 @@ func refused(t *testing.T, f sent, reason string) {
 func (s *school) wantRefused(u user, id, status, reason string) {
 	s.t.Helper()
 	a := u.settled(id)
-	if a.at("file.status") != status || a.at("file.reason") != reason || a.str("file.reason_detail") == "" {
+	if a.at("file.status") != status || a.at("file.reason") != reason ||
+		a.str("file.reason_detail") == "" {
 		s.t.Fatalf("ended as %s, want %s: %s", a.raw, status, reason)
 	}
 	if variants := a.at("file.variants").([]any); len(variants) > 0 {
@@ -32,10 +34,14 @@ func (s *school) wantRefused(u user, id, status, reason string) {
 		s.t.Errorf("the download says %s", refusal.str("detail"))
 	}
 	s.wantQuota(0, 0, 0)
-	if n := s.look(`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2 AND topic = 'file.rejected' AND payload->>'reason' = $3`, s.id, id, reason); n != 1 {
+	if n := s.look(
+		`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2 AND topic = 'file.rejected' AND payload->>'reason' = $3`,
+		s.id, id, reason); n != 1 {
 		s.t.Errorf("%d notifications of the verdict, want 1", n)
 	}
-	if n := s.look(`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`, s.id, id); n != 1 {
+	if n := s.look(
+		`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`,
+		s.id, id); n != 1 {
 		s.t.Errorf("%d lines in the access log about the verdict, want 1", n)
 	}
 }
@@ -43,7 +49,8 @@ func (s *school) wantRefused(u user, id, status, reason string) {
 func TestEmptyFile(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("member")
-	u.call("POST", "/v1/files", sent{name: "a.txt", kind: "text/plain"}.body()).problem(422, "empty-file")
+	u.call("POST", "/v1/files", sent{name: "a.txt", kind: "text/plain"}.body()).problem(422,
+		"empty-file")
 	a := u.reserve(text("four"))
 	if status, body := a.post(nil); status != 400 {
 		t.Errorf("the form takes nothing for four bytes: %d %s", status, body)
@@ -58,7 +65,8 @@ func TestLargerThanDeclared(t *testing.T) {
 	u := s.user("member")
 	a := u.reserve(text("four"))
 	for _, content := range []string{"five!", "two", strings.Repeat("x", 1<<20)} {
-		if status, body := a.post([]byte(content)); status != 400 || !strings.Contains(body, "Entity") && !strings.Contains(body, "Malformed") {
+		if status, body := a.post([]byte(content)); status != 400 ||
+			!strings.Contains(body, "Entity") && !strings.Contains(body, "Malformed") {
 			t.Errorf("the form for 4 bytes answers %d %s to %d", status, body, len(content))
 		}
 	}
@@ -86,7 +94,8 @@ func TestFormIsForOneKeyTypeAndSize(t *testing.T) {
 	u := s.user("member")
 	a := u.reserve(text("four"))
 	fields := a.at("upload.fields").(map[string]any)
-	for name, value := range map[string]string{"key": s.incoming("00000000-0000-4000-8000-000000000000"), "Content-Type": "text/html"} {
+	for name, value := range map[string]string{
+		"key": s.incoming("00000000-0000-4000-8000-000000000000"), "Content-Type": "text/html"} {
 		kept := fields[name]
 		fields[name] = value
 		if status, _ := a.post([]byte("four")); status != 403 {
@@ -122,13 +131,17 @@ func exe() []byte { return append([]byte("MZ\x90\x00\x03\x00\x00\x00"), make([]b
 
 func TestTypeThatLies(t *testing.T) {
 	for name, f := range map[string]sent{
-		"exe as jpg":   {name: "photo.jpg", kind: "image/jpeg", content: exe()},
-		"exe as txt":   {name: "note.txt", kind: "text/plain", content: exe()},
-		"html as png":  {name: "drawing.png", kind: "image/png", content: []byte("<!DOCTYPE html><html><script>alert(1)</script></html>")},
-		"svg as png":   {name: "drawing.png", kind: "image/png", content: []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>`)},
-		"zip as pdf":   {name: "lesson.pdf", kind: "application/pdf", content: zipOf(t, "a.txt", []byte("a"), "")},
-		"png as jpg":   {name: "photo.jpg", kind: "image/jpeg", content: pngOf(t, drawing(4, 4))},
-		"pdf as image": {name: "photo.webp", kind: "image/webp", content: []byte("%PDF-1.7\n%%EOF\n")},
+		"exe as jpg": {name: "photo.jpg", kind: "image/jpeg", content: exe()},
+		"exe as txt": {name: "note.txt", kind: "text/plain", content: exe()},
+		"html as png": {name: "drawing.png", kind: "image/png",
+			content: []byte("<!DOCTYPE html><html><script>alert(1)</script></html>")},
+		"svg as png": {name: "drawing.png", kind: "image/png",
+			content: []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>`)},
+		"zip as pdf": {name: "lesson.pdf", kind: "application/pdf",
+			content: zipOf(t, "a.txt", []byte("a"), "")},
+		"png as jpg": {name: "photo.jpg", kind: "image/jpeg", content: pngOf(t, drawing(4, 4))},
+		"pdf as image": {name: "photo.webp", kind: "image/webp",
+			content: []byte("%PDF-1.7\n%%EOF\n")},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, f, "type_mismatch") })
 	}
@@ -148,10 +161,12 @@ func TestBrokenPictures(t *testing.T) {
 		{"a.webp", "image/webp", webp, 20, 12},
 	} {
 		t.Run("truncated "+c.name, func(t *testing.T) {
-			refused(t, sent{name: c.name, kind: c.kind, content: c.whole[:len(c.whole)*2/3]}, "corrupt_image")
+			refused(t, sent{name: c.name, kind: c.kind, content: c.whole[:len(c.whole)*2/3]},
+				"corrupt_image")
 		})
 		t.Run("corrupt "+c.name, func(t *testing.T) {
-			refused(t, sent{name: c.name, kind: c.kind, content: damaged(c.whole, c.at, c.length)}, "corrupt_image")
+			refused(t, sent{name: c.name, kind: c.kind, content: damaged(c.whole, c.at, c.length)},
+				"corrupt_image")
 		})
 	}
 }
@@ -167,11 +182,15 @@ func TestHugePictureInFewBytes(t *testing.T) {
 func TestPictureFormatsThatCannotBeCleaned(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("member")
-	for name, kind := range map[string]string{"a.heic": "image/heic", "a.avif": "image/avif", "a.tiff": "image/tiff", "a.bmp": "image/bmp"} {
-		u.call("POST", "/v1/files", sent{name: name, kind: kind, content: []byte("x")}.body()).problem(415, "unsupported-image")
-		u.call("POST", "/v1/files", sent{name: "a", kind: kind, content: []byte("x")}.body()).problem(415, "unsupported-image")
+	for name, kind := range map[string]string{"a.heic": "image/heic", "a.avif": "image/avif",
+		"a.tiff": "image/tiff", "a.bmp": "image/bmp"} {
+		u.call("POST", "/v1/files", sent{name: name, kind: kind,
+			content: []byte("x")}.body()).problem(415, "unsupported-image")
+		u.call("POST", "/v1/files", sent{name: "a", kind: kind,
+			content: []byte("x")}.body()).problem(415, "unsupported-image")
 	}
-	u.call("POST", "/v1/files", sent{name: "a.exe", kind: "application/x-msdownload", content: []byte("x")}.body()).problem(415, "type-not-allowed")
+	u.call("POST", "/v1/files", sent{name: "a.exe", kind: "application/x-msdownload",
+		content: []byte("x")}.body()).problem(415, "type-not-allowed")
 	s.wantQuota(0, 0, 0)
 	heic := append([]byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"), make([]byte, 200)...)
 	id := u.upload(sent{name: "photo.jpg", kind: "image/jpeg", content: heic})
@@ -182,8 +201,9 @@ func TestPictureFormatsThatCannotBeCleaned(t *testing.T) {
 func TestMalware(t *testing.T) {
 	needScanner(t)
 	for name, f := range map[string]sent{
-		"plain":  {name: "note.txt", kind: "text/plain", content: eicar()},
-		"zipped": {name: "notes.zip", kind: "application/zip", content: zipOf(t, "eicar.com", eicar(), "")},
+		"plain": {name: "note.txt", kind: "text/plain", content: eicar()},
+		"zipped": {name: "notes.zip", kind: "application/zip",
+			content: zipOf(t, "eicar.com", eicar(), "")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSchool(t)
@@ -191,13 +211,16 @@ func TestMalware(t *testing.T) {
 			id := u.upload(f)
 			s.wantRefused(u, id, "quarantined", "infected")
 			a := u.settled(id)
-			if a.at("file.virus_scanned") != true || !strings.Contains(strings.ToLower(a.str("file.virus_scan_result")), "eicar") || a.at("file.last_scanned_at") == nil {
+			if a.at("file.virus_scanned") != true ||
+				!strings.Contains(strings.ToLower(a.str("file.virus_scan_result")), "eicar") ||
+				a.at("file.last_scanned_at") == nil {
 				t.Errorf("scan: %s", a.raw)
 			}
 			s.wantStored(id, "quarantine")
 			admin := s.user("admin")
 			admin.call("DELETE", "/v1/files/"+id, nil).want(200)
-			if a := admin.call("POST", "/v1/files/"+id+"/restore", nil).want(200); a.at("file.status") != "quarantined" {
+			if a := admin.call("POST", "/v1/files/"+id+"/restore",
+				nil).want(200); a.at("file.status") != "quarantined" {
 				t.Errorf("restored to %v", a.at("file.status"))
 			}
 			admin.call("GET", "/v1/files/"+id+"/download", nil).problem(409, "not-available")
@@ -207,12 +230,14 @@ func TestMalware(t *testing.T) {
 		})
 	}
 	t.Run("encrypted", func(t *testing.T) {
-		refused(t, sent{name: "notes.zip", kind: "application/zip", content: zipOf(t, "eicar.com", eicar(), "infected")}, "encrypted")
+		refused(t, sent{name: "notes.zip", kind: "application/zip",
+			content: zipOf(t, "eicar.com", eicar(), "infected")}, "encrypted")
 	})
 	t.Run("none", func(t *testing.T) {
 		s := newSchool(t)
 		u := s.user("member")
-		a := u.settled(u.available(sent{name: "notes.zip", kind: "application/zip", content: zipOf(t, "a.txt", []byte("harmless"), "")}))
+		a := u.settled(u.available(sent{name: "notes.zip", kind: "application/zip",
+			content: zipOf(t, "a.txt", []byte("harmless"), "")}))
 		if a.at("file.virus_scanned") != true || a.at("file.virus_scan_result") != "clean" {
 			t.Errorf("scan: %s", a.raw)
 		}
@@ -226,7 +251,8 @@ func TestScannerDiesOfAFile(t *testing.T) {
 	u := s.user("member")
 	id := u.upload(text(strings.Repeat("x", 500_000) + poison + strings.Repeat("y", 500_000)))
 	s.wantRefused(u, id, "error", "scanner_unavailable")
-	if a := u.settled(id); a.at("file.virus_scanned") != false || a.at("file.virus_scan_result") != nil {
+	if a := u.settled(id); a.at("file.virus_scanned") != false ||
+		a.at("file.virus_scan_result") != nil {
 		t.Errorf("scan: %s", a.raw)
 	}
 	s.wantStored(id, "quarantine")

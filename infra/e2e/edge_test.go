@@ -7,11 +7,13 @@ import (
 	"testing"
 )
 
-// The document that clients are generated from: what it refers to exists, each operation says how it may fail, and every path answers.
+// The document that clients are generated from: what it refers to exists, each operation says how
+// it may fail, and every path answers.
 func TestOpenAPIDocument(t *testing.T) {
 	s := newSchool(t)
 	a := s.send("GET", "/v1/openapi.json", "", nil).want(200)
-	if version := a.str("openapi"); !strings.HasPrefix(version, "3.1.") || a.str("info.title") == "" || a.str("info.version") == "" {
+	if version := a.str("openapi"); !strings.HasPrefix(version, "3.1.") ||
+		a.str("info.title") == "" || a.str("info.version") == "" {
 		t.Errorf("openapi %s", version)
 	}
 	document := a.body.(map[string]any)
@@ -20,7 +22,8 @@ func TestOpenAPIDocument(t *testing.T) {
 		switch n := node.(type) {
 		case map[string]any:
 			if ref, ok := n["$ref"].(string); ok {
-				if reply := (reply{t: t, body: document}); !strings.HasPrefix(ref, "#/") || reply.at(strings.ReplaceAll(ref[2:], "/", ".")) == nil {
+				if reply := (reply{t: t, body: document}); !strings.HasPrefix(ref, "#/") ||
+					reply.at(strings.ReplaceAll(ref[2:], "/", ".")) == nil {
 					t.Errorf("%s leads nowhere", ref)
 				}
 			}
@@ -58,12 +61,14 @@ func TestOpenAPIDocument(t *testing.T) {
 				t.Errorf("%s %s declares %d of its path's parameters", method, path, declared)
 			}
 			target := strings.ReplaceAll(path, "{id}", "3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11")
-			if got := u.call(strings.ToUpper(method), target, nil); got.at("code") == "no-such-route" || got.status == 405 || got.status >= 500 {
+			if got := u.call(strings.ToUpper(method), target,
+				nil); got.at("code") == "no-such-route" || got.status == 405 || got.status >= 500 {
 				t.Errorf("%s %s answers %d %s", method, path, got.status, got.raw)
 			}
 		}
 	}
-	for _, id := range []string{"create-file", "list-files", "get-file", "change-file", "delete-file", "restore-file", "download-file", "list-accesses", "get-usage"} {
+	for _, id := range []string{"create-file", "list-files", "get-file", "change-file",
+		"delete-file", "restore-file", "download-file", "list-accesses", "get-usage"} {
 		if !ids[id] {
 			t.Errorf("there is no %s", id)
 		}
@@ -74,10 +79,14 @@ func asList(v any) []any { list, _ := v.([]any); return list }
 
 func TestCORSPreflight(t *testing.T) {
 	s := newSchool(t)
-	for _, path := range []string{"/v1/files", "/v1/files/3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11", "/v1/usage"} {
-		a := s.send("OPTIONS", path, "", nil, "Origin", "https://school.example", "Access-Control-Request-Method", "PATCH",
-			"Access-Control-Request-Headers", "authorization,content-type,idempotency-key").want(204)
-		for name, want := range map[string]string{"Origin": "*", "Methods": "PATCH", "Headers": "Idempotency-Key"} {
+	for _, path := range []string{"/v1/files", "/v1/files/3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11",
+		"/v1/usage"} {
+		a := s.send("OPTIONS", path, "", nil, "Origin", "https://school.example",
+			"Access-Control-Request-Method", "PATCH",
+			"Access-Control-Request-Headers", "authorization,content-type,idempotency-key").want(
+			204)
+		for name, want := range map[string]string{"Origin": "*", "Methods": "PATCH",
+			"Headers": "Idempotency-Key"} {
 			if got := a.header.Get("Access-Control-Allow-" + name); !strings.Contains(got, want) {
 				t.Errorf("%s: allow %s %q", path, name, got)
 			}
@@ -86,7 +95,8 @@ func TestCORSPreflight(t *testing.T) {
 			t.Error("credentials are allowed to every origin")
 		}
 	}
-	a := s.send("GET", "/v1/usage", "", nil, "Origin", "https://school.example").problem(401, "missing-token")
+	a := s.send("GET", "/v1/usage", "", nil, "Origin", "https://school.example").problem(401,
+		"missing-token")
 	if a.header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Error("a browser may not read the refusal")
 	}
@@ -116,11 +126,15 @@ func TestRequestsThatAreNone(t *testing.T) {
 	u.call("PUT", "/v1/files", `{}`).problem(405, "method-not-allowed")
 	u.call("POST", "/v1/files", `{"filename":`).problem(400, "malformed-request")
 	u.call("POST", "/v1/files", `[]`).problem(422, "invalid-request")
-	u.call("POST", "/v1/files", "filename=a.txt", "Content-Type", "application/x-www-form-urlencoded").problem(415, "unsupported-media-type")
+	u.call("POST", "/v1/files", "filename=a.txt", "Content-Type",
+		"application/x-www-form-urlencoded").problem(415, "unsupported-media-type")
 	for _, body := range []string{
-		`{}`, `{"filename":"a.txt","content_type":"text/plain"}`, `{"filename":"a.txt","content_type":"text/plain","size":"1"}`,
-		`{"filename":"a.txt","content_type":"text/plain","size":1.5}`, `{"filename":"a.txt","content_type":"text/plain","size":1,"status":"available"}`,
-		`{"filename":"a.txt","content_type":"text/plain","size":1,"sha256":"abc"}`, `{"filename":"a.txt","content_type":"text/plain","size":1,"category":"none"}`,
+		`{}`, `{"filename":"a.txt","content_type":"text/plain"}`,
+		`{"filename":"a.txt","content_type":"text/plain","size":"1"}`,
+		`{"filename":"a.txt","content_type":"text/plain","size":1.5}`,
+		`{"filename":"a.txt","content_type":"text/plain","size":1,"status":"available"}`,
+		`{"filename":"a.txt","content_type":"text/plain","size":1,"sha256":"abc"}`,
+		`{"filename":"a.txt","content_type":"text/plain","size":1,"category":"none"}`,
 		`{"filename":"a.txt","content_type":"text/plain","size":1,"retention_days":0}`,
 	} {
 		a := u.call("POST", "/v1/files", body).problem(422, "invalid-request")
@@ -129,10 +143,15 @@ func TestRequestsThatAreNone(t *testing.T) {
 		}
 	}
 	for _, size := range []string{"-1", "0"} {
-		u.call("POST", "/v1/files", `{"filename":"a.txt","content_type":"text/plain","size":`+size+`}`).problem(422, "empty-file")
+		u.call("POST", "/v1/files", `{"filename":"a.txt","content_type":"text/plain","size":`+
+			size+`}`).problem(422, "empty-file")
 	}
-	u.call("POST", "/v1/files", `{"filename":"a.txt","content_type":"text/plain","size":9223372036854775807}`).problem(413, "file-too-large")
-	u.call("POST", "/v1/files", `{"filename":"a.txt","content_type":"text/plain","size":1,"title":"a\u0000b"}`).problem(422, "invalid-text")
+	u.call("POST", "/v1/files",
+		`{"filename":"a.txt","content_type":"text/plain","size":9223372036854775807}`).problem(413,
+		"file-too-large")
+	u.call("POST", "/v1/files",
+		`{"filename":"a.txt","content_type":"text/plain","size":1,"title":"a\u0000b"}`).problem(422,
+		"invalid-text")
 	u.call("PATCH", "/v1/files/"+id, `{"status":"available"}`).problem(422, "invalid-request")
 	u.call("GET", "/v1/files?cursor=x", nil).problem(422, "invalid-cursor")
 	u.call("GET", "/v1/files/not-an-id", nil).problem(404, "file-not-found")
@@ -153,10 +172,12 @@ func TestLocalLinks(t *testing.T) {
 	if err != nil || answer.StatusCode != 200 || string(content) != "hello" {
 		t.Errorf("%d %q, %v", answer.StatusCode, content, err)
 	}
-	s.send("GET", "/local/files/"+s.slug+"/"+id+"/thumbnail", "", nil).problem(404, "variant-not-found")
+	s.send("GET", "/local/files/"+s.slug+"/"+id+"/thumbnail", "", nil).problem(404,
+		"variant-not-found")
 	s.send("GET", "/local/files/no-such-school/"+id+"/original", "", nil).want(404)
 	if n := s.look(`SELECT count(*) FROM organizations WHERE slug = 'no-such-school'`); n != 0 {
 		t.Error("following a link made an organization")
 	}
-	s.send("GET", "/local/files/riverside-academy/"+id+"/original", "", nil).problem(404, "file-not-found")
+	s.send("GET", "/local/files/riverside-academy/"+id+"/original", "", nil).problem(404,
+		"file-not-found")
 }

@@ -22,10 +22,13 @@ func (s *school) announce(objects ...[2]string) {
 	var records []record
 	for _, o := range objects {
 		records = append(records, record{
-			"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": s.ready.S3.Region, "eventTime": "2026-01-01T00:00:00.000Z", "eventName": "ObjectCreated:Post",
+			"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": s.ready.S3.Region,
+			"eventTime": "2026-01-01T00:00:00.000Z", "eventName": "ObjectCreated:Post",
 			"s3": record{
-				"s3SchemaVersion": "1.0", "bucket": record{"name": s.ready.S3.Buckets.Incoming, "arn": "arn:aws:s3:::" + s.ready.S3.Buckets.Incoming},
-				"object": record{"key": url.QueryEscape(o[0]), "size": 1, "versionId": o[1], "sequencer": "00"},
+				"s3SchemaVersion": "1.0", "bucket": record{"name": s.ready.S3.Buckets.Incoming,
+					"arn": "arn:aws:s3:::" + s.ready.S3.Buckets.Incoming},
+				"object": record{"key": url.QueryEscape(o[0]), "size": 1, "versionId": o[1],
+					"sequencer": "00"},
 			},
 		})
 	}
@@ -35,20 +38,23 @@ func (s *school) announce(objects ...[2]string) {
 	}
 	queue := sqs.New(sqs.Options{
 		Region: s.ready.S3.Region, BaseEndpoint: &shared.stack.Queue.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(s.ready.S3.AccessKey, s.ready.S3.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(s.ready.S3.AccessKey,
+			s.ready.S3.SecretKey, ""),
 	})
-	if _, err := queue.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &shared.queueURL, MessageBody: aws.String(string(body))}); err != nil {
+	if _, err := queue.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &shared.queueURL,
+		MessageBody: aws.String(string(body))}); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// passed waits until the workers have done everything that was announced before: a file that is sent now comes after it, and with two workers
-// so do two files.
+// passed waits until the workers have done everything that was announced before: a file that is
+// sent now comes after it, and with two workers so do two files.
 func (s *school) passed() {
 	s.t.Helper()
 	u := s.user("admin")
 	for range 3 {
-		u.call("DELETE", "/v1/files/"+u.available(text("a marker"))+"?permanent=true", nil).want(204)
+		u.call("DELETE", "/v1/files/"+u.available(text("a marker"))+"?permanent=true",
+			nil).want(204)
 	}
 }
 
@@ -65,8 +71,9 @@ func (s *school) foreignKeys() []string {
 	}
 }
 
-// Objects that nobody reserved room for, put there with credentials that no client has: deleted where the key is of our making, left alone
-// where it is not, and in no case handed out or waited for.
+// Objects that nobody reserved room for, put there with credentials that no client has: deleted
+// where the key is of our making, left alone where it is not, and in no case handed out or waited
+// for.
 func TestKeyNeverReserved(t *testing.T) {
 	s := newSchool(t)
 	keys := s.foreignKeys()
@@ -76,7 +83,8 @@ func TestKeyNeverReserved(t *testing.T) {
 			version = s.put(key, []byte("<script>"), "text/html")
 		}
 	}
-	until(t, "that surplus objects are gone", func() bool { return len(s.stored("incoming/"+s.id+"/")) == 0 })
+	until(t, "that surplus objects are gone",
+		func() bool { return len(s.stored("incoming/"+s.id+"/")) == 0 })
 	var all [][2]string
 	for _, key := range keys {
 		all = append(all, [2]string{key, version})
@@ -89,7 +97,8 @@ func TestKeyNeverReserved(t *testing.T) {
 	s.wantQuota(0, 0, 0)
 }
 
-// A key that names another tenant's file under one's own organization, or the other way round, does not touch that file.
+// A key that names another tenant's file under one's own organization, or the other way round, does
+// not touch that file.
 func TestKeyOfAnotherTenant(t *testing.T) {
 	s := newSchool(t)
 	other := schoolOn(t, s.platform)
@@ -99,8 +108,10 @@ func TestKeyOfAnotherTenant(t *testing.T) {
 	for _, file := range []string{pending, done} {
 		s.put("incoming/"+s.id+"/"+file+"/1", []byte("evil"), "text/plain")
 	}
-	until(t, "that the objects are gone", func() bool { return len(s.stored("incoming/"+s.id+"/")) == 0 })
-	if a := victim.call("GET", "/v1/files/"+pending, nil).want(200); a.at("file.status") != "pending" {
+	until(t, "that the objects are gone",
+		func() bool { return len(s.stored("incoming/"+s.id+"/")) == 0 })
+	if a := victim.call("GET", "/v1/files/"+pending,
+		nil).want(200); a.at("file.status") != "pending" {
 		t.Errorf("the other's file is %v", a.at("file.status"))
 	}
 	if _, content := victim.fetch(done, ""); string(content) != "done" {
@@ -127,7 +138,8 @@ func TestEventForADeletedRow(t *testing.T) {
 		}
 		s.wantStored(id)
 		if permanent == "" {
-			if a := u.call("GET", "/v1/files/"+id, nil).want(200); a.at("file.status") != "deleted" {
+			if a := u.call("GET", "/v1/files/"+id,
+				nil).want(200); a.at("file.status") != "deleted" {
 				t.Errorf("the deleted file is %s", a.raw)
 			}
 			u.call("POST", "/v1/files/"+id+"/restore", nil).problem(409, "upload-cancelled")
@@ -161,12 +173,15 @@ func TestDuplicateAndReorderedEvents(t *testing.T) {
 	}
 	s.wantStored(id, "original")
 	s.wantQuota(5, 0, 1)
-	if n := s.look(`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2`, s.id, id); n != 1 {
+	if n := s.look(
+		`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2`,
+		s.id, id); n != 1 {
 		t.Errorf("%d notifications, want 1", n)
 	}
 }
 
-// One form, used two hundred times at once with different content: one row, one version, one verdict, and nothing left over.
+// One form, used two hundred times at once with different content: one row, one version, one
+// verdict, and nothing left over.
 func TestOneFormForManyUploads(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("member")
@@ -178,7 +193,8 @@ func TestOneFormForManyUploads(t *testing.T) {
 	for range clients {
 		work.Go(func() {
 			for n := range next {
-				if status, body, err := a.tryPost(fmt.Appendf(nil, "%03d", n)); err != nil || status != 204 {
+				if status, body, err := a.tryPost(fmt.Appendf(nil, "%03d", n)); err != nil ||
+					status != 204 {
 					t.Errorf("upload %d: %d %s %v", n, status, body, err)
 				}
 			}
@@ -200,7 +216,9 @@ func TestOneFormForManyUploads(t *testing.T) {
 	if n := s.look(`SELECT count(*) FROM files WHERE organization_id = $1`, s.id); n != 1 {
 		t.Errorf("%d rows", n)
 	}
-	if n := s.look(`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND action = 'process'`, s.id); n != 1 {
+	if n := s.look(
+		`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND action = 'process'`,
+		s.id); n != 1 {
 		t.Errorf("%d verdicts", n)
 	}
 }
@@ -211,7 +229,8 @@ func TestObjectGone(t *testing.T) {
 	u := s.user("member")
 	a := u.reserve(text("gone"))
 	id := a.str("file.id")
-	release := s.hold(`SELECT FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE`, s.id, id)
+	release := s.hold(
+		`SELECT FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE`, s.id, id)
 	if status, body := a.post([]byte("gone")); status != 204 {
 		t.Fatalf("the form answers %d %s", status, body)
 	}
@@ -221,20 +240,23 @@ func TestObjectGone(t *testing.T) {
 	s.wantStored(id)
 }
 
-// What sits in incoming cannot be had: by no link of the API, by no listing, and by no anonymous request.
+// What sits in incoming cannot be had: by no link of the API, by no listing, and by no anonymous
+// request.
 func TestIncomingIsNeverHandedOut(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("admin")
 	id := u.reserve(text("four")).str("file.id")
 	u.call("GET", "/v1/files/"+id+"/download", nil).problem(409, "not-available")
-	release := s.hold(`SELECT FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE`, s.id, id)
+	release := s.hold(
+		`SELECT FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE`, s.id, id)
 	defer release()
 	key := s.incoming(id)
 	s.put(key, []byte("four"), "text/plain") // it stays: no worker can claim it
 	s.wantStored(id, "incoming")
 	b := s.ready.S3.Buckets
 	for _, bucket := range []string{b.Incoming, b.Files, b.Quarantine} {
-		for _, path := range []string{"/" + bucket + "/" + key, "/" + bucket + "?list-type=2", "/" + bucket + "/?versions"} {
+		for _, path := range []string{"/" + bucket + "/" + key, "/" + bucket + "?list-type=2",
+			"/" + bucket + "/?versions"} {
 			wantForbidden(t, s.ready.S3.Endpoint+path)
 		}
 	}
@@ -245,7 +267,8 @@ func TestIncomingIsNeverHandedOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/" + b.Incoming + "/" + s.incoming(done), "/" + b.Quarantine + "/quarantine/" + s.id + "/" + done + "/1"} {
+	for _, path := range []string{"/" + b.Incoming + "/" + s.incoming(done),
+		"/" + b.Quarantine + "/quarantine/" + s.id + "/" + done + "/1"} {
 		at.Path = path
 		wantForbidden(t, at.String())
 	}
@@ -254,12 +277,14 @@ func TestIncomingIsNeverHandedOut(t *testing.T) {
 // removeVersions deletes everything under a key, for good.
 func (s *school) removeVersions(bucket, key string) {
 	s.t.Helper()
-	listed, err := s.objects.ListObjectVersions(s.t.Context(), &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &key})
+	listed, err := s.objects.ListObjectVersions(s.t.Context(),
+		&s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &key})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, v := range listed.Versions {
-		if _, err := s.objects.DeleteObject(s.t.Context(), &s3.DeleteObjectInput{Bucket: &bucket, Key: v.Key, VersionId: v.VersionId}); err != nil {
+		if _, err := s.objects.DeleteObject(s.t.Context(), &s3.DeleteObjectInput{Bucket: &bucket,
+			Key: v.Key, VersionId: v.VersionId}); err != nil {
 			s.t.Fatal(err)
 		}
 	}

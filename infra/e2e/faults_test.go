@@ -9,8 +9,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
-// The database crashes while uploads are reserved, sent and worked on. Clients are told to come again, nothing is counted twice, and everything
-// that had been promised ends well.
+// The database crashes while uploads are reserved, sent and worked on. Clients are told to come
+// again, nothing is counted twice, and everything that had been promised ends well.
 func TestPostgresRestartsMidRun(t *testing.T) {
 	s := schoolOn(t, shared.platform)
 	u := s.user("member")
@@ -54,9 +54,11 @@ func TestPostgresRestartsMidRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.rows.Reset()
-	until(t, "an API that answers again", func() bool { return u.call("GET", "/v1/usage", nil).status == 200 })
+	until(t, "an API that answers again",
+		func() bool { return u.call("GET", "/v1/usage", nil).status == 200 })
 	for range 8 { // more than the local stack's own pool has connections
-		s.send("POST", "/local/token", "", map[string]string{"organization": s.slug, "user": u.email}).want(200)
+		s.send("POST", "/local/token", "",
+			map[string]string{"organization": s.slug, "user": u.email}).want(200)
 	}
 	for i := files / 2; i < files; i++ {
 		send(i)
@@ -86,15 +88,20 @@ func (s *school) hurry(id string) {
 // wantVerdicts counts what was told of verdicts: each exactly once.
 func (s *school) wantVerdicts(n int64) {
 	s.t.Helper()
-	if told := s.look(`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND topic IN ('file.available', 'file.rejected')`, s.id); told != n {
+	if told := s.look(
+		`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND topic IN ('file.available', 'file.rejected')`,
+		s.id); told != n {
 		s.t.Errorf("%d notifications of %d verdicts", told, n)
 	}
-	if logged := s.look(`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND action = 'process'`, s.id); logged != n {
+	if logged := s.look(
+		`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND action = 'process'`,
+		s.id); logged != n {
 		s.t.Errorf("%d lines in the log of %d verdicts", logged, n)
 	}
 }
 
-// The scanner is killed in the middle of a stream and started again: the file is scanned after all, and not before.
+// The scanner is killed in the middle of a stream and started again: the file is scanned after all,
+// and not before.
 func TestScannerKilledMidStream(t *testing.T) {
 	needScanner(t)
 	s := schoolOn(t, shared.platform)
@@ -107,7 +114,9 @@ func TestScannerKilledMidStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "that the file is handed back", func() bool {
-		return s.look(`SELECT count(*) FROM file_uploads WHERE file_id = $1 AND last_error = 'scanner_unavailable' AND attempts = 1`, id) == 1
+		return s.look(
+			`SELECT count(*) FROM file_uploads WHERE file_id = $1 AND last_error = 'scanner_unavailable' AND attempts = 1`,
+			id) == 1
 	})
 	if a := u.call("GET", "/v1/files/"+id, nil); a.at("file.status") != "processing" {
 		t.Errorf("without a scanner: %s", a.raw)
@@ -119,7 +128,8 @@ func TestScannerKilledMidStream(t *testing.T) {
 	if err := shared.scanner.Restart(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if a := u.settled(id); a.at("file.status") != "available" || a.at("file.virus_scanned") != true {
+	if a := u.settled(id); a.at("file.status") != "available" ||
+		a.at("file.virus_scanned") != true {
 		t.Errorf("ended as %s", a.raw)
 	}
 	s.wantStored(id, "original")
@@ -127,7 +137,8 @@ func TestScannerKilledMidStream(t *testing.T) {
 	s.wantVerdicts(1)
 }
 
-// The worker is killed when all its outputs are stored and its verdict is not written, and once more while it reads.
+// The worker is killed when all its outputs are stored and its verdict is not written, and once
+// more while it reads.
 func TestWorkerKilledMidFile(t *testing.T) {
 	s := schoolOn(t, shared.platform)
 	u := s.user("member")
@@ -142,9 +153,11 @@ func TestWorkerKilledMidFile(t *testing.T) {
 			}
 		}
 		until(t, "a worker at its verdict", func() bool {
-			return s.look(`SELECT count(*) FROM pg_stat_activity WHERE usename = 'satchel_file_processing_events' AND wait_event_type = 'Lock'`) == 1
+			return s.look(
+				`SELECT count(*) FROM pg_stat_activity WHERE usename = 'satchel_file_processing_events' AND wait_event_type = 'Lock'`) == 1
 		})
-		if n := s.look(`SELECT attempts FROM file_uploads WHERE file_id = $1`, id); n != int64(attempt)+1 {
+		if n := s.look(`SELECT attempts FROM file_uploads WHERE file_id = $1`,
+			id); n != int64(attempt)+1 {
 			t.Errorf("%d attempts are counted, want %d", n, attempt+1)
 		}
 		if n := shared.stack.Runtime.Kill(stack.FileProcessing); n == 0 {
@@ -156,7 +169,8 @@ func TestWorkerKilledMidFile(t *testing.T) {
 	if a := u.settled(id); a.at("file.status") != "available" {
 		t.Errorf("ended as %s", a.raw)
 	}
-	s.wantKept(id, "original", "variant/optimized", "variant/thumbnail", "variant/thumbnail_large", "variant/thumbnail_small")
+	s.wantKept(id, "original", "variant/optimized", "variant/thumbnail", "variant/thumbnail_large",
+		"variant/thumbnail_small")
 	s.wantQuota(int64(len(f.content)), 0, 1)
 	s.wantVerdicts(1)
 }

@@ -20,10 +20,12 @@ func TestConsent(t *testing.T) {
 	pupil.call("PUT", path+"/consent", given).problem(403, "not-allowed")
 	pupil.call("PATCH", path, map[string]any{"requires_consent": false}).problem(403, "not-allowed")
 	a := teacher.call("PUT", path+"/consent", given).want(200)
-	if a.at("file.consent.given_by") != "P. Arent" || a.at("file.consent.recorded_by") != teacher.id {
+	if a.at("file.consent.given_by") != "P. Arent" ||
+		a.at("file.consent.recorded_by") != teacher.id {
 		t.Errorf("consent %s", a.raw)
 	}
-	if a := s.user("member").call("GET", path, nil).want(200); a.at("file.consent.given_by") != nil {
+	if a := s.user("member").call("GET", path,
+		nil).want(200); a.at("file.consent.given_by") != nil {
 		t.Errorf("another pupil learns who gave consent: %s", a.raw)
 	}
 	pupil.fetch(id, "thumbnail")
@@ -36,10 +38,13 @@ func TestConsent(t *testing.T) {
 	for _, e := range log.at("entries").([]any) {
 		actions = append(actions, e.(map[string]any)["action"].(string))
 	}
-	if want := []string{"consent", "download", "consent", "process", "create"}; !slices.Equal(actions, want) {
+	if want := []string{"consent", "download", "consent", "process",
+		"create"}; !slices.Equal(actions, want) {
 		t.Errorf("the log has %q, want %q", actions, want)
 	}
-	if n := s.look(`SELECT count(*) FROM file_consents WHERE organization_id = $1 AND withdrawn_by = $2`, s.id, teacher.id); n != 1 {
+	if n := s.look(
+		`SELECT count(*) FROM file_consents WHERE organization_id = $1 AND withdrawn_by = $2`,
+		s.id, teacher.id); n != 1 {
 		t.Errorf("%d records of the withdrawn consent", n)
 	}
 }
@@ -70,9 +75,11 @@ func TestDeleteAndRestore(t *testing.T) {
 	f := dot(t)
 	id := u.available(f)
 	path, size := "/v1/files/"+id, int64(len(f.content))
-	whole := []string{"original", "variant/optimized", "variant/thumbnail", "variant/thumbnail_large", "variant/thumbnail_small"}
+	whole := []string{"original", "variant/optimized", "variant/thumbnail",
+		"variant/thumbnail_large", "variant/thumbnail_small"}
 	s.wantStored(id, whole...)
-	if a := u.call("DELETE", path, nil).want(200); a.at("file.status") != "deleted" || a.at("file.deleted_at") == nil {
+	if a := u.call("DELETE", path, nil).want(200); a.at("file.status") != "deleted" ||
+		a.at("file.deleted_at") == nil {
 		t.Errorf("deleted: %s", a.raw)
 	}
 	u.call("GET", path+"/download", nil).problem(409, "not-available")
@@ -83,7 +90,8 @@ func TestDeleteAndRestore(t *testing.T) {
 	s.maintenance()
 	s.wantStored(id, whole...) // the bin is kept for thirty days
 	s.wantQuota(size, 0, 1)
-	if a := u.call("POST", path+"/restore", nil).want(200); a.at("file.status") != "available" || a.at("file.deleted_at") != nil {
+	if a := u.call("POST", path+"/restore", nil).want(200); a.at("file.status") != "available" ||
+		a.at("file.deleted_at") != nil {
 		t.Errorf("restored: %s", a.raw)
 	}
 	u.fetch(id, "")
@@ -96,13 +104,16 @@ func TestDeleteAndRestore(t *testing.T) {
 	s.maintenance()
 	s.wantStored(id)
 	for _, topic := range []string{"file.available", "file.deleted", "file.restored"} {
-		if n := s.look(`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2 AND topic = $3`, s.id, id, topic); n == 0 {
+		if n := s.look(
+			`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2 AND topic = $3`,
+			s.id, id, topic); n == 0 {
 			t.Errorf("no notification %s", topic)
 		}
 	}
 }
 
-// What nobody looks after ends by itself: the bin after thirty days, a file after its deletion date, an upload that never came.
+// What nobody looks after ends by itself: the bin after thirty days, a file after its deletion
+// date, an upload that never came.
 func TestMaintenanceWhenTimePasses(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("admin")
@@ -111,7 +122,9 @@ func TestMaintenanceWhenTimePasses(t *testing.T) {
 	never := u.reserve(text("never uploaded"))
 	s.change(`UPDATE files SET deleted_at = now() - interval '31 days' WHERE id = $1`, binned)
 	s.change(`UPDATE files SET deletion_date = now() - interval '1 second' WHERE id = $1`, expired)
-	s.change(`UPDATE file_uploads SET created_at = now() - interval '1 hour', expires_at = now() - interval '30 minutes' WHERE file_id = $1`, never.str("file.id"))
+	s.change(
+		`UPDATE file_uploads SET created_at = now() - interval '1 hour', expires_at = now() - interval '30 minutes' WHERE file_id = $1`,
+		never.str("file.id"))
 	s.maintenance()
 	for _, id := range []string{binned, expired} {
 		u.call("GET", "/v1/files/"+id, nil).problem(404, "file-not-found")

@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// The limits of the child's workers: memory that a small file fits into and a photo of 16 megapixels does not, and a timeout that leaves a few
-// seconds of work besides the four that are kept for the end.
+// The limits of the child's workers: memory that a small file fits into and a photo of 16
+// megapixels does not, and a timeout that leaves a few seconds of work besides the four that are
+// kept for the end.
 const (
 	childMemoryMB = 60
 	childTimeout  = 7 * time.Second
@@ -31,13 +32,15 @@ func TestWorkerOutOfMemoryAndOutOfTime(t *testing.T) {
 			t.Fatalf("the form answers %d %s", status, body)
 		}
 		id := form.str("file.id")
-		until(t, "a worker at its verdict", func() bool { return len(s.stored("original/"+s.id)) == 1 })
+		until(t, "a worker at its verdict",
+			func() bool { return len(s.stored("original/"+s.id)) == 1 })
 		frozen := worker(t, pid)
 		if err := syscall.Kill(frozen, syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		release()
-		until(t, "the end of the worker that does not answer", func() bool { return syscall.Kill(frozen, 0) != nil })
+		until(t, "the end of the worker that does not answer",
+			func() bool { return syscall.Kill(frozen, 0) != nil })
 		s.hurry(id)
 		if a := u.settled(id); a.at("file.status") != "available" {
 			t.Errorf("ended as %s", a.raw)
@@ -48,12 +51,15 @@ func TestWorkerOutOfMemoryAndOutOfTime(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		s := schoolOn(t, p)
 		u := s.user("member")
-		id := u.upload(sent{name: "big.jpg", kind: "image/jpeg", content: sample(t, "dandelion-16mp.jpg")})
+		id := u.upload(
+			sent{name: "big.jpg", kind: "image/jpeg", content: sample(t, "dandelion-16mp.jpg")})
 		until(t, "that the file is given up", func() bool {
 			s.hurry(id) // each worker dies with the lease in its hand
 			return u.call("GET", "/v1/files/"+id, nil).at("file.status") == "error"
 		})
-		if n := s.look(`SELECT (details->>'attempt')::int FROM file_access_logs WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`, s.id, id); n != 5 {
+		if n := s.look(
+			`SELECT (details->>'attempt')::int FROM file_access_logs WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`,
+			s.id, id); n != 5 {
 			t.Errorf("given up at attempt %d, want the one after four", n)
 		}
 		s.wantRefused(u, id, "error", "too_many_attempts")
@@ -93,7 +99,8 @@ func children(parent int) (found []int) {
 		if err != nil {
 			continue
 		}
-		// pid (name) state ppid …; the name may hold anything, so what follows its last parenthesis counts
+		// pid (name) state ppid …; the name may hold anything, so what follows its last parenthesis
+		// counts
 		fields := strings.Fields(string(line[strings.LastIndexByte(string(line), ')')+1:]))
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if len(fields) > 1 && fields[1] == strconv.Itoa(parent) && fields[0] != "Z" {

@@ -1,7 +1,9 @@
-// Package e2e shows from outside that the platform does what it promises: the tests have the API, the form, the S3 client of the ready-file, the
-// database to look into, and /local. One stack serves them all, and each test has an organization of its own.
+// Package e2e shows from outside that the platform does what it promises: the tests have the API,
+// the form, the S3 client of the ready-file, the database to look into, and /local. One stack
+// serves them all, and each test has an organization of its own.
 //
-// Tests that disturb everybody (a database that crashes, a scanner or a worker that is killed) do not call t.Parallel: the others wait for them.
+// Tests that disturb everybody (a database that crashes, a scanner or a worker that is killed) do
+// not call t.Parallel: the others wait for them.
 package e2e
 
 import (
@@ -34,7 +36,8 @@ import (
 // maxFileSize is what the stack is given: small, so that "larger than the limit" is quick to send.
 const maxFileSize = 4 << 20
 
-// childFile is set in a process that is to be a stack with small limits and nothing else: where its ready-file goes.
+// childFile is set in a process that is to be a stack with small limits and nothing else: where its
+// ready-file goes.
 const childFile = "SATCHEL_E2E_CHILD"
 
 // platform is a running stack as tests see it.
@@ -103,12 +106,14 @@ func begin(dir string) (stop func() error, err error) {
 	defer cancel()
 	progress := &bytes.Buffer{}
 	o := stack.Options{
-		DataDir: dir, Progress: progress, Throwaway: true, NoSchedules: true, Visibility: time.Second,
-		Clamd: stack.ScannerOff, Tune: tune,
+		DataDir: dir, Progress: progress, Throwaway: true, NoSchedules: true,
+		Visibility: time.Second,
+		Clamd:      stack.ScannerOff, Tune: tune,
 	}
 	switch shared.scanner, err = clamd.Start(ctx, clamd.Options{}); {
 	case err == nil:
-		if shared.wiretap, err = listen(strings.TrimPrefix(shared.scanner.Address, "tcp://")); err != nil {
+		if shared.wiretap, err = listen(
+			strings.TrimPrefix(shared.scanner.Address, "tcp://")); err != nil {
 			return nil, err
 		}
 		o.Clamd = shared.wiretap.address()
@@ -119,11 +124,13 @@ func begin(dir string) (stop func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, progress)
 	}
-	shared.bin, shared.queueURL = filepath.Join(dir, "bin"), shared.stack.Queue.URL(stack.IngestQueue)
+	shared.bin, shared.queueURL = filepath.Join(dir,
+		"bin"), shared.stack.Queue.URL(stack.IngestQueue)
 	shared.platform, err = connect(shared.stack.Ready)
 	return func() error {
 		shared.rows.Close()
-		http.DefaultClient.CloseIdleConnections() // the store waits for those that were opened and not used
+		// the store waits for those that were opened and not used
+		http.DefaultClient.CloseIdleConnections()
 		err := shared.stack.Stop()
 		if shared.scanner != nil {
 			shared.wiretap.close()
@@ -146,7 +153,8 @@ func connect(ready stack.Ready) (*platform, error) {
 	}
 	return &platform{ready: ready, rows: rows, objects: s3.NewFromConfig(aws.Config{
 		Region: ready.S3.Region, BaseEndpoint: &ready.S3.Endpoint, HTTPClient: http.DefaultClient,
-		Credentials: credentials.NewStaticCredentialsProvider(ready.S3.AccessKey, ready.S3.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(ready.S3.AccessKey,
+			ready.S3.SecretKey, ""),
 	})}, nil
 }
 
@@ -159,7 +167,8 @@ func scratch() (string, error) {
 	return dir, os.Chmod(dir, 0o711)
 }
 
-// nothingLost asks, after all tests: no event may have ended as a dead letter, whatever was done to the workers.
+// nothingLost asks, after all tests: no event may have ended as a dead letter, whatever was done to
+// the workers.
 func nothingLost() error {
 	var answer struct {
 		Queues []struct {
@@ -177,13 +186,15 @@ func nothingLost() error {
 	}
 	for _, q := range answer.Queues {
 		if q.DeadLetters > 0 {
-			return fmt.Errorf("%d events of %s are dead letters: see %s", q.DeadLetters, q.Name, shared.stack.LogPath())
+			return fmt.Errorf("%d events of %s are dead letters: see %s", q.DeadLetters, q.Name,
+				shared.stack.LogPath())
 		}
 	}
 	return nil
 }
 
-// child is a stack whose workers get little memory and time; one process can have one S3 server only.
+// child is a stack whose workers get little memory and time; one process can have one S3 server
+// only.
 func child(readyFile string) int {
 	dir, err := scratch()
 	if err != nil {
@@ -193,7 +204,8 @@ func child(readyFile string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	s, err := stack.Start(ctx, stack.Options{
-		DataDir: dir, BinDir: os.Getenv("SATCHEL_E2E_BIN"), Clamd: stack.ScannerOff, Throwaway: true, NoSchedules: true, Visibility: time.Second,
+		DataDir: dir, BinDir: os.Getenv("SATCHEL_E2E_BIN"), Clamd: stack.ScannerOff,
+		Throwaway: true, NoSchedules: true, Visibility: time.Second,
 		Tune: func(f *runtime.Function) {
 			if f.Name == stack.FileProcessing {
 				f.Timeout, f.MemoryMB, f.Concurrency = childTimeout, childMemoryMB, 1

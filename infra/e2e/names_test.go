@@ -28,7 +28,8 @@ func TestFilenames(t *testing.T) {
 			id := u.available(f)
 			a := u.call("GET", "/v1/files/"+id, nil).want(200)
 			if a.at("file.filename") != c.want || a.at("file.original_filename") != c.sent {
-				t.Errorf("filename %q, originally %q", a.at("file.filename"), a.at("file.original_filename"))
+				t.Errorf("filename %q, originally %q", a.at("file.filename"),
+					a.at("file.original_filename"))
 			}
 			listed := u.call("GET", "/v1/files?name="+url.QueryEscape(c.want), nil).want(200)
 			if listed.at("files.0.id") != id || listed.at("files.1") != nil {
@@ -40,7 +41,8 @@ func TestFilenames(t *testing.T) {
 			if err != nil || kind != "attachment" || parameters["filename"] != c.want {
 				t.Errorf("disposition %q: %v", disposition, err)
 			}
-			if header.Get("Set-Cookie") != "" || strings.ContainsFunc(disposition, func(r rune) bool { return r < ' ' || r > '~' }) {
+			if header.Get("Set-Cookie") != "" ||
+				strings.ContainsFunc(disposition, func(r rune) bool { return r < ' ' || r > '~' }) {
 				t.Errorf("headers %v", header)
 			}
 		})

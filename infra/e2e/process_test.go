@@ -40,14 +40,16 @@ func newCommand(t *testing.T) command {
 func (c command) run(arguments ...string) (*exec.Cmd, *output) {
 	c.t.Helper()
 	out := &output{}
-	running := exec.Command("go", append([]string{"run", "./infra/local", "-bin", shared.bin, "-data", c.data}, arguments...)...)
+	running := exec.Command("go", append(
+		[]string{"run", "./infra/local", "-bin", shared.bin, "-data", c.data}, arguments...)...)
 	running.Dir = shared.root
 	running.Stdout, running.Stderr = out, out
 	running.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := running.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	c.t.Cleanup(func() { _ = syscall.Kill(-running.Process.Pid, syscall.SIGTERM); _ = running.Wait() })
+	c.t.Cleanup(
+		func() { _ = syscall.Kill(-running.Process.Pid, syscall.SIGTERM); _ = running.Wait() })
 	return running, out
 }
 
@@ -57,7 +59,8 @@ func (c command) serve() (running *exec.Cmd, out *output, took time.Duration) {
 	began := time.Now()
 	running, out = c.run("-ready-file", c.ready)
 	for _, err := os.Stat(c.ready); err != nil; _, err = os.Stat(c.ready) {
-		if time.Since(began) > 2*patience || len(children(running.Process.Pid)) == 0 && time.Since(began) > patience {
+		if time.Since(began) > 2*patience || len(children(running.Process.Pid)) == 0 &&
+			time.Since(began) > patience {
 			c.t.Fatalf("no ready-file\n%s", out)
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -75,7 +78,8 @@ func (c command) interrupt(running *exec.Cmd, out *output) {
 	if err := syscall.Kill(-running.Process.Pid, syscall.SIGINT); err != nil {
 		c.t.Fatal(err)
 	}
-	_ = running.Wait() // `go run` itself ends with 1 at Ctrl-C; it tells when the program did not end with 0
+	// `go run` itself ends with 1 at Ctrl-C; it tells when the program did not end with 0
+	_ = running.Wait()
 	if text := out.String(); !strings.HasSuffix(text, "Stopping.\n") {
 		c.t.Errorf("after Ctrl-C:\n%s", text)
 	}
@@ -90,7 +94,8 @@ func (c command) interrupt(running *exec.Cmd, out *output) {
 	}
 }
 
-// The command as a newcomer and a check use it: a ready-file, samples on show, two stacks side by side, a second start, Ctrl-C.
+// The command as a newcomer and a check use it: a ready-file, samples on show, two stacks side by
+// side, a second start, Ctrl-C.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	needProc(t)
@@ -101,7 +106,8 @@ func TestCommand(t *testing.T) {
 	if err := readJSON(c.ready, &ready); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"dogs-phone.jpg", "sunset-12mp.jpg", "bowl-alpha.png", "creek.webp", "lesson.pdf", "STATUS", "PIXELS", "available"} {
+	for _, name := range []string{"dogs-phone.jpg", "sunset-12mp.jpg", "bowl-alpha.png",
+		"creek.webp", "lesson.pdf", "STATUS", "PIXELS", "available"} {
 		if !strings.Contains(out.String(), name) {
 			t.Errorf("the table lacks %s:\n%s", name, out)
 		}
@@ -116,12 +122,14 @@ func TestCommand(t *testing.T) {
 	kept := u.available(text("kept"))
 
 	t.Run("beside it a demo ends with 0", func(t *testing.T) {
-		if code, out := newCommand(t).demo(t, "note.txt", []byte("hello")); code != 0 || !strings.Contains(out, "available") {
+		if code, out := newCommand(t).demo(t, "note.txt", []byte("hello")); code != 0 ||
+			!strings.Contains(out, "available") {
 			t.Errorf("exit code %d\n%s", code, out)
 		}
 	})
 	t.Run("and with 1 when a file is refused", func(t *testing.T) {
-		if code, out := newCommand(t).demo(t, "photo.bmp", []byte("BM")); code != 1 || !strings.Contains(out, "refused") {
+		if code, out := newCommand(t).demo(t, "photo.bmp", []byte("BM")); code != 1 ||
+			!strings.Contains(out, "refused") {
 			t.Errorf("exit code %d\n%s", code, out)
 		}
 	})
@@ -141,7 +149,8 @@ func TestCommand(t *testing.T) {
 	}
 	defer p.rows.Close()
 	again := &school{platform: p, t: t, slug: s.slug}
-	if _, content := again.signIn("ada@example.test", "").fetch(kept, ""); string(content) != "kept" {
+	if _, content := again.signIn("ada@example.test", "").fetch(kept,
+		""); string(content) != "kept" {
 		t.Errorf("kept is %q", content)
 	}
 	again.wantQuota(4, 0, 1)
@@ -201,14 +210,16 @@ func wantReadyShape(t *testing.T, path string) {
 			t.Errorf("%q is no address", url)
 		}
 	}
-	for _, entry := range []string{"file-api/http", "file-api/maintenance", "file-processing/events"} {
+	for _, entry := range []string{"file-api/http", "file-api/maintenance",
+		"file-processing/events"} {
 		if !strings.HasPrefix(got.Roles[entry], "postgres://") {
 			t.Errorf("no role for %s", entry)
 		}
 	}
 	set := []string{b.Incoming, b.Files, b.Quarantine}
 	slices.Sort(set)
-	if slices.Contains(set, "") || len(slices.Compact(set)) != 3 || got.S3.Region == "" || got.S3.AccessKey == "" || got.S3.SecretKey == "" ||
+	if slices.Contains(set, "") || len(slices.Compact(set)) != 3 || got.S3.Region == "" ||
+		got.S3.AccessKey == "" || got.S3.SecretKey == "" ||
 		!strings.HasPrefix(got.DatabaseURL, "postgres://") {
 		t.Errorf("the ready-file lacks something: %d roles, buckets %v", len(got.Roles), set)
 	}
@@ -217,7 +228,8 @@ func wantReadyShape(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	if text, err := io.ReadAll(response.Body); err != nil || !bytes.Contains(text, []byte(`"issuer":"`+got.Issuer+`"`)) {
+	if text, err := io.ReadAll(response.Body); err != nil ||
+		!bytes.Contains(text, []byte(`"issuer":"`+got.Issuer+`"`)) {
 		t.Errorf("the issuer says %s: %v", text, err)
 	}
 }
@@ -240,7 +252,8 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-// needProc skips a test where /proc does not tell of processes and their memory, but not in CI, which runs on Linux.
+// needProc skips a test where /proc does not tell of processes and their memory, but not in CI,
+// which runs on Linux.
 func needProc(t *testing.T) {
 	t.Helper()
 	_, err := os.Stat("/proc/self/stat")

@@ -5,12 +5,15 @@ import (
 	"testing"
 )
 
-// Sixteen clients take from one quota at once, upload, cancel and delete: at no moment is it passed by a byte, and in the end it is exact.
+// Sixteen clients take from one quota at once, upload, cancel and delete: at no moment is it passed
+// by a byte, and in the end it is exact.
 func TestQuotaRace(t *testing.T) {
 	s := newSchool(t)
 	const clients, size, fits = 16, 1000, 10
 	const total = fits*size + size - 1 // a byte less than eleven files
-	s.change(`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, $2) ON CONFLICT (organization_id) DO UPDATE SET total_bytes = $2`, s.id, total)
+	s.change(
+		`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, $2) ON CONFLICT (organization_id) DO UPDATE SET total_bytes = $2`,
+		s.id, total)
 	users := make([]user, clients)
 	for i := range users {
 		users[i] = s.user("member")
@@ -30,7 +33,9 @@ func TestQuotaRace(t *testing.T) {
 			default:
 			}
 			var held int64
-			if err := s.rows.QueryRow(t.Context(), `SELECT used_bytes + reserved_bytes FROM storage_quotas WHERE organization_id = $1`, s.id).Scan(&held); err != nil {
+			if err := s.rows.QueryRow(t.Context(),
+				`SELECT used_bytes + reserved_bytes FROM storage_quotas WHERE organization_id = $1`,
+				s.id).Scan(&held); err != nil {
 				t.Error(err)
 				return
 			}
@@ -71,7 +76,8 @@ func TestQuotaRace(t *testing.T) {
 				t.Errorf("the form answers %d %s", status, body)
 			}
 		} else {
-			owners[i].call("DELETE", "/v1/files/"+id, nil).want(200) // cancelled: it gives back at once
+			// cancelled: it gives back at once
+			owners[i].call("DELETE", "/v1/files/"+id, nil).want(200)
 		}
 	}
 	for i := 0; i < len(granted); i += 2 {
@@ -84,7 +90,8 @@ func TestQuotaRace(t *testing.T) {
 	}
 	s.wantQuota(fits/2*size, 0, fits/2)
 	for i := 0; i < len(granted); i += 2 {
-		owners[i].call("DELETE", "/v1/files/"+granted[i].str("file.id")+"?permanent=true", nil).want(204)
+		owners[i].call("DELETE", "/v1/files/"+granted[i].str("file.id")+"?permanent=true",
+			nil).want(204)
 	}
 	s.wantQuota(0, 0, 0)
 }
@@ -112,10 +119,13 @@ func TestTenOpenUploadsAtATime(t *testing.T) {
 
 func TestAQuarterOfTheFreeQuota(t *testing.T) {
 	s := newSchool(t)
-	s.change(`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, 100) ON CONFLICT (organization_id) DO UPDATE SET total_bytes = 100`, s.id)
+	s.change(
+		`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, 100) ON CONFLICT (organization_id) DO UPDATE SET total_bytes = 100`,
+		s.id)
 	u := s.user("member")
 	u.reserve(text("0123456789012345678901234")) // 25 bytes
 	u.call("POST", "/v1/files", text("x").body()).problem(429, "upload-share-exceeded")
-	u.call("POST", "/v1/files", text(string(make([]byte, 76))).body()).problem(413, "quota-exceeded")
+	u.call("POST", "/v1/files", text(string(make([]byte, 76))).body()).problem(413,
+		"quota-exceeded")
 	s.wantQuota(0, 25, 1)
 }

@@ -34,7 +34,8 @@ func withSecrets(t *testing.T, kind string) []byte {
 		for _, s := range []struct {
 			marker  byte
 			content string
-		}{{0xe1, "Exif\x00\x00" + string(tiffWith(1, secret))}, {0xe1, xmp}, {0xed, "Photoshop 3.0\x00" + secret}, {0xfe, secret}} {
+		}{{0xe1, "Exif\x00\x00" + string(tiffWith(1, secret))}, {0xe1, xmp}, {0xed,
+			"Photoshop 3.0\x00" + secret}, {0xfe, secret}} {
 			out = append(out, 0xff, s.marker, byte((len(s.content)+2)>>8), byte(len(s.content)+2))
 			out = append(out, s.content...)
 		}
@@ -57,7 +58,8 @@ func withSecrets(t *testing.T, kind string) []byte {
 }
 
 func TestVariantsHoldNoMetadata(t *testing.T) {
-	for name, kind := range map[string]string{"a.jpg": "image/jpeg", "a.png": "image/png", "a.gif": "image/gif", "a.webp": "image/webp"} {
+	for name, kind := range map[string]string{"a.jpg": "image/jpeg", "a.png": "image/png",
+		"a.gif": "image/gif", "a.webp": "image/webp"} {
 		t.Run(kind, func(t *testing.T) {
 			s := newSchool(t)
 			u := s.user("member")
@@ -82,10 +84,12 @@ func TestVariantsHoldNoMetadata(t *testing.T) {
 	}
 }
 
-// wantClean looks for what a camera or an author writes into a picture, in the bytes and, where it is installed, with exiftool.
+// wantClean looks for what a camera or an author writes into a picture, in the bytes and, where it
+// is installed, with exiftool.
 func wantClean(t *testing.T, what string, content []byte) {
 	t.Helper()
-	for _, trace := range []string{secret, "Exif\x00", "eXIf", "EXIF", "xmpmeta", "ns.adobe.com", "Photoshop", "tEXt", "iTXt", "zTXt"} {
+	for _, trace := range []string{secret, "Exif\x00", "eXIf", "EXIF", "xmpmeta", "ns.adobe.com",
+		"Photoshop", "tEXt", "iTXt", "zTXt"} {
 		if bytes.Contains(content, []byte(trace)) {
 			t.Errorf("%s holds %q", what, trace)
 		}
@@ -124,17 +128,21 @@ func wantClean(t *testing.T, what string, content []byte) {
 // wantOriginalKept shows that the original of a picture is there, and that no door leads to it.
 func wantOriginalKept(t *testing.T, u user, id string) {
 	t.Helper()
-	u.s.wantStored(id, "original", "variant/optimized", "variant/thumbnail", "variant/thumbnail_large", "variant/thumbnail_small")
-	for _, v := range []string{"original", "Original", "../original", "../../../original/" + id + "/1", "1"} {
+	u.s.wantStored(id, "original", "variant/optimized", "variant/thumbnail",
+		"variant/thumbnail_large", "variant/thumbnail_small")
+	for _, v := range []string{"original", "Original", "../original",
+		"../../../original/" + id + "/1", "1"} {
 		u.call("GET", "/v1/files/"+id+"/download?variant="+v, nil).problem(404, "variant-not-found")
 	}
 }
 
-// A phone photo that lies on its side, with the place where it was taken: every variant stands upright and tells nothing.
+// A phone photo that lies on its side, with the place where it was taken: every variant stands
+// upright and tells nothing.
 func TestPhonePhotoStandsUpright(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("member")
-	source := sample(t, "dogs-phone.jpg") // 3088 × 2048, orientation 6: to be turned clockwise by 90°
+	// 3088 × 2048, orientation 6: to be turned clockwise by 90°
+	source := sample(t, "dogs-phone.jpg")
 	lying, _, err := image.Decode(bytes.NewReader(source))
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +151,8 @@ func TestPhonePhotoStandsUpright(t *testing.T) {
 	if a := u.settled(id); a.number("file.width") != 2048 || a.number("file.height") != 3088 {
 		t.Errorf("%d × %d", a.number("file.width"), a.number("file.height"))
 	}
-	for v, height := range map[string]int{"optimized": 3088, "thumbnail": 300, "thumbnail_small": 150, "thumbnail_large": 600} {
+	for v, height := range map[string]int{"optimized": 3088, "thumbnail": 300,
+		"thumbnail_small": 150, "thumbnail_large": 600} {
 		_, content := u.fetch(id, v)
 		wantClean(t, v, content)
 		got, _, err := image.Decode(bytes.NewReader(content))
@@ -161,7 +170,8 @@ func TestPhonePhotoStandsUpright(t *testing.T) {
 	wantOriginalKept(t, u, id)
 }
 
-// apart compares a lying picture with its upright form in a grid of patches: the mean difference of brightness, of 255.
+// apart compares a lying picture with its upright form in a grid of patches: the mean difference of
+// brightness, of 255.
 func apart(lying, upright image.Image) int {
 	const grid, patch = 12, 5
 	sum := 0
@@ -172,7 +182,8 @@ func apart(lying, upright image.Image) int {
 				fx := (float64(gx) + (float64(i%patch)+0.5)/patch) / grid
 				fy := (float64(gy) + (float64(i/patch)+0.5)/patch) / grid
 				a += brightness(upright, fx, fy)
-				b += brightness(lying, fy, 1-fx) // turned clockwise by 90°: what is left was at the bottom
+				// turned clockwise by 90°: what is left was at the bottom
+				b += brightness(lying, fy, 1-fx)
 			}
 			sum += max(a-b, b-a) / (patch * patch)
 		}
@@ -182,14 +193,16 @@ func apart(lying, upright image.Image) int {
 
 func brightness(m image.Image, fx, fy float64) int {
 	r := m.Bounds()
-	red, green, blue, _ := m.At(r.Min.X+int(fx*float64(r.Dx())), r.Min.Y+int(fy*float64(r.Dy()))).RGBA()
+	red, green, blue, _ := m.At(r.Min.X+int(fx*float64(r.Dx())),
+		r.Min.Y+int(fy*float64(r.Dy()))).RGBA()
 	return int(red+green+blue) / 3 >> 8
 }
 
 func TestTransparencyIsKept(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("member")
-	id := u.available(sent{name: "bowl.png", kind: "image/png", content: sample(t, "bowl-alpha.png")})
+	id := u.available(
+		sent{name: "bowl.png", kind: "image/png", content: sample(t, "bowl-alpha.png")})
 	for _, v := range variants() {
 		_, content := u.fetch(id, v)
 		m, _, err := image.Decode(bytes.NewReader(content))
@@ -217,7 +230,8 @@ func TestSmallPicturesAreNotEnlarged(t *testing.T) {
 
 // What a browser would run is stored and sent as bytes to save, whatever it was called or declared.
 func TestActiveContentIsOnlySaved(t *testing.T) {
-	svg := `<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`
+	svg :=
+		`<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>`
 	html := "<!DOCTYPE html><html><body><script>alert(1)</script></body></html>"
 	for _, f := range []sent{
 		{name: "drawing.svg", kind: "image/svg+xml", content: []byte(svg)},
@@ -232,12 +246,14 @@ func TestActiveContentIsOnlySaved(t *testing.T) {
 			id := u.available(f)
 			link := u.call("GET", "/v1/files/"+id+"/download", nil).want(200).str("url")
 			header, content := follow(t, link)
-			if !bytes.Equal(content, f.content) || header.Get("Content-Type") != "application/octet-stream" ||
+			if !bytes.Equal(content, f.content) ||
+				header.Get("Content-Type") != "application/octet-stream" ||
 				!strings.HasPrefix(header.Get("Content-Disposition"), "attachment;") {
 				t.Errorf("served: %v", header)
 			}
 			for _, bent := range []string{
-				strings.Replace(link, "application%2Foctet-stream", "text%2Fhtml", 1), strings.Replace(link, "attachment", "inline", 1),
+				strings.Replace(link, "application%2Foctet-stream", "text%2Fhtml", 1),
+				strings.Replace(link, "attachment", "inline", 1),
 			} {
 				if bent == link {
 					t.Fatalf("nothing to bend in %s", strings.SplitN(link, "X-Amz", 2)[0])

@@ -17,7 +17,8 @@ import (
 	"testing"
 )
 
-// eicar is the file that every scanner takes for a virus, in two parts so that none takes this source for it.
+// eicar is the file that every scanner takes for a virus, in two parts so that none takes this
+// source for it.
 func eicar() []byte {
 	return []byte(`X5O!P%@AP[4\PZX54(P^)7CC)7}$` + `EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`)
 }
@@ -113,7 +114,8 @@ func chunk(png []byte, kind string, content []byte) []byte {
 // zipOf stores one entry; with a password it is encrypted as APPNOTE.TXT 6.1 says.
 func zipOf(t *testing.T, name string, content []byte, password string) []byte {
 	t.Helper()
-	header := &zip.FileHeader{Name: name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(content), UncompressedSize64: uint64(len(content))}
+	header := &zip.FileHeader{Name: name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(content),
+		UncompressedSize64: uint64(len(content))}
 	stored := content
 	if password != "" {
 		header.Flags |= 1

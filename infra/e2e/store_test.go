@@ -11,12 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// stored lists every version and delete marker whose key has the part in it, in all buckets, as bucket/key.
+// stored lists every version and delete marker whose key has the part in it, in all buckets, as
+// bucket/key.
 func (s *school) stored(part string) (found []string) {
 	s.t.Helper()
 	b := s.ready.S3.Buckets
 	for _, bucket := range []string{b.Incoming, b.Files, b.Quarantine} {
-		pages := s3.NewListObjectVersionsPaginator(s.objects, &s3.ListObjectVersionsInput{Bucket: &bucket})
+		pages := s3.NewListObjectVersionsPaginator(s.objects,
+			&s3.ListObjectVersionsInput{Bucket: &bucket})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(s.t.Context())
 			if err != nil {
@@ -33,14 +35,15 @@ func (s *school) stored(part string) (found []string) {
 	return slices.DeleteFunc(found, func(key string) bool { return !strings.Contains(key, part) })
 }
 
-// wantStored waits until exactly these kinds of keys are stored of a file: "original", "variant/thumbnail", "quarantine".
+// wantStored waits until exactly these kinds of keys are stored of a file: "original",
+// "variant/thumbnail", "quarantine".
 func (s *school) wantStored(id string, want ...string) {
 	s.t.Helper()
 	s.wantObjects(id, want, func(found []string) []string { return found })
 }
 
-// wantKept is wantStored for a file whose worker was lost: the next one writes the same outputs under the same keys again, and the versions
-// before are left to the bucket's lifecycle rule.
+// wantKept is wantStored for a file whose worker was lost: the next one writes the same outputs
+// under the same keys again, and the versions before are left to the bucket's lifecycle rule.
 func (s *school) wantKept(id string, want ...string) {
 	s.t.Helper()
 	s.wantObjects(id, want, slices.Compact[[]string])
@@ -79,7 +82,8 @@ func (s *school) wantObjects(id string, want []string, count func([]string) []st
 func (s *school) wantQuota(used, reserved, files int64) {
 	s.t.Helper()
 	a := s.user("member").call("GET", "/v1/usage", nil).want(200)
-	if a.number("quota.used") != used || a.number("quota.reserved") != reserved || a.number("quota.files") != files {
+	if a.number("quota.used") != used || a.number("quota.reserved") != reserved ||
+		a.number("quota.files") != files {
 		s.t.Errorf("quota %s, want %d used, %d reserved, %d files", a.raw, used, reserved, files)
 	}
 }
@@ -110,7 +114,8 @@ func (s *school) hold(sql string, arguments ...any) (release func()) {
 	}
 	release = sync.OnceFunc(func() { _ = tx.Rollback(context.Background()) })
 	s.t.Cleanup(release)
-	if tag, err := tx.Exec(context.Background(), sql, arguments...); err != nil || tag.RowsAffected() == 0 {
+	if tag, err := tx.Exec(context.Background(), sql, arguments...); err != nil ||
+		tag.RowsAffected() == 0 {
 		s.t.Fatalf("%d rows to hold: %v", tag.RowsAffected(), err)
 	}
 	return release
@@ -120,7 +125,8 @@ func (s *school) hold(sql string, arguments ...any) (release func()) {
 func (s *school) put(key string, content []byte, kind string) (version string) {
 	s.t.Helper()
 	out, err := s.objects.PutObject(s.t.Context(), &s3.PutObjectInput{
-		Bucket: &s.ready.S3.Buckets.Incoming, Key: &key, Body: bytes.NewReader(content), ContentType: &kind,
+		Bucket: &s.ready.S3.Buckets.Incoming, Key: &key, Body: bytes.NewReader(content),
+		ContentType: &kind,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -139,7 +145,8 @@ func (s *school) maintenance() {
 // storedType is the type that the files bucket itself has for an object.
 func (s *school) storedType(key string) string {
 	s.t.Helper()
-	head, err := s.objects.HeadObject(s.t.Context(), &s3.HeadObjectInput{Bucket: &s.ready.S3.Buckets.Files, Key: &key})
+	head, err := s.objects.HeadObject(s.t.Context(),
+		&s3.HeadObjectInput{Bucket: &s.ready.S3.Buckets.Files, Key: &key})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -25,7 +25,8 @@ func routes() [][3]string {
 	}
 }
 
-// On every route another tenant's file answers, byte by byte, what an id answers that never was: only the request's own id and time differ.
+// On every route another tenant's file answers, byte by byte, what an id answers that never was:
+// only the request's own id and time differ.
 func TestAnotherTenantsFileDoesNotExist(t *testing.T) {
 	s := newSchool(t)
 	other := schoolOn(t, s.platform)
@@ -36,7 +37,8 @@ func TestAnotherTenantsFileDoesNotExist(t *testing.T) {
 	stranger := s.user("admin")
 	for _, r := range routes() {
 		var absent string
-		for _, id := range []string{uuid.NewString(), available, pending, deleted, uuid.NewString()} {
+		for _, id := range []string{uuid.NewString(), available, pending, deleted,
+			uuid.NewString()} {
 			var body any
 			if r[2] != "" {
 				body = r[2]
@@ -58,22 +60,28 @@ func TestAnotherTenantsFileDoesNotExist(t *testing.T) {
 			}
 		}
 	}
-	for _, query := range []string{"", "?uploaded_by=" + owner.id, "?status=deleted", "?name=dot", "?limit=200"} {
-		if a := stranger.call("GET", "/v1/files"+query, nil).want(200); len(a.at("files").([]any)) != 0 {
+	for _, query := range []string{"", "?uploaded_by=" + owner.id, "?status=deleted", "?name=dot",
+		"?limit=200"} {
+		if a := stranger.call("GET", "/v1/files"+query,
+			nil).want(200); len(a.at("files").([]any)) != 0 {
 			t.Errorf("%s lists %s", query, a.raw)
 		}
 	}
-	for id, status := range map[string]string{available: "available", pending: "pending", deleted: "deleted"} {
-		if a := owner.call("GET", "/v1/files/"+id, nil).want(200); a.at("file.status") != status || a.at("file.title") != nil {
+	for id, status := range map[string]string{available: "available", pending: "pending",
+		deleted: "deleted"} {
+		if a := owner.call("GET", "/v1/files/"+id, nil).want(200); a.at("file.status") != status ||
+			a.at("file.title") != nil {
 			t.Errorf("the owner finds %s", a.raw)
 		}
 	}
-	if n := s.look(`SELECT count(*) FROM file_access_logs WHERE organization_id = $1`, s.id); n != 0 {
+	if n := s.look(`SELECT count(*) FROM file_access_logs WHERE organization_id = $1`,
+		s.id); n != 0 {
 		t.Errorf("%d lines in the stranger's log", n)
 	}
 	// A cursor made in one organization shows nothing of it in another.
 	cursor := owner.call("GET", "/v1/files?limit=1", nil).want(200).str("next_cursor")
-	if a := stranger.call("GET", "/v1/files?cursor="+cursor, nil).want(200); len(a.at("files").([]any)) != 0 {
+	if a := stranger.call("GET", "/v1/files?cursor="+cursor,
+		nil).want(200); len(a.at("files").([]any)) != 0 {
 		t.Errorf("lists %s", a.raw)
 	}
 }
@@ -93,18 +101,22 @@ func TestIdempotency(t *testing.T) {
 		t.Fatalf("the form answers %d %s", status, body)
 	}
 	u.settled(first.str("file.id"))
-	if a := u.call("POST", "/v1/files", text("12345").body(), "Idempotency-Key", key).want(201); a.at("upload") != nil || a.at("file.status") != "available" {
+	if a := u.call("POST", "/v1/files", text("12345").body(), "Idempotency-Key",
+		key).want(201); a.at("upload") != nil || a.at("file.status") != "available" {
 		t.Errorf("after the verdict: %s", a.raw)
 	}
-	u.call("POST", "/v1/files", text("123456").body(), "Idempotency-Key", key).problem(422, "idempotency-key-reused")
+	u.call("POST", "/v1/files", text("123456").body(), "Idempotency-Key", key).problem(422,
+		"idempotency-key-reused")
 	for _, someone := range []user{s.user("member"), schoolOn(t, s.platform).user("member")} {
-		if a := someone.call("POST", "/v1/files", text("12345").body(), "Idempotency-Key", key).want(201); a.str("file.id") == first.str("file.id") {
+		if a := someone.call("POST", "/v1/files", text("12345").body(), "Idempotency-Key",
+			key).want(201); a.str("file.id") == first.str("file.id") {
 			t.Error("a key of somebody else was met")
 		}
 	}
 	ids := map[string]bool{}
 	for a := range slices.Values(atOnce(t, 8, func() (reply, error) {
-		return s.try("POST", "/v1/files", u.token, text("many").body(), "Idempotency-Key", "at-once")
+		return s.try("POST", "/v1/files", u.token, text("many").body(), "Idempotency-Key",
+			"at-once")
 	})) {
 		switch {
 		case a.status == 201:

@@ -57,7 +57,8 @@ func publicKey(t *testing.T) (kid string, raw []byte, key *ecdsa.PublicKey) {
 			if errX != nil || errY != nil {
 				t.Fatal(errX, errY)
 			}
-			key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
+			key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(),
+				slices.Concat([]byte{4}, x, y))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +92,8 @@ func TestTokensThatAreRefused(t *testing.T) {
 		}
 		return token
 	}
-	s.send("GET", "/v1/usage", signed(claims()), nil).want(200) // what is changed below is what is wrong
+	// what is changed below is what is wrong
+	s.send("GET", "/v1/usage", signed(claims()), nil).want(200)
 	kid, set, public := publicKey(t)
 	forge := func(method jwt.SigningMethod, key any, header ...string) string {
 		token := jwt.NewWithClaims(method, claims())
@@ -115,31 +117,37 @@ func TestTokensThatAreRefused(t *testing.T) {
 	}
 	whole := strings.Split(signed(claims()), ".")
 	for name, token := range map[string]string{
-		"forged":                    forge(jwt.SigningMethodES256, mine),
-		"forged with its own kid":   forge(jwt.SigningMethodES256, mine, "kid", "mine"),
-		"forged with jku":           forge(jwt.SigningMethodES256, mine, "jku", "http://127.0.0.1:1/jwks.json"),
-		"alg none":                  forge(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType),
-		"HS256 with the PEM":        forge(jwt.SigningMethodHS256, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
-		"HS256 with the DER":        forge(jwt.SigningMethodHS256, der),
-		"HS256 with the JWKS":       forge(jwt.SigningMethodHS256, set),
-		"HS256 with an empty key":   forge(jwt.SigningMethodHS256, []byte{}),
-		"signature of another":      whole[0] + "." + strings.Split(signed(claims("sub", "eve")), ".")[1] + "." + whole[2],
-		"no signature":              whole[0] + "." + whole[1] + ".",
-		"expired":                   signed(claims("exp", time.Now().Add(-time.Minute).Unix())),
-		"never expires":             signed(claims("exp", nil)),
-		"not yet valid":             signed(claims("nbf", time.Now().Add(time.Hour).Unix())),
-		"wrong audience":            signed(claims("aud", "another-service")),
-		"no audience":               signed(claims("aud", nil)),
-		"wrong issuer":              signed(claims("iss", "https://issuer.example")),
-		"no subject":                signed(claims("sub", "")),
-		"no organization":           signed(claims("organization_id", nil)),
-		"organization is no id":     signed(claims("organization_id", s.slug)),
-		"organization in user data": signed(claims("organization_id", nil, "user_metadata", map[string]any{"organization_id": s.id})),
-		"nonsense":                  "x",
+		"forged":                  forge(jwt.SigningMethodES256, mine),
+		"forged with its own kid": forge(jwt.SigningMethodES256, mine, "kid", "mine"),
+		"forged with jku": forge(jwt.SigningMethodES256, mine, "jku",
+			"http://127.0.0.1:1/jwks.json"),
+		"alg none": forge(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType),
+		"HS256 with the PEM": forge(jwt.SigningMethodHS256,
+			pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		"HS256 with the DER":      forge(jwt.SigningMethodHS256, der),
+		"HS256 with the JWKS":     forge(jwt.SigningMethodHS256, set),
+		"HS256 with an empty key": forge(jwt.SigningMethodHS256, []byte{}),
+		"signature of another": whole[0] + "." + strings.Split(signed(claims("sub", "eve")),
+			".")[1] + "." + whole[2],
+		"no signature":          whole[0] + "." + whole[1] + ".",
+		"expired":               signed(claims("exp", time.Now().Add(-time.Minute).Unix())),
+		"never expires":         signed(claims("exp", nil)),
+		"not yet valid":         signed(claims("nbf", time.Now().Add(time.Hour).Unix())),
+		"wrong audience":        signed(claims("aud", "another-service")),
+		"no audience":           signed(claims("aud", nil)),
+		"wrong issuer":          signed(claims("iss", "https://issuer.example")),
+		"no subject":            signed(claims("sub", "")),
+		"no organization":       signed(claims("organization_id", nil)),
+		"organization is no id": signed(claims("organization_id", s.slug)),
+		"organization in user data": signed(claims("organization_id", nil, "user_metadata",
+			map[string]any{"organization_id": s.id})),
+		"nonsense": "x",
 	} {
-		for _, path := range []string{"/v1/usage", "/v1/files", "/v1/files/" + id, "/v1/files/" + id + "/download"} {
+		for _, path := range []string{"/v1/usage", "/v1/files", "/v1/files/" + id,
+			"/v1/files/" + id + "/download"} {
 			a := s.send("GET", path, token, nil)
-			if a.problem(401, "invalid-token"); !strings.HasPrefix(a.header.Get("WWW-Authenticate"), "Bearer ") {
+			if a.problem(401, "invalid-token"); !strings.HasPrefix(a.header.Get("WWW-Authenticate"),
+				"Bearer ") {
 				t.Errorf("%s: challenge %q", name, a.header.Get("WWW-Authenticate"))
 			}
 		}
@@ -150,8 +158,10 @@ func TestTokensThatAreRefused(t *testing.T) {
 	// A true token of a member, for an organization that it is no member of, or that is none.
 	other := schoolOn(t, s.platform)
 	for _, organization := range []string{other.id, uuid.NewString()} {
-		s.send("GET", "/v1/usage", signed(claims("organization_id", organization)), nil).problem(403, "not-a-member")
-		s.send("POST", "/v1/files", signed(claims("organization_id", organization)), text("x").body()).problem(403, "not-a-member")
+		s.send("GET", "/v1/usage", signed(claims("organization_id", organization)),
+			nil).problem(403, "not-a-member")
+		s.send("POST", "/v1/files", signed(claims("organization_id", organization)),
+			text("x").body()).problem(403, "not-a-member")
 	}
 }
 
@@ -160,12 +170,14 @@ func TestRemovedMember(t *testing.T) {
 	u := s.user("admin")
 	id := u.available(text("x"))
 	s.change(`DELETE FROM memberships WHERE organization_id = $1 AND user_id = $2`, s.id, u.id)
-	for _, path := range []string{"/v1/usage", "/v1/files", "/v1/files/" + id, "/v1/files/" + id + "/download"} {
+	for _, path := range []string{"/v1/usage", "/v1/files", "/v1/files/" + id,
+		"/v1/files/" + id + "/download"} {
 		u.call("GET", path, nil).problem(403, "not-a-member")
 	}
 	u.call("POST", "/v1/files", text("x").body()).problem(403, "not-a-member")
 	u.call("DELETE", "/v1/files/"+id, nil).problem(403, "not-a-member")
-	if n := s.look(`SELECT count(*) FROM files WHERE organization_id = $1 AND status = 'available'`, s.id); n != 1 {
+	if n := s.look(`SELECT count(*) FROM files WHERE organization_id = $1 AND status = 'available'`,
+		s.id); n != 1 {
 		t.Errorf("%d files are left", n)
 	}
 }

@@ -12,7 +12,8 @@ import (
 // poison in a stream makes the wiretap act: the scanner dies while it reads this very file.
 const poison = "the scanner dies of this"
 
-// wiretap passes bytes between the functions and the scanner. A stream with poison in it is cut in its middle.
+// wiretap passes bytes between the functions and the scanner. A stream with poison in it is cut in
+// its middle.
 type wiretap struct {
 	listener net.Listener
 	scanner  string

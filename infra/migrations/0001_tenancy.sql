@@ -1,16 +1,18 @@
 -- +goose Up
 
--- The organization of the running transaction; NULL when none is set, and then no policy below is true for any row.
--- nullif: once a transaction-local setting has ended, it reads back as '' and not as NULL.
+-- The organization of the running transaction; NULL when none is set, and then no policy below is
+-- true for any row. nullif: once a transaction-local setting has ended, it reads back as '' and not
+-- as NULL.
 -- +goose StatementBegin
 CREATE FUNCTION current_organization_id() RETURNS uuid
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN nullif(current_setting('app.current_organization_id', true), '')::uuid;
 -- +goose StatementEnd
 
--- protect_tenant_table puts a table with an organization_id under row-level security: nobody, its owner included, sees or writes a row of
--- another organization. Call it from a migration for any table of the platform: SELECT protect_tenant_table('agent_instances').
--- The policy compares with a sub-select, so that the setting is read once for a statement and not once for a row.
+-- protect_tenant_table puts a table with an organization_id under row-level security: nobody, its
+-- owner included, sees or writes a row of another organization. Call it from a migration for any
+-- table of the platform: SELECT protect_tenant_table('agent_instances'). The policy compares with a
+-- sub-select, so that the setting is read once for a statement and not once for a row.
 -- +goose StatementBegin
 CREATE FUNCTION protect_tenant_table(tenant_table regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
@@ -81,7 +83,8 @@ ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE organizations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON organizations USING (id = (SELECT current_organization_id())) WITH CHECK (id = (SELECT current_organization_id()));
 
--- The one global table: a person may belong to several organizations. An organization sees its own members and nobody else.
+-- The one global table: a person may belong to several organizations. An organization sees its own
+-- members and nobody else.
 CREATE TABLE users (
 	id         uuid PRIMARY KEY, -- tenant.UserID: a function of issuer and subject
 	issuer     text NOT NULL CHECK (issuer <> ''),
@@ -108,9 +111,10 @@ CREATE POLICY tenant_members ON users FOR SELECT USING (
 );
 CREATE POLICY owner_writes ON users TO CURRENT_USER USING (true) WITH CHECK (true);
 
--- join_organization makes the signed-in user a member of the transaction's organization (AUTH_JIT_MEMBERSHIP). It runs as the owner, because
--- no entry may write users, and it tells nothing: whether the user was known elsewhere shows in no result and no error. pg_temp is
--- last because it comes first where it is not named: a caller's temporary table would stand for ours.
+-- join_organization makes the signed-in user a member of the transaction's organization
+-- (AUTH_JIT_MEMBERSHIP). It runs as the owner, because no entry may write users, and it tells
+-- nothing: whether the user was known elsewhere shows in no result and no error. pg_temp is last
+-- because it comes first where it is not named: a caller's temporary table would stand for ours.
 -- +goose StatementBegin
 CREATE FUNCTION join_organization(new_user uuid, new_issuer text, new_subject text, new_email text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -120,7 +124,8 @@ $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION join_organization(uuid, text, text, text) FROM PUBLIC;
 
--- What an Idempotency-Key already made. A row is written in the transaction of its resource, so no row ever means "still running".
+-- What an Idempotency-Key already made. A row is written in the transaction of its resource, so no
+-- row ever means "still running".
 CREATE TABLE idempotency_keys (
 	organization_id uuid NOT NULL REFERENCES organizations,
 	user_id         uuid NOT NULL,
@@ -135,8 +140,9 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_expiry ON idempotency_keys (expires_at);
 SELECT protect_tenant_table('idempotency_keys');
 
--- GCRA: tat is the theoretical arrival time of the bucket's next request. UNLOGGED: after a crash of Postgres every limit starts afresh,
--- which lets through at most one burst and spares a WAL write for each request.
+-- GCRA: tat is the theoretical arrival time of the bucket's next request. UNLOGGED: after a crash
+-- of Postgres every limit starts afresh, which lets through at most one burst and spares a WAL
+-- write for each request.
 CREATE UNLOGGED TABLE rate_limits (
 	organization_id uuid NOT NULL,
 	bucket          text NOT NULL,

@@ -50,7 +50,8 @@ CREATE TABLE files (
 	CHECK (status <> 'available' OR virus_scan_result IS NULL OR virus_scan_result = 'clean'),
 	CHECK (NOT virus_scanned OR virus_scan_result IS NOT NULL)
 );
--- One index for each way that GET /v1/files narrows; text rather than enums keeps them usable under row-level security.
+-- One index for each way that GET /v1/files narrows; text rather than enums keeps them usable under
+-- row-level security.
 CREATE INDEX files_newest ON files (organization_id, created_at DESC, id DESC);
 CREATE INDEX files_by_status ON files (organization_id, status, created_at DESC, id DESC);
 CREATE INDEX files_by_category ON files (organization_id, category, created_at DESC, id DESC);
@@ -62,7 +63,8 @@ CREATE INDEX files_due ON files (deletion_date) WHERE deletion_date IS NOT NULL;
 CREATE INDEX files_deleted ON files (deleted_at) WHERE deleted_at IS NOT NULL;
 SELECT protect_tenant_table('files');
 
--- A reservation and the work on it: a row from POST /v1/files until the verdict. lease_until and fence keep two workers from both ending it.
+-- A reservation and the work on it: a row from POST /v1/files until the verdict. lease_until and
+-- fence keep two workers from both ending it.
 CREATE TABLE file_uploads (
 	organization_id uuid NOT NULL,
 	file_id         uuid NOT NULL,
@@ -104,7 +106,8 @@ CREATE TABLE file_versions (
 );
 SELECT protect_tenant_table('file_versions');
 
--- A share's token is <organization>.<secret>, so that the organization is known before the row is looked for; only the secret's hash is kept.
+-- A share's token is <organization>.<secret>, so that the organization is known before the row is
+-- looked for; only the secret's hash is kept.
 CREATE TABLE file_shares (
 	organization_id   uuid NOT NULL,
 	id                uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -135,7 +138,8 @@ CREATE TABLE file_shares (
 CREATE INDEX file_shares_by_file ON file_shares (organization_id, file_id);
 SELECT protect_tenant_table('file_shares');
 
--- used counts originals that were accepted, reserved those that may still come: used + reserved never passes total. Variants are free.
+-- used counts originals that were accepted, reserved those that may still come: used + reserved
+-- never passes total. Variants are free.
 CREATE TABLE storage_quotas (
 	organization_id   uuid PRIMARY KEY REFERENCES organizations,
 	total_bytes       bigint NOT NULL DEFAULT 1073741824 CHECK (total_bytes >= 0), -- 1 GiB
@@ -154,7 +158,8 @@ CREATE TABLE storage_quotas (
 );
 SELECT protect_tenant_table('storage_quotas');
 
--- Append-only: no entry may change or remove a line. No foreign key to files: the log outlives the file.
+-- Append-only: no entry may change or remove a line. No foreign key to files: the log outlives the
+-- file.
 CREATE TABLE file_access_logs (
 	organization_id uuid NOT NULL REFERENCES organizations,
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -172,7 +177,8 @@ CREATE INDEX file_access_logs_by_file ON file_access_logs (organization_id, file
 CREATE INDEX file_access_logs_by_user ON file_access_logs (organization_id, user_id, occurred_at DESC);
 SELECT protect_tenant_table('file_access_logs');
 
--- Who agreed that a file which requires consent is handed out. A withdrawn consent stays as the record that it was once given.
+-- Who agreed that a file which requires consent is handed out. A withdrawn consent stays as the
+-- record that it was once given.
 CREATE TABLE file_consents (
 	organization_id uuid NOT NULL,
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -190,7 +196,8 @@ CREATE TABLE file_consents (
 CREATE UNIQUE INDEX file_consents_in_force ON file_consents (organization_id, file_id) WHERE withdrawn_at IS NULL;
 SELECT protect_tenant_table('file_consents');
 
--- Objects that must go: every version below a prefix that ends in /, or of the one key that does not. Written in the transaction that lets go of them, so that a crash forgets nothing.
+-- Objects that must go: every version below a prefix that ends in /, or of the one key that does
+-- not. Written in the transaction that lets go of them, so that a crash forgets nothing.
 CREATE TABLE object_deletions (
 	organization_id uuid NOT NULL REFERENCES organizations,
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -201,7 +208,8 @@ CREATE TABLE object_deletions (
 	last_error      text,
 	created_at      timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, id),
-	-- a prefix that is too short would empty a bucket: it must name one file of its own organization
+	-- a prefix that is too short would empty a bucket: it must name one file of its own
+	-- organization
 	CHECK (prefix ~ ('^(incoming|original|variant|quarantine)/' || organization_id || '/[0-9a-f-]{36}/'))
 );
 CREATE INDEX object_deletions_due ON object_deletions (due_at);

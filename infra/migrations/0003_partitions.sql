@@ -1,14 +1,16 @@
 -- +goose Up
 
--- Tables whose rows end with their week. Their partitions have row-level security enabled, not forced, with no policy and no grant: entries
--- come through the parent, whose policies bind them, and the functions below move rows by the partition's own name.
+-- Tables whose rows end with their week. Their partitions have row-level security enabled, not
+-- forced, with no policy and no grant: entries come through the parent, whose policies bind them,
+-- and the functions below move rows by the partition's own name.
 CREATE TABLE partitioned_tables (
 	name       text PRIMARY KEY, -- in schema public, partitioned by a range of one timestamptz
 	maintainer text NOT NULL     -- the entry's role that may make and drop its partitions
 );
 ALTER TABLE partitioned_tables ENABLE ROW LEVEL SECURITY;
 
--- partitioned_table finds the table for the two functions below, and refuses whoever is neither its maintainer nor the owner.
+-- partitioned_table finds the table for the two functions below, and refuses whoever is neither its
+-- maintainer nor the owner.
 -- +goose StatementBegin
 CREATE FUNCTION partitioned_table(table_name text, OUT parent regclass, OUT key name, OUT rest regclass)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -25,9 +27,10 @@ END $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION partitioned_table(text) FROM PUBLIC;
 
--- make_partitions makes those that are missing of this week, which begins on Monday 00:00 UTC, and of as many weeks to come, and returns
--- how many. What the default partition holds of such a week moves there. It is built aside and attached: CREATE … PARTITION OF would
--- stop every reader of the parent, and fails once the default has a row of the week.
+-- make_partitions makes those that are missing of this week, which begins on Monday 00:00 UTC, and
+-- of as many weeks to come, and returns how many. What the default partition holds of such a week
+-- moves there. It is built aside and attached: CREATE … PARTITION OF would stop every reader of the
+-- parent, and fails once the default has a row of the week.
 -- +goose StatementBegin
 CREATE FUNCTION make_partitions(table_name text, weeks integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
@@ -52,7 +55,8 @@ BEGIN
 		CONTINUE WHEN to_regclass(child) IS NOT NULL;
 		EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, t.parent);
 		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', child);
-		-- While it is empty: to check the rows of a table that is attached, Postgres reads the other one as its owner, whom policies bind.
+		-- While it is empty: to check the rows of a table that is attached, Postgres reads the
+		-- other one as its owner, whom policies bind.
 		FOR reference IN SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = t.parent AND contype = 'f' AND conparentid = 0 LOOP
 			EXECUTE format('ALTER TABLE %s ADD %s', child, reference);
 		END LOOP;
@@ -69,7 +73,8 @@ END $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION make_partitions(text, integer) FROM PUBLIC;
 
--- drop_partitions drops those that ended by a moment in the past, with what the default partition holds from before it, and returns how many.
+-- drop_partitions drops those that ended by a moment in the past, with what the default partition
+-- holds from before it, and returns how many.
 -- +goose StatementBegin
 CREATE FUNCTION drop_partitions(table_name text, before timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$

@@ -1,10 +1,12 @@
 -- +goose Up
 
--- What is promised to be told, written in the transaction of the fact that it tells. Nobody waits for anybody here: the order is given later.
+-- What is promised to be told, written in the transaction of the fact that it tells. Nobody waits
+-- for anybody here: the order is given later.
 CREATE TABLE notification_inbox (
 	organization_id uuid NOT NULL REFERENCES organizations,
-	-- In commit order for what one client wrote one after the other; concurrent transactions have some order. CACHE 1: with a larger one,
-	-- a later transaction of another connection would get a lower number.
+	-- In commit order for what one client wrote one after the other; concurrent transactions have
+	-- some order. CACHE 1: with a larger one, a later transaction of another connection would get a
+	-- lower number.
 	position        bigint NOT NULL GENERATED ALWAYS AS IDENTITY (CACHE 1),
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),
 	topic           text NOT NULL CHECK (topic ~ '^[a-z]+(\.[a-z_]+)+$' AND length(topic) <= 100), -- for example file.available
@@ -17,7 +19,8 @@ CREATE TABLE notification_inbox (
 	PRIMARY KEY (organization_id, position)
 );
 SELECT protect_tenant_table('notification_inbox');
--- A statement-level trigger, which runs as the owner, tells what happened in several organizations at once.
+-- A statement-level trigger, which runs as the owner, tells what happened in several organizations
+-- at once.
 CREATE POLICY owner_tells ON notification_inbox FOR INSERT TO CURRENT_USER WITH CHECK (true);
 
 -- What must not be told before its time. It enters the inbox when that comes.
@@ -35,8 +38,8 @@ CREATE TABLE notification_schedule (
 CREATE INDEX notification_schedule_due ON notification_schedule (not_before);
 SELECT protect_tenant_table('notification_schedule');
 
--- The sequencer's lock: a row for each organization that was ever told anything. Not a lock on organizations, for which the foreign keys of
--- every producer would wait.
+-- The sequencer's lock: a row for each organization that was ever told anything. Not a lock on
+-- organizations, for which the foreign keys of every producer would wait.
 CREATE TABLE notification_tenants (
 	organization_id uuid PRIMARY KEY REFERENCES organizations
 );
@@ -55,7 +58,8 @@ CREATE TABLE notification_channels (
 CREATE INDEX notification_channels_due ON notification_channels (organization_id, priority, next_at) WHERE next_at IS NOT NULL;
 SELECT protect_tenant_table('notification_channels');
 
--- The history: written once by the sequencer, never changed. No foreign keys here and below, where rows end a partition at a time.
+-- The history: written once by the sequencer, never changed. No foreign keys here and below, where
+-- rows end a partition at a time.
 CREATE TABLE notifications (
 	organization_id uuid NOT NULL,
 	channel         text NOT NULL,
@@ -149,7 +153,8 @@ CREATE TABLE notification_keys (
 CREATE INDEX notification_keys_expiry ON notification_keys (expires_at);
 SELECT protect_tenant_table('notification_keys');
 
--- GCRA, as rate_limits, with two windows. UNLOGGED: after a crash of Postgres the pace starts afresh, which lets one burst more through.
+-- GCRA, as rate_limits, with two windows. UNLOGGED: after a crash of Postgres the pace starts
+-- afresh, which lets one burst more through.
 CREATE UNLOGGED TABLE notification_pace (
 	organization_id uuid NOT NULL,
 	bucket          text NOT NULL,
@@ -159,8 +164,8 @@ CREATE UNLOGGED TABLE notification_pace (
 ) WITH (fillfactor = 50);
 SELECT protect_tenant_table('notification_pace');
 
--- Partitions of four weeks to come: the sweep, which makes the next ones, may be away for a while. What it was away for longer than that
--- goes to the default partition, and moves when it is back.
+-- Partitions of four weeks to come: the sweep, which makes the next ones, may be away for a while.
+-- What it was away for longer than that goes to the default partition, and moves when it is back.
 CREATE TABLE notifications_default PARTITION OF notifications DEFAULT;
 ALTER TABLE notifications_default ENABLE ROW LEVEL SECURITY;
 CREATE TABLE notification_attempts_default PARTITION OF notification_attempts DEFAULT;

@@ -1,10 +1,9 @@
-// Package migrations brings a database to the schema that the functions
-// expect, and makes the roles that they sign in as.
+// Package migrations brings a database to the schema that the functions expect, and makes the roles
+// that they sign in as.
 //
-// The owner that runs them needs no superuser: CREATEROLE and a database of
-// its own are enough, as on managed PostgreSQL, from version 15 on. It must
-// reach the server itself or a session pooler: a transaction pooler loses the
-// lock that keeps two runs apart.
+// The owner that runs them needs no superuser: CREATEROLE and a database of its own are enough, as
+// on managed PostgreSQL, from version 15 on. It must reach the server itself or a session pooler: a
+// transaction pooler loses the lock that keeps two runs apart.
 package migrations
 
 import (
@@ -33,8 +32,8 @@ import (
 //go:embed *.sql
 var files embed.FS
 
-// Goose's own table has a schema to itself, on which nobody but the owner has
-// a grant: no entry can see or change what was migrated.
+// Goose's own table has a schema to itself, on which nobody but the owner has a grant: no entry can
+// see or change what was migrated.
 const (
 	ownSchema    = "satchel_migrations"
 	versionTable = ownSchema + ".goose_db_version"
@@ -51,17 +50,15 @@ type Migration struct {
 	Took      time.Duration `json:"took_ns,omitzero"`    // of this run
 }
 
-// Up makes the roles of all entries and applies what is pending, and returns
-// that. Each migration is a transaction of its own, so a failing one leaves
-// those before it applied. Several runs at once are safe, of one database or
-// of several of one cluster.
+// Up makes the roles of all entries and applies what is pending, and returns that. Each migration
+// is a transaction of its own, so a failing one leaves those before it applied. Several runs at
+// once are safe, of one database or of several of one cluster.
 func Up(ctx context.Context, ownerURL string, passwords Passwords) ([]Migration, error) {
 	return up(ctx, ownerURL, passwords, files)
 }
 
-// Down takes back every migration after version to, newest first, with the
-// data that it holds. Roles stay: they belong to the cluster, and another of
-// its databases may use them.
+// Down takes back every migration after version to, newest first, with the data that it holds.
+// Roles stay: they belong to the cluster, and another of its databases may use them.
 func Down(ctx context.Context, ownerURL string, to int64) ([]Migration, error) {
 	return down(ctx, ownerURL, to, files)
 }
@@ -72,7 +69,8 @@ func Status(ctx context.Context, ownerURL string) ([]Migration, error) {
 	err := with(ctx, ownerURL, files, func(p *goose.Provider) error {
 		found, err := p.Status(ctx)
 		for _, m := range found {
-			all = append(all, Migration{Version: m.Source.Version, Name: path.Base(m.Source.Path), AppliedAt: m.AppliedAt})
+			all = append(all, Migration{Version: m.Source.Version, Name: path.Base(m.Source.Path),
+				AppliedAt: m.AppliedAt})
 		}
 		return err
 	})
@@ -97,7 +95,8 @@ func Hash() (string, error) {
 	return hex.EncodeToString(sum[:]), err
 }
 
-func up(ctx context.Context, ownerURL string, passwords Passwords, files fs.FS) ([]Migration, error) {
+func up(ctx context.Context, ownerURL string, passwords Passwords,
+	files fs.FS) ([]Migration, error) {
 	if err := makeRoles(ctx, ownerURL, passwords); err != nil {
 		return nil, err
 	}
@@ -128,7 +127,8 @@ func steps(results []*goose.MigrationResult, err error, at time.Time) []Migratio
 	}
 	var done []Migration
 	for _, r := range results {
-		done = append(done, Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), AppliedAt: at, Took: r.Duration})
+		done = append(done, Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path),
+			AppliedAt: at, Took: r.Duration})
 	}
 	return done
 }
@@ -148,8 +148,10 @@ func with(ctx context.Context, ownerURL string, files fs.FS, fn func(*goose.Prov
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithTableName(versionTable),
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(slog.New(slog.DiscardHandler)))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db,
+		files, goose.WithTableName(versionTable),
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(
+			slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
@@ -170,7 +172,9 @@ func makeSchema(ctx context.Context, db *sql.DB) error {
 func parse(ownerURL string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(ownerURL)
 	if err != nil {
-		return nil, errors.New("the owner's URL cannot be read: want postgres://owner:password@host:port/database") // the cause would quote it
+		// the cause would quote it
+		return nil, errors.New(
+			"the owner's URL cannot be read: want postgres://owner:password@host:port/database")
 	}
 	config.ConnectTimeout = cmp.Or(config.ConnectTimeout, 10*time.Second)
 	return config, tenantdb.TrustRDS(&config.Config)

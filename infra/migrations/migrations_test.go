@@ -21,7 +21,8 @@ import (
 func TestUpDownUpEndsInTheSameCatalogue(t *testing.T) {
 	t.Parallel()
 	_, owner := database(t)
-	if _, err := Down(t.Context(), owner, 0); err != nil { // makes goose's own table, and nothing else
+	// makes goose's own table, and nothing else
+	if _, err := Down(t.Context(), owner, 0); err != nil {
 		t.Fatal(err)
 	}
 	empty := catalogue(t, owner)
@@ -99,7 +100,8 @@ func TestStatusTellsWhatIsPending(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(applied) != before || pending() != 0 {
-		t.Errorf("%d were pending, %d were applied, %d are pending now", before, len(applied), pending())
+		t.Errorf("%d were pending, %d were applied, %d are pending now", before, len(applied),
+			pending())
 	}
 	if applied, err = Up(t.Context(), owner, nil); err != nil || len(applied) != 0 {
 		t.Errorf("a second run applied %v, %v", applied, err)
@@ -141,7 +143,8 @@ func TestConcurrentRuns(t *testing.T) {
 	}
 	for n := 0; n < len(owners); n += 2 {
 		if applied[n]+applied[n+1] != len(all) {
-			t.Errorf("two runs of one database applied %d and %d of %d migrations", applied[n], applied[n+1], len(all))
+			t.Errorf("two runs of one database applied %d and %d of %d migrations", applied[n],
+				applied[n+1], len(all))
 		}
 	}
 	for _, e := range Entries() {
@@ -153,8 +156,10 @@ func TestFailingMigrationLeavesThoseBeforeIt(t *testing.T) {
 	t.Parallel()
 	_, owner := database(t)
 	broken := fstest.MapFS{
-		"0001_good.sql": {Data: []byte("-- +goose Up\nCREATE TABLE good ();\n-- +goose Down\nDROP TABLE good;\n")},
-		"0002_bad.sql":  {Data: []byte("-- +goose Up\nCREATE TABLE half ();\nSELECT 1/0;\n-- +goose Down\nDROP TABLE half;\n")},
+		"0001_good.sql": {Data: []byte(
+			"-- +goose Up\nCREATE TABLE good ();\n-- +goose Down\nDROP TABLE good;\n")},
+		"0002_bad.sql": {Data: []byte("-- +goose Up\nCREATE TABLE half ();\nSELECT 1/0;\n-- " +
+			"+goose Down\nDROP TABLE half;\n")},
 	}
 	applied, err := up(t.Context(), owner, nil, broken)
 	if err == nil || !strings.Contains(err.Error(), "division by zero") {
@@ -163,7 +168,8 @@ func TestFailingMigrationLeavesThoseBeforeIt(t *testing.T) {
 	if len(applied) != 1 || applied[0].Name != "0001_good.sql" {
 		t.Errorf("up applied %v, want the first alone", applied)
 	}
-	if !ask[bool](t, owner, `SELECT to_regclass('good') IS NOT NULL AND to_regclass('half') IS NULL`) {
+	if !ask[bool](t,
+		owner, `SELECT to_regclass('good') IS NOT NULL AND to_regclass('half') IS NULL`) {
 		t.Error("the good one is gone, or half of the bad one is there")
 	}
 }
@@ -175,19 +181,23 @@ func TestEntriesCannotSeeWhatWasMigrated(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range Entries() {
-		if ask[bool](t, owner, `SELECT has_schema_privilege('`+e.Role+`', '`+ownSchema+`', 'USAGE') OR has_table_privilege('`+e.Role+`', '`+versionTable+`', 'SELECT')`) {
+		if ask[bool](t, owner, `SELECT has_schema_privilege('`+e.Role+`', '`+ownSchema+
+			`', 'USAGE') OR has_table_privilege('`+e.Role+`', '`+versionTable+`', 'SELECT')`) {
 			t.Errorf("%s can read %s", e.Role, versionTable)
 		}
 	}
-	if got := ask[int](t, owner, `SELECT count(*)::int FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'goose%'`); got != 0 {
+	if got := ask[int](t, owner,
+		`SELECT count(*)::int FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'goose%'`); got != 0 {
 		t.Error("goose's table is among the functions' tables")
 	}
 }
 
 func TestOwnerURLIsNotQuoted(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"postgres://someone:hunter2@[broken", "postgres://someone:hunter2@127.0.0.1:1/x"} {
-		if _, err := Up(t.Context(), url, nil); err == nil || strings.Contains(err.Error(), "hunter2") {
+	for _, url := range []string{"postgres://someone:hunter2@[broken",
+		"postgres://someone:hunter2@127.0.0.1:1/x"} {
+		if _, err := Up(t.Context(), url, nil); err == nil ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("Up = %v, want an error without the password", err)
 		}
 	}
@@ -247,7 +257,8 @@ func cluster(t *testing.T, o postgres.Options) *postgres.Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp(scratch, "test-") // testing's own cannot be entered by the server's account when root runs the test
+	// testing's own cannot be entered by the server's account when root runs the test
+	dir, err := os.MkdirTemp(scratch, "test-")
 	if err != nil {
 		t.Fatal(err)
 	}

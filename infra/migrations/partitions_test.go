@@ -10,7 +10,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/postgres"
 )
 
-// partitioned is a table with a default partition, rows of this week, of last week and of a year ago in it, and a role that maintains it.
+// partitioned is a table with a default partition, rows of this week, of last week and of a year
+// ago in it, and a role that maintains it.
 const partitioned = `
 CREATE TABLE lessons (organization_id uuid NOT NULL REFERENCES organizations, id uuid NOT NULL DEFAULT gen_random_uuid(), at timestamptz NOT NULL,
 	note text CHECK (note <> ''), PRIMARY KEY (organization_id, id, at)) PARTITION BY RANGE (at);
@@ -42,7 +43,9 @@ func TestPartitions(t *testing.T) {
 	if _, err := Up(t.Context(), owner, passwords); err != nil {
 		t.Fatal(err)
 	}
-	execute(t, owner, `SELECT set_config('app.current_organization_id', '00000000-0000-0000-0000-000000000001', false); `+partitioned)
+	execute(t, owner,
+		`SELECT set_config('app.current_organization_id', '00000000-0000-0000-0000-000000000001', false); `+
+			partitioned)
 	keeper := session(t, c, "satchel_file_api_maintenance")
 	number := func(sql string, args ...any) (n int) {
 		t.Helper()
@@ -60,7 +63,8 @@ func TestPartitions(t *testing.T) {
 	}
 	// A minute ago was last week for a minute each week.
 	rest := ask[int](t, owner, `SELECT count(*)::int FROM lessons_default`)
-	thisWeek := ask[int](t, owner, `SELECT count(*)::int FROM lessons_default WHERE at >= date_trunc('week', now(), 'UTC')`)
+	thisWeek := ask[int](t, owner,
+		`SELECT count(*)::int FROM lessons_default WHERE at >= date_trunc('week', now(), 'UTC')`)
 	if rest < 2 || rest > 3 || thisWeek != 0 {
 		t.Errorf("the default partition has %d rows, %d of them of this week", rest, thisWeek)
 	}
@@ -68,18 +72,22 @@ func TestPartitions(t *testing.T) {
 		WHERE i.inhparent = 'lessons'::regclass AND (NOT c.relrowsecurity OR c.relforcerowsecurity OR EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner))`); open != 0 {
 		t.Errorf("%d partitions are open, or bind their owner, which then moves no row", open)
 	}
-	if indexes := ask[int](t, owner, `SELECT count(*)::int FROM pg_index i JOIN pg_inherits h ON h.inhrelid = i.indrelid WHERE h.inhparent = 'lessons'::regclass`); indexes != 10 {
+	if indexes := ask[int](t, owner,
+		`SELECT count(*)::int FROM pg_index i JOIN pg_inherits h ON h.inhrelid = i.indrelid WHERE h.inhparent = 'lessons'::regclass`); indexes != 10 {
 		t.Errorf("five partitions have %d indexes, want 10", indexes)
 	}
 
-	if dropped := number(`SELECT drop_partitions('lessons', now() - interval '30 days')`); dropped != 0 {
+	if dropped := number(
+		`SELECT drop_partitions('lessons', now() - interval '30 days')`); dropped != 0 {
 		t.Errorf("dropped %d partitions that are not over", dropped)
 	}
-	if left := ask[int](t, owner, `SELECT count(*)::int FROM lessons_default WHERE at < now() - interval '30 days'`); left != 0 {
+	if left := ask[int](t, owner,
+		`SELECT count(*)::int FROM lessons_default WHERE at < now() - interval '30 days'`); left != 0 {
 		t.Errorf("%d rows of before are left in the default partition", left)
 	}
 	// The week that is running goes only once it is over.
-	execute(t, owner, `CREATE TABLE lessons_20200106 PARTITION OF lessons FOR VALUES FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`)
+	execute(t, owner,
+		`CREATE TABLE lessons_20200106 PARTITION OF lessons FOR VALUES FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`)
 	if dropped := number(`SELECT drop_partitions('lessons', '2020-01-12 23:59Z')`); dropped != 0 {
 		t.Error("a week went before its end")
 	}
@@ -88,10 +96,14 @@ func TestPartitions(t *testing.T) {
 	}
 	for role, statements := range map[string][]string{
 		"satchel_file_api_maintenance": {
-			`SELECT drop_partitions('lessons', now() + interval '1 hour')`, `SELECT drop_partitions('lessons', NULL)`, `SELECT drop_partitions('notifications', now())`,
-			`SELECT make_partitions('lessons', 53)`, `SELECT make_partitions('lessons', NULL)`, `SELECT make_partitions('files', 1)`, `SELECT make_partitions(NULL, 1)`,
+			`SELECT drop_partitions('lessons', now() + interval '1 hour')`,
+			`SELECT drop_partitions('lessons', NULL)`,
+			`SELECT drop_partitions('notifications', now())`,
+			`SELECT make_partitions('lessons', 53)`, `SELECT make_partitions('lessons', NULL)`,
+			`SELECT make_partitions('files', 1)`, `SELECT make_partitions(NULL, 1)`,
 		},
-		"satchel_file_api_http": {`SELECT make_partitions('lessons', 20)`, `SELECT drop_partitions('lessons', now() - interval '400 days')`},
+		"satchel_file_api_http": {`SELECT make_partitions('lessons', 20)`,
+			`SELECT drop_partitions('lessons', now() - interval '400 days')`},
 	} {
 		conn := session(t, c, role)
 		for _, sql := range statements {
@@ -102,7 +114,8 @@ func TestPartitions(t *testing.T) {
 	}
 }
 
-// A long transaction of a reader must not let everybody else wait behind whoever makes or drops a partition.
+// A long transaction of a reader must not let everybody else wait behind whoever makes or drops a
+// partition.
 func TestPartitionsGiveUpOnALock(t *testing.T) {
 	t.Parallel()
 	_, owner := database(t)
@@ -111,7 +124,8 @@ func TestPartitionsGiveUpOnALock(t *testing.T) {
 	}
 	reader := connect(t, owner)
 	defer reader.Close(t.Context())
-	if _, err := reader.Exec(t.Context(), `BEGIN; LOCK TABLE notifications_default IN ACCESS SHARE MODE`); err != nil {
+	if _, err := reader.Exec(t.Context(),
+		`BEGIN; LOCK TABLE notifications_default IN ACCESS SHARE MODE`); err != nil {
 		t.Fatal(err)
 	}
 	maker := connect(t, owner)

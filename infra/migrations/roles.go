@@ -13,8 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Entry is one way into a binary: a Lambda with an IAM role and a database
-// role of its own.
+// Entry is one way into a binary: a Lambda with an IAM role and a database role of its own.
 type Entry struct {
 	Name string // file-api/http
 	Role string // satchel_file_api_http
@@ -29,17 +28,16 @@ func Entries() []Entry {
 	}
 }
 
-// Passwords are those of entries, by Entry.Name. An entry that has none keeps
-// the one that it had and, where there is a role rds_iam, signs in with an IAM
-// token. They are printable ASCII.
+// Passwords are those of entries, by Entry.Name. An entry that has none keeps the one that it had
+// and, where there is a role rds_iam, signs in with an IAM token. They are printable ASCII.
 type Passwords map[string]string
 
 // iamRole is the role of Amazon RDS whose members sign in with an IAM token.
 const iamRole = "rds_iam"
 
-// makeRoles makes the roles that are missing. They belong to the cluster, so
-// runs for other databases may be making the same ones; advisory locks reach
-// no further than their database, so the loser of such a race tries again.
+// makeRoles makes the roles that are missing. They belong to the cluster, so runs for other
+// databases may be making the same ones; advisory locks reach no further than their database, so
+// the loser of such a race tries again.
 func makeRoles(ctx context.Context, ownerURL string, passwords Passwords) error {
 	config, err := parse(ownerURL)
 	if err != nil {
@@ -52,7 +50,8 @@ func makeRoles(ctx context.Context, ownerURL string, passwords Passwords) error 
 	defer func() { _ = conn.Close(ctx) }()
 	for _, e := range Entries() {
 		err := retryRaces(ctx, func() error {
-			return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return makeRole(ctx, tx, e.Role, passwords[e.Name]) })
+			return pgx.BeginFunc(ctx, conn,
+				func(tx pgx.Tx) error { return makeRole(ctx, tx, e.Role, passwords[e.Name]) })
 		})
 		if err != nil {
 			return fmt.Errorf("make role %s: %w", e.Role, err)
@@ -63,14 +62,17 @@ func makeRoles(ctx context.Context, ownerURL string, passwords Passwords) error 
 
 func makeRole(ctx context.Context, tx pgx.Tx, role, password string) error {
 	var exists, canUseIAM bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1), EXISTS (SELECT FROM pg_roles WHERE rolname = $2)`,
+	err := tx.QueryRow(ctx,
+		`SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
+			EXISTS (SELECT FROM pg_roles WHERE rolname = $2)`,
 		role, iamRole).Scan(&exists, &canUseIAM)
 	if err != nil {
 		return err
 	}
 	name := pgx.Identifier{role}.Sanitize()
 	if !exists {
-		_, err := tx.Exec(ctx, "CREATE ROLE "+name+" LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT")
+		_, err := tx.Exec(ctx, "CREATE ROLE "+
+			name+" LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT")
 		if err != nil {
 			return err
 		}
@@ -93,9 +95,9 @@ func makeRole(ctx context.Context, tx pgx.Tx, role, password string) error {
 	return err
 }
 
-// check refuses a role that somebody made, or made more powerful, by hand. It
-// does not take the power away: whoever gave it should learn of it, and from
-// PostgreSQL 16 on the owner may not be allowed to.
+// check refuses a role that somebody made, or made more powerful, by hand. It does not take the
+// power away: whoever gave it should learn of it, and from PostgreSQL 16 on the owner may not be
+// allowed to.
 func check(ctx context.Context, tx pgx.Tx, role string) (memberOf []string, err error) {
 	var excess []string
 	err = tx.QueryRow(ctx, `
@@ -118,13 +120,14 @@ func check(ctx context.Context, tx pgx.Tx, role string) (memberOf []string, err 
 		}
 	}
 	if len(excess) > 0 {
-		return nil, fmt.Errorf("it exists with %s, which an entry may not have: take that away, then migrate again", strings.Join(excess, ", "))
+		return nil, fmt.Errorf("it exists with %s, which an entry may not have: take that "+
+			"away, then migrate again", strings.Join(excess, ", "))
 	}
 	return memberOf, nil
 }
 
-// retryRaces calls fn again while it fails only because another session did
-// the same thing at the same time.
+// retryRaces calls fn again while it fails only because another session did the same thing at the
+// same time.
 func retryRaces(ctx context.Context, fn func() error) error {
 	const tries = 20
 	for try := 1; ; try++ {
@@ -143,7 +146,8 @@ func retryRaces(ctx context.Context, fn func() error) error {
 
 func isRace(err *pgconn.PgError) bool {
 	switch err.Code {
-	case "42710", "42P06", "23505": // made by another: duplicate object, duplicate schema, the catalogue's unique key
+	// made by another: duplicate object, duplicate schema, the catalogue's unique key
+	case "42710", "42P06", "23505":
 		return true
 	case "40P01": // deadlock
 		return true

@@ -28,11 +28,13 @@ func TestRolesAreOrdinary(t *testing.T) {
 	if ask[int](t, c.URL("house", "satchel_file_api_http", "obviously-fake"), `SELECT 1`) != 1 {
 		t.Error("the entry with a password does not sign in")
 	}
-	if conn, err := pgx.Connect(t.Context(), c.URL("house", "satchel_file_api_maintenance", "")); err == nil {
+	if conn, err := pgx.Connect(t.Context(),
+		c.URL("house", "satchel_file_api_maintenance", "")); err == nil {
 		conn.Close(t.Context())
 		t.Error("an entry without a password signs in")
 	}
-	if got := ask[string](t, c.SuperuserURL(), `SELECT left(rolpassword, 14) FROM pg_authid WHERE rolname = 'satchel_file_api_http'`); got != "SCRAM-SHA-256$" {
+	if got := ask[string](t, c.SuperuserURL(),
+		`SELECT left(rolpassword, 14) FROM pg_authid WHERE rolname = 'satchel_file_api_http'`); got != "SCRAM-SHA-256$" {
 		t.Errorf("the password is kept as %s…", got)
 	}
 	// A run without passwords keeps those that there are.
@@ -51,9 +53,11 @@ func TestRolesJoinIAM(t *testing.T) {
 	t.Parallel()
 	c, owner := database(t)
 	// On RDS the owner may hand the role out, as WITH ADMIN OPTION lets it here.
-	execute(t, c.SuperuserURL(), `CREATE ROLE rds_iam NOLOGIN; GRANT rds_iam TO house_owner WITH ADMIN OPTION`)
+	execute(t, c.SuperuserURL(),
+		`CREATE ROLE rds_iam NOLOGIN; GRANT rds_iam TO house_owner WITH ADMIN OPTION`)
 	for range 2 {
-		if _, err := Up(t.Context(), owner, Passwords{"file-api/http": "obviously-fake"}); err != nil {
+		if _, err := Up(t.Context(), owner,
+			Passwords{"file-api/http": "obviously-fake"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,16 +73,21 @@ func TestPowerfulRoleIsRefused(t *testing.T) {
 	t.Parallel()
 	c, owner := database(t)
 	for power, change := range map[string][2]string{
-		"SUPERUSER":                 {`ALTER ROLE satchel_file_api_http SUPERUSER`, `ALTER ROLE satchel_file_api_http NOSUPERUSER`},
-		"BYPASSRLS":                 {`ALTER ROLE satchel_file_api_http BYPASSRLS`, `ALTER ROLE satchel_file_api_http NOBYPASSRLS`},
-		"CREATEROLE":                {`ALTER ROLE satchel_file_api_http CREATEROLE`, `ALTER ROLE satchel_file_api_http NOCREATEROLE`},
-		"membership in house_owner": {`GRANT house_owner TO satchel_file_api_http`, `REVOKE house_owner FROM satchel_file_api_http`},
+		"SUPERUSER": {`ALTER ROLE satchel_file_api_http SUPERUSER`,
+			`ALTER ROLE satchel_file_api_http NOSUPERUSER`},
+		"BYPASSRLS": {`ALTER ROLE satchel_file_api_http BYPASSRLS`,
+			`ALTER ROLE satchel_file_api_http NOBYPASSRLS`},
+		"CREATEROLE": {`ALTER ROLE satchel_file_api_http CREATEROLE`,
+			`ALTER ROLE satchel_file_api_http NOCREATEROLE`},
+		"membership in house_owner": {`GRANT house_owner TO satchel_file_api_http`,
+			`REVOKE house_owner FROM satchel_file_api_http`},
 	} {
 		if _, err := Up(t.Context(), owner, nil); err != nil {
 			t.Fatal(err)
 		}
 		execute(t, c.SuperuserURL(), change[0])
-		if _, err := Up(t.Context(), owner, nil); err == nil || !strings.Contains(err.Error(), power) {
+		if _, err := Up(t.Context(), owner, nil); err == nil ||
+			!strings.Contains(err.Error(), power) {
 			t.Errorf("Up with a role that has %s: %v, want an error that says so", power, err)
 		}
 		execute(t, c.SuperuserURL(), change[1])
@@ -105,10 +114,12 @@ func TestLaterVersions(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 {
-				if _, err := Up(t.Context(), owner, Passwords{"file-api/http": "obviously-fake"}); err != nil {
+				if _, err := Up(t.Context(),
+					owner, Passwords{"file-api/http": "obviously-fake"}); err != nil {
 					t.Fatal(err)
 				}
-				if ask[int](t, c.URL("house", "satchel_file_api_http", "obviously-fake"), `SELECT count(*)::int FROM files`) != 0 {
+				if ask[int](t, c.URL("house", "satchel_file_api_http", "obviously-fake"),
+					`SELECT count(*)::int FROM files`) != 0 {
 					t.Error("there is a file in an empty database")
 				}
 				if _, err := Down(t.Context(), owner, 0); err != nil {

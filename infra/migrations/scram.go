@@ -13,13 +13,13 @@ import (
 // scramIterations is what PostgreSQL uses by itself (scram_iterations).
 const scramIterations = 4096
 
-// scramVerifier is what PostgreSQL keeps of a password (RFC 5803). Sent in its
-// place, it keeps the password out of the statement, and so out of the
-// server's log.
+// scramVerifier is what PostgreSQL keeps of a password (RFC 5803). Sent in its place, it keeps the
+// password out of the statement, and so out of the server's log.
 func scramVerifier(password string) (string, error) {
 	for _, c := range []byte(password) {
 		if c < ' ' || c > '~' {
-			return "", errors.New("a password has to be printable ASCII") // anything else would need SASLprep (RFC 4013)
+			// anything else would need SASLprep (RFC 4013)
+			return "", errors.New("a password has to be printable ASCII")
 		}
 	}
 	salt := make([]byte, 16)
@@ -35,5 +35,6 @@ func scramVerifier(password string) (string, error) {
 	}
 	storedKey := sha256.Sum256(sign("Client Key"))
 	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, encode(salt), encode(storedKey[:]), encode(sign("Server Key"))), nil
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, encode(salt),
+		encode(storedKey[:]), encode(sign("Server Key"))), nil
 }

@@ -1,7 +1,8 @@
 // Package fault names the kinds of failure that a caller can act on.
 //
-// An error is classified once, at the edge that knows what it means (a constraint, a refused token, a quota). Everything between that edge and
-// the way out wraps it with %w; the way out turns the kind into a status or a retry and shows the client Detail only, never Cause.
+// An error is classified once, at the edge that knows what it means (a constraint, a refused token,
+// a quota). Everything between that edge and the way out wraps it with %w; the way out turns the
+// kind into a status or a retry and shows the client Detail only, never Cause.
 package fault
 
 import (
@@ -61,7 +62,8 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Cause }
 
-// KindOf returns the kind of the first classified error in err's chain: Internal when there is none.
+// KindOf returns the kind of the first classified error in err's chain: Internal when there is
+// none.
 func KindOf(err error) Kind {
 	if classified, ok := errors.AsType[*Error](err); ok {
 		return classified.Kind

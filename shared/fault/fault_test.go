@@ -13,7 +13,8 @@ import (
 func TestKindSurvivesWrapping(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("connection refused")
-	err := fmt.Errorf("claim file: %w", fault.Wrap(cause, fault.Temporary, "database-unavailable", "Try again."))
+	err := fmt.Errorf("claim file: %w",
+		fault.Wrap(cause, fault.Temporary, "database-unavailable", "Try again."))
 	if got := fault.KindOf(err); got != fault.Temporary {
 		t.Errorf("kind %s, want temporary", got)
 	}

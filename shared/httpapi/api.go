@@ -1,5 +1,6 @@
 // Package httpapi is the HTTP layer that functions share: routes with their OpenAPI description,
-// sign-in, one transaction per request, problems (RFC 9457), rate limits, idempotency keys and cursors.
+// sign-in, one transaction per request, problems (RFC 9457), rate limits, idempotency keys and
+// cursors.
 package httpapi
 
 import (
@@ -19,16 +20,18 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// Config is what an API is made of. To describe an API and not to serve it, only Title and Version are needed.
+// Config is what an API is made of. To describe an API and not to serve it, only Title and Version
+// are needed.
 type Config struct {
 	Title    string
 	Version  string
 	DB       *tenantdb.DB
 	Auth     AuthConfig
 	CORS     CORSConfig
-	Document []byte           // served at /v1/openapi.json without sign-in; nil: not served
-	Now      func() time.Time // nil: time.Now; for the times in tokens alone, limits and keys use the database's clock
-	Log      *slog.Logger     // nil: slog.Default()
+	Document []byte // served at /v1/openapi.json without sign-in; nil: not served
+	// nil: time.Now; for the times in tokens alone, limits and keys use the database's clock
+	Now func() time.Time
+	Log *slog.Logger // nil: slog.Default()
 }
 
 // maxBody bounds a request's body. Files travel to storage, not through here.
@@ -55,7 +58,8 @@ func New(c Config) *API {
 	}
 	mux := http.NewServeMux()
 	api := &API{
-		mux: mux, db: c.DB, verifier: newVerifier(c.Auth, c.Now, c.Log), jit: c.Auth.JITMembership, cors: c.CORS, log: c.Log,
+		mux: mux, db: c.DB, verifier: newVerifier(c.Auth, c.Now, c.Log), jit: c.Auth.JITMembership,
+		cors: c.CORS, log: c.Log,
 		huma: humago.New(mux, huma.Config{
 			OpenAPI: &huma.OpenAPI{
 				OpenAPI: "3.1.0",
@@ -67,7 +71,8 @@ func New(c Config) *API {
 					},
 				},
 			},
-			Formats:                      map[string]huma.Format{"application/json": strictJSON(), "json": strictJSON()},
+			Formats: map[string]huma.Format{"application/json": strictJSON(),
+				"json": strictJSON()},
 			DefaultFormat:                "application/json",
 			RejectUnknownQueryParameters: true,
 			Transformers:                 []huma.Transformer{translate},
@@ -81,18 +86,18 @@ func New(c Config) *API {
 
 const bearerScheme = "bearer"
 
-// Handler answers one request inside its transaction. Its error rolls the transaction back and becomes a problem: a *fault.Error one that says
-// what to do, any other a 500 that says nothing.
+// Handler answers one request inside its transaction. Its error rolls the transaction back and
+// becomes a problem: a *fault.Error one that says what to do, any other a 500 that says nothing.
 type Handler[I, O any] func(ctx context.Context, tx pgx.Tx, c Caller, in *I) (*O, error)
 
-// Read adds a route that every member may use, also when the organization is suspended or cancelled. I and O follow huma: fields with path,
-// query and header tags, and Body.
+// Read adds a route that every member may use, also when the organization is suspended or
+// cancelled. I and O follow huma: fields with path, query and header tags, and Body.
 func Read[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
 	register(api, op, handle, api.read)
 }
 
-// Write adds a route that changes something. It is refused for an organization that is suspended or cancelled, and counts against the
-// organization's limit per minute.
+// Write adds a route that changes something. It is refused for an organization that is suspended or
+// cancelled, and counts against the organization's limit per minute.
 func Write[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
 	register(api, op, handle, api.write)
 }
@@ -100,7 +105,8 @@ func Write[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
 // transactor runs fn in the transaction of one request, as read or write does.
 type transactor func(ctx context.Context, who identity, fn func(pgx.Tx, Caller) error) error
 
-func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], inTransaction transactor) {
+func register[I, O any](api *API, op huma.Operation, handle Handler[I, O],
+	inTransaction transactor) {
 	op = api.describe(op)
 	op.Middlewares = append(huma.Middlewares{api.signIn}, op.Middlewares...)
 	if op.MaxBodyBytes == 0 {
@@ -123,15 +129,18 @@ func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], inTra
 	})
 }
 
-// describe adds what every signed-in route has in common: the token, and problems for the answers that op.Errors lists and for any other.
+// describe adds what every signed-in route has in common: the token, and problems for the answers
+// that op.Errors lists and for any other.
 func (a *API) describe(op huma.Operation) huma.Operation {
 	op.Security = []map[string][]string{{bearerScheme: {}}}
 	problem := map[string]*huma.MediaType{"application/problem+json": {
-		Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem"),
+		Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true,
+			"Problem"),
 	}}
 	responses := map[string]*huma.Response{"default": {Description: "Problem", Content: problem}}
 	for _, status := range op.Errors {
-		responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: problem}
+		responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status),
+			Content: problem}
 	}
 	for status, response := range op.Responses {
 		responses[status] = response

@@ -38,7 +38,8 @@ type identity struct {
 
 type identityKey struct{}
 
-// signIn verifies the token before huma reads a byte of the request, so that a stranger learns nothing about the routes' rules.
+// signIn verifies the token before huma reads a byte of the request, so that a stranger learns
+// nothing about the routes' rules.
 func (a *API) signIn(ctx huma.Context, next func(huma.Context)) {
 	request, response := humago.Unwrap(ctx)
 	record := accessRecordOf(ctx.Context())
@@ -84,8 +85,10 @@ func (a *API) write(ctx context.Context, who identity, fn func(pgx.Tx, Caller) e
 	})
 }
 
-// inTenant opens the request's transaction. Its first query finds out whether the bearer is a member, so that a removed user is out at once.
-func (a *API) inTenant(ctx context.Context, who identity, fn func(tx pgx.Tx, c Caller, status string) error) error {
+// inTenant opens the request's transaction. Its first query finds out whether the bearer is a
+// member, so that a removed user is out at once.
+func (a *API) inTenant(ctx context.Context, who identity,
+	fn func(tx pgx.Tx, c Caller, status string) error) error {
 	return a.db.InTenant(ctx, who.organization, func(tx pgx.Tx) error {
 		role, status, err := a.membership(ctx, tx, who)
 		if err != nil {
@@ -104,9 +107,10 @@ FROM organizations o
 LEFT JOIN memberships m ON m.organization_id = o.id AND m.user_id = $2 AND m.removed_at IS NULL
 WHERE o.id = $1`
 
-// membership reads the role and the organization's status. With AUTH_JIT_MEMBERSHIP a valid token makes its bearer a member,
-// unless the membership was ended before.
-func (a *API) membership(ctx context.Context, tx pgx.Tx, who identity) (tenant.Role, string, error) {
+// membership reads the role and the organization's status. With AUTH_JIT_MEMBERSHIP a valid token
+// makes its bearer a member, unless the membership was ended before.
+func (a *API) membership(ctx context.Context, tx pgx.Tx,
+	who identity) (tenant.Role, string, error) {
 	var status, named string
 	err := tx.QueryRow(ctx, findMembership, who.organization, who.user).Scan(&status, &named)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -132,7 +136,8 @@ func join(ctx context.Context, tx pgx.Tx, who identity) (role string, err error)
 	if who.email != "" {
 		email = &who.email
 	}
-	if _, err = tx.Exec(ctx, `SELECT join_organization($1, $2, $3, $4)`, who.user, who.issuer, who.subject, email); err != nil {
+	if _, err = tx.Exec(ctx, `SELECT join_organization($1, $2, $3, $4)`, who.user, who.issuer,
+		who.subject, email); err != nil {
 		return "", err
 	}
 	var status string
@@ -144,10 +149,12 @@ func join(ctx context.Context, tx pgx.Tx, who identity) (role string, err error)
 func frozen(status string) bool { return status == "suspended" || status == "cancelled" }
 
 func errNotAMember() error {
-	return fault.New(fault.Forbidden, "not-a-member", "You are no member of this organization. Ask one of its admins to add you.")
+	return fault.New(fault.Forbidden, "not-a-member",
+		"You are no member of this organization. Ask one of its admins to add you.")
 }
 
 func errSuspended() error {
 	return fault.New(fault.Forbidden, "organization-suspended",
-		"This organization is suspended or cancelled and can only read. Ask one of its admins to have it reactivated.")
+		"This organization is suspended or cancelled and can only read. Ask one of its "+
+			"admins to have it reactivated.")
 }

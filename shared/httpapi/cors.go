@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// CORSConfig says which pages a browser lets call this API (Fetch standard, "CORS protocol"). Sign-in is a header and not a cookie, so an
-// origin gains nothing but being able to send the tokens that it has.
+// CORSConfig says which pages a browser lets call this API (Fetch standard, "CORS protocol").
+// Sign-in is a header and not a cookie, so an origin gains nothing but being able to send the
+// tokens that it has.
 type CORSConfig struct {
 	Origins []string `env:"CORS_ORIGINS" help:"origins such as https://app.example.com that browsers may call from, or *; none when not set"`
 }
@@ -17,8 +18,10 @@ type CORSConfig struct {
 func (c CORSConfig) Validate() error {
 	for _, origin := range c.Origins {
 		u, err := url.Parse(origin)
-		if origin != "*" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
-			return fmt.Errorf("CORS_ORIGINS: each must be * or a scheme and a host such as https://app.example.com, with no path or slash at the end")
+		if origin != "*" && (err != nil || (u.Scheme != "https" && u.Scheme != "http") ||
+			u.Host == "" || u.Scheme+"://"+u.Host != origin) {
+			return fmt.Errorf("CORS_ORIGINS: each must be * or a scheme and a host such " +
+				"as https://app.example.com, with no path or slash at the end")
 		}
 	}
 	return nil
@@ -31,10 +34,12 @@ const (
 	corsMaxAge  = "7200" // the longest that Chromium keeps a preflight's answer
 )
 
-// handle sets the headers that r's origin may have, answers a preflight itself, and reports whether there is more to do.
+// handle sets the headers that r's origin may have, answers a preflight itself, and reports whether
+// there is more to do.
 func (c CORSConfig) handle(w http.ResponseWriter, r *http.Request) (proceed bool) {
 	header := w.Header()
-	preflight := r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	preflight := r.Method == http.MethodOptions &&
+		r.Header.Get("Access-Control-Request-Method") != ""
 	anyOrigin := slices.Contains(c.Origins, "*")
 	if !anyOrigin {
 		header.Add("Vary", "Origin")

@@ -10,8 +10,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-// Cursor is the place in a list, newest first, after which the next page begins. It is no secret and no permission: the page's query is bound
-// to the caller's organization whatever the cursor says.
+// Cursor is the place in a list, newest first, after which the next page begins. It is no secret
+// and no permission: the page's query is bound to the caller's organization whatever the cursor
+// says.
 type Cursor struct {
 	CreatedAt time.Time `json:"t"`
 	ID        uuid.UUID `json:"id"`
@@ -27,7 +28,8 @@ func (c Cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(encoded)
 }
 
-// ParseCursor reads what a client sent back; nil for "", which asks for the first page. Anything that String did not make is 422 invalid-cursor.
+// ParseCursor reads what a client sent back; nil for "", which asks for the first page. Anything
+// that String did not make is 422 invalid-cursor.
 func ParseCursor(s string) (*Cursor, error) {
 	if s == "" {
 		return nil, nil
@@ -38,7 +40,8 @@ func ParseCursor(s string) (*Cursor, error) {
 		err = json.Unmarshal(decoded, &c)
 	}
 	if err != nil || c.ID == uuid.Nil || c.String() != s {
-		return nil, fault.New(fault.Invalid, "invalid-cursor", "This cursor is none of ours. Take next_cursor of the last page as it is, or start again without one.")
+		return nil, fault.New(fault.Invalid, "invalid-cursor", "This cursor is none of "+
+			"ours. Take next_cursor of the last page as it is, or start again without one.")
 	}
 	return &c, nil
 }

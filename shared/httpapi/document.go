@@ -10,9 +10,10 @@ import (
 // DescribeFlag makes a binary print its OpenAPI document instead of running.
 const DescribeFlag = "-describe-api"
 
-// Describe prints, when args (os.Args) asks for it, the OpenAPI 3.1 document of an API that has the routes which routes adds, and reports
-// whether it did. It needs no settings and opens nothing.
-func Describe(args []string, out io.Writer, title, version string, routes func(*API)) (bool, error) {
+// Describe prints, when args (os.Args) asks for it, the OpenAPI 3.1 document of an API that has the
+// routes which routes adds, and reports whether it did. It needs no settings and opens nothing.
+func Describe(args []string, out io.Writer, title, version string,
+	routes func(*API)) (bool, error) {
 	if len(args) < 2 || args[1] != DescribeFlag {
 		return false, nil
 	}

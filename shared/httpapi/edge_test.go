@@ -21,36 +21,51 @@ func TestCORS(t *testing.T) {
 	star := newFixture(t, func(c *httpapi.Config) { c.CORS.Origins = []string{"*"} })
 	none := newFixture(t, func(c *httpapi.Config) { c.CORS.Origins = nil })
 	const page = "https://app.example.com"
-	preflight := []string{"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,idempotency-key"}
+	preflight := []string{"Access-Control-Request-Method", "POST", "Access-Control-Request-Headers",
+		"authorization,idempotency-key"}
 	for name, tc := range map[string]struct {
 		a      answer
 		status int
 		origin string
 		vary   string
 	}{
-		"preflight":               {exact.ask("OPTIONS", "/v1/things", "", append(preflight, "Origin", page)...), 204, page, "Origin"},
-		"preflight of a stranger": {exact.ask("OPTIONS", "/v1/things", "", append(preflight, "Origin", "https://evil.example.com")...), 204, "", "Origin"},
-		"preflight, longer host":  {exact.ask("OPTIONS", "/v1/things", "", append(preflight, "Origin", page+".evil.example")...), 204, "", "Origin"},
-		"preflight, other scheme": {exact.ask("OPTIONS", "/v1/things", "", append(preflight, "Origin", "http://app.example.com")...), 204, "", "Origin"},
-		"preflight, null":         {exact.ask("OPTIONS", "/v1/things", "", append(preflight, "Origin", "null")...), 204, "", "Origin"},
-		"preflight, any":          {star.ask("OPTIONS", "/v1/things", "", append(preflight, "Origin", "https://x.example")...), 204, "*", ""},
-		"preflight, none":         {none.ask("OPTIONS", "/v1/things", "", append(preflight, "Origin", page)...), 204, "", "Origin"},
-		"a refusal can be read":   {exact.ask("POST", "/v1/things", `{}`, "Origin", page), 401, page, "Origin"},
-		"a 404 can be read":       {exact.ask("GET", "/nothing", "", "Origin", page), 404, page, "Origin"},
+		"preflight": {exact.ask("OPTIONS", "/v1/things",
+			"", append(preflight, "Origin", page)...), 204, page, "Origin"},
+		"preflight of a stranger": {exact.ask("OPTIONS", "/v1/things",
+			"", append(preflight, "Origin", "https://evil.example.com")...), 204, "", "Origin"},
+		"preflight, longer host": {exact.ask("OPTIONS", "/v1/things",
+			"", append(preflight, "Origin", page+".evil.example")...), 204, "", "Origin"},
+		"preflight, other scheme": {exact.ask("OPTIONS", "/v1/things",
+			"", append(preflight, "Origin", "http://app.example.com")...), 204, "", "Origin"},
+		"preflight, null": {exact.ask("OPTIONS", "/v1/things",
+			"", append(preflight, "Origin", "null")...), 204, "", "Origin"},
+		"preflight, any": {star.ask("OPTIONS", "/v1/things",
+			"", append(preflight, "Origin", "https://x.example")...), 204, "*", ""},
+		"preflight, none": {none.ask("OPTIONS", "/v1/things",
+			"", append(preflight, "Origin", page)...), 204, "", "Origin"},
+		"a refusal can be read": {exact.ask("POST", "/v1/things", `{}`, "Origin", page),
+			401, page, "Origin"},
+		"a 404 can be read": {exact.ask("GET", "/nothing", "", "Origin", page), 404,
+			page, "Origin"},
 		"a panic can be read": {
-			exact.ask("GET", "/v1/panics", "", "Origin", page, "Authorization", "Bearer "+exact.token(nil)), 500, page, "Origin",
+			exact.ask("GET", "/v1/panics", "", "Origin", page, "Authorization",
+				"Bearer "+exact.token(nil)), 500, page, "Origin",
 		},
-		"no origin":                 {exact.ask("POST", "/v1/things", `{}`), 401, "", "Origin"},
-		"plain OPTIONS is a method": {exact.ask("OPTIONS", "/v1/things", "", "Origin", page), 405, page, "Origin"},
+		"no origin": {exact.ask("POST", "/v1/things", `{}`), 401, "", "Origin"},
+		"plain OPTIONS is a method": {exact.ask("OPTIONS", "/v1/things", "", "Origin", page),
+			405, page, "Origin"},
 	} {
 		h := tc.a.header
-		if tc.a.status != tc.status || h.Get("Access-Control-Allow-Origin") != tc.origin || h.Get("Vary") != tc.vary {
-			t.Errorf("%s: %d, origin %q, Vary %q", name, tc.a.status, h.Get("Access-Control-Allow-Origin"), h.Get("Vary"))
+		if tc.a.status != tc.status || h.Get("Access-Control-Allow-Origin") != tc.origin ||
+			h.Get("Vary") != tc.vary {
+			t.Errorf("%s: %d, origin %q, Vary %q", name, tc.a.status,
+				h.Get("Access-Control-Allow-Origin"), h.Get("Vary"))
 		}
 		if h.Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: credentials are allowed", name)
 		}
-		allows := h.Get("Access-Control-Allow-Headers") == "Authorization, Content-Type, Idempotency-Key" &&
+		allows := h.Get(
+			"Access-Control-Allow-Headers") == "Authorization, Content-Type, Idempotency-Key" &&
 			strings.Contains(h.Get("Access-Control-Allow-Methods"), "PATCH")
 		if want := tc.status == 204 && tc.origin != ""; allows != want {
 			t.Errorf("%s: allowed methods and headers %v, want %v", name, allows, want)
@@ -68,8 +83,11 @@ func TestCORS(t *testing.T) {
 func TestOriginsThatNoBrowserSendsAreRefused(t *testing.T) {
 	t.Parallel()
 	for origin, good := range map[string]bool{
-		"*": true, "https://app.example.com": true, "http://localhost:3000": true, "https://app.example.com:8443": true,
-		"https://app.example.com/": false, "app.example.com": false, "https://*.example.com": true, "ftp://x": false, "https://": false,
+		"*": true, "https://app.example.com": true, "http://localhost:3000": true,
+		"https://app.example.com:8443": true,
+		"https://app.example.com/":     false, "app.example.com": false,
+		"https://*.example.com": true,
+		"ftp://x":               false, "https://": false,
 		"https://user@app.example.com": false, "null": false,
 	} {
 		if err := (httpapi.CORSConfig{Origins: []string{origin}}).Validate(); (err == nil) != good {
@@ -93,7 +111,8 @@ func TestABodyWithTwoReadingsIsRefused(t *testing.T) {
 		`{"name":[{"a":1},{"a":1}]}`:           422, // two objects, one of each name
 		`{"name":["name","name"]}`:             422,
 	} {
-		if a := w.ask("POST", "/v1/things", body, "Authorization", "Bearer "+w.token(nil)); a.status != status {
+		if a := w.ask("POST", "/v1/things", body, "Authorization",
+			"Bearer "+w.token(nil)); a.status != status {
 			t.Errorf("%s was answered %d, want %d: %s", body, a.status, status, a.raw)
 		}
 	}
@@ -101,22 +120,28 @@ func TestABodyWithTwoReadingsIsRefused(t *testing.T) {
 
 func TestCursors(t *testing.T) {
 	t.Parallel()
-	c := httpapi.Cursor{CreatedAt: time.Date(2026, 5, 1, 12, 0, 0, 123456789, time.FixedZone("", 7200)), ID: uuid.New()}
+	c := httpapi.Cursor{CreatedAt: time.Date(2026, 5, 1, 12, 0, 0, 123456789,
+		time.FixedZone("", 7200)), ID: uuid.New()}
 	sent := c.String()
 	back, err := httpapi.ParseCursor(sent)
-	if err != nil || back.ID != c.ID || !back.CreatedAt.Equal(c.CreatedAt.Truncate(time.Microsecond)) {
+	if err != nil || back.ID != c.ID ||
+		!back.CreatedAt.Equal(c.CreatedAt.Truncate(time.Microsecond)) {
 		t.Errorf("came back as %+v, %v", back, err)
 	}
 	if first, err := httpapi.ParseCursor(""); first != nil || err != nil {
 		t.Errorf("no cursor gave %v, %v", first, err)
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
-	bad := []string{"x", "%", "null", b64([]byte(`null`)), b64([]byte(`{}`)), b64([]byte(`{"t":"2026-05-01T12:00:00Z"}`)), sent + "A", sent[:len(sent)-1],
-		" " + sent, sent + "=", b64([]byte(`{"t":"2026-05-01T12:00:00Z","id":"` + uuid.NewString() + `","x":1}`)),
-		b64([]byte(`{"t":"2026-05-01T12:00:00+02:00","id":"` + uuid.NewString() + `"}`)), strings.Repeat("A", 100_000)}
+	bad := []string{"x", "%", "null", b64([]byte(`null`)), b64([]byte(`{}`)),
+		b64([]byte(`{"t":"2026-05-01T12:00:00Z"}`)), sent + "A", sent[:len(sent)-1],
+		" " + sent, sent + "=",
+		b64([]byte(`{"t":"2026-05-01T12:00:00Z","id":"` + uuid.NewString() + `","x":1}`)),
+		b64([]byte(`{"t":"2026-05-01T12:00:00+02:00","id":"` + uuid.NewString() + `"}`)),
+		strings.Repeat("A", 100_000)}
 	for _, s := range bad {
 		got, err := httpapi.ParseCursor(s)
-		if classified, ok := errors.AsType[*fault.Error](err); !ok || classified.Code != "invalid-cursor" || got != nil {
+		if classified, ok := errors.AsType[*fault.Error](err); !ok ||
+			classified.Code != "invalid-cursor" || got != nil {
 			t.Errorf("%.80q gave %v, %v", s, got, err)
 		}
 	}
@@ -137,12 +162,14 @@ func TestTheAPIDescribesItself(t *testing.T) {
 	t.Parallel()
 	w := &fixture{t: t}
 	var out bytes.Buffer
-	did, err := httpapi.Describe([]string{"file-api", httpapi.DescribeFlag}, &out, "Satchel", "1", w.routes)
+	did, err := httpapi.Describe([]string{"file-api", httpapi.DescribeFlag}, &out, "Satchel",
+		"1", w.routes)
 	if !did || err != nil {
 		t.Fatalf("described %v, %v", did, err)
 	}
 	var again bytes.Buffer
-	if _, err := httpapi.Describe([]string{"file-api", httpapi.DescribeFlag}, &again, "Satchel", "1", w.routes); err != nil || again.String() != out.String() {
+	if _, err := httpapi.Describe([]string{"file-api", httpapi.DescribeFlag}, &again, "Satchel",
+		"1", w.routes); err != nil || again.String() != out.String() {
 		t.Error("two descriptions differ")
 	}
 	var document struct {
@@ -157,7 +184,8 @@ func TestTheAPIDescribesItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	post := document.Paths["/v1/things"]["post"]
-	if document.OpenAPI != "3.1.0" || post["security"] == nil || document.Components.SecuritySchemes["bearer"] == nil {
+	if document.OpenAPI != "3.1.0" || post["security"] == nil ||
+		document.Components.SecuritySchemes["bearer"] == nil {
 		t.Errorf("described %s", out.String())
 	}
 	responses := post["responses"].(map[string]any)
@@ -174,7 +202,8 @@ func TestTheAPIDescribesItself(t *testing.T) {
 	if document.Components.Schemas["Problem"] == nil {
 		t.Error("the document lacks Problem")
 	}
-	if did, err := httpapi.Describe([]string{"file-api"}, &out, "", "", w.routes); did || err != nil {
+	if did, err := httpapi.Describe([]string{"file-api"}, &out, "", "", w.routes); did ||
+		err != nil {
 		t.Errorf("described without being asked: %v, %v", did, err)
 	}
 }
@@ -183,7 +212,9 @@ func TestTheDocumentIsServedToAnybody(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, func(c *httpapi.Config) { c.Document = []byte(`{"openapi":"3.1.0"}`) })
 	a := w.ask("GET", "/v1/openapi.json", "")
-	if a.status != 200 || a.raw != `{"openapi":"3.1.0"}` || a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "public, max-age=300" {
+	if a.status != 200 ||
+		a.raw != `{"openapi":"3.1.0"}` || a.header.Get("Content-Type") != "application/json" ||
+		a.header.Get("Cache-Control") != "public, max-age=300" {
 		t.Errorf("answered %d %v %s", a.status, a.header, a.raw)
 	}
 }
@@ -192,10 +223,12 @@ func TestADatabaseThatIsDownIsTemporary(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	token := w.token(nil)
-	w.exec(`ALTER TABLE organizations RENAME TO organizations_gone`) // not an outage: ours to repair
+	// not an outage: ours to repair
+	w.exec(`ALTER TABLE organizations RENAME TO organizations_gone`)
 	expect(t, w.get(token), 500, "internal")
 	w.exec(`ALTER TABLE organizations_gone RENAME TO organizations`)
-	w.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'satchel_file_api_http' AND datname = current_database()`)
+	w.exec(
+		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'satchel_file_api_http' AND datname = current_database()`)
 	if a := w.get(token); a.status != 200 && a.status != 503 {
 		t.Errorf("with its connections cut: %d %s", a.status, a.raw)
 	}

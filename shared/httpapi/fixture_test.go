@@ -72,26 +72,29 @@ func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func rsaJWK(kid string) map[string]string {
 	public := keys().rsa.PublicKey
-	return map[string]string{"kty": "RSA", "use": "sig", "kid": kid, "n": b64(public.N.Bytes()), "e": b64(big.NewInt(int64(public.E)).Bytes())}
+	return map[string]string{"kty": "RSA", "use": "sig", "kid": kid, "n": b64(public.N.Bytes()),
+		"e": b64(big.NewInt(int64(public.E)).Bytes())}
 }
 
 func ecJWK(kid string) map[string]string {
 	point, _ := keys().ec.PublicKey.Bytes() // 4, X, Y
-	return map[string]string{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": kid, "x": b64(point[1:33]), "y": b64(point[33:])}
+	return map[string]string{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": kid,
+		"x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
 // fixture is an API over a real database, behind a real listener.
 type fixture struct {
-	t       testing.TB
-	db      *pgtest.Database
-	org     uuid.UUID
-	member  pgtest.Person
-	issuer  *issuer
-	offset  atomic.Int64 // of the clock that tokens are judged by
-	url     string
-	api     *httpapi.API
-	log     *syncBuffer
-	work    func(ctx context.Context, tx pgx.Tx) error // inside POST /v1/things, between BeginIdempotent and CompleteIdempotent
+	t      testing.TB
+	db     *pgtest.Database
+	org    uuid.UUID
+	member pgtest.Person
+	issuer *issuer
+	offset atomic.Int64 // of the clock that tokens are judged by
+	url    string
+	api    *httpapi.API
+	log    *syncBuffer
+	// inside POST /v1/things, between BeginIdempotent and CompleteIdempotent
+	work    func(ctx context.Context, tx pgx.Tx) error
 	worked  atomic.Int64
 	seen    atomic.Pointer[httpapi.Caller]
 	refusal error // of GET /v1/fails
@@ -106,7 +109,8 @@ func newFixture(t testing.TB, adjust ...func(*httpapi.Config)) *fixture {
 	w.member = w.db.Member(t, w.org, tenant.Staff)
 	config := httpapi.Config{
 		Title: "Things", Version: "1", DB: w.db.DB(t, "file-api/http"), Now: w.now,
-		Auth: httpapi.AuthConfig{Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL, Audience: []string{audience}, OrganizationClaim: "organization_id",
+		Auth: httpapi.AuthConfig{Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL,
+			Audience: []string{audience}, OrganizationClaim: "organization_id",
 			KeysMaxAge: 24 * time.Hour},
 		CORS: httpapi.CORSConfig{Origins: []string{"https://app.example.com"}},
 		Log:  slog.New(slog.NewJSONHandler(w.log, nil)),
@@ -140,7 +144,8 @@ type thingInput struct {
 type thingOutput struct{ Body thing }
 
 func (w *fixture) routes(api *httpapi.API) {
-	httpapi.Read(api, huma.Operation{OperationID: "get-thing", Method: http.MethodGet, Path: "/v1/things/{id}"},
+	httpapi.Read(api,
+		huma.Operation{OperationID: "get-thing", Method: http.MethodGet, Path: "/v1/things/{id}"},
 		func(_ context.Context, _ pgx.Tx, c httpapi.Caller, in *struct {
 			ID    uuid.UUID `path:"id"`
 			Limit int       `query:"limit" minimum:"1" maximum:"100"`
@@ -148,14 +153,24 @@ func (w *fixture) routes(api *httpapi.API) {
 			w.seen.Store(&c)
 			return &thingOutput{Body: thing{ID: in.ID}}, nil
 		})
-	httpapi.Write(api, huma.Operation{OperationID: "post-thing", Method: http.MethodPost, Path: "/v1/things", DefaultStatus: 201, Errors: []int{409, 429}}, w.post)
-	httpapi.Read(api, huma.Operation{OperationID: "fail", Method: http.MethodGet, Path: "/v1/fails"},
-		func(context.Context, pgx.Tx, httpapi.Caller, *struct{}) (*struct{}, error) { return nil, w.refusal })
-	httpapi.Read(api, huma.Operation{OperationID: "panic", Method: http.MethodGet, Path: "/v1/panics"},
-		func(context.Context, pgx.Tx, httpapi.Caller, *struct{}) (*struct{}, error) { panic("a secret detail") })
+	httpapi.Write(api, huma.Operation{OperationID: "post-thing", Method: http.MethodPost,
+		Path: "/v1/things", DefaultStatus: 201, Errors: []int{409, 429}}, w.post)
+	httpapi.Read(api,
+		huma.Operation{OperationID: "fail", Method: http.MethodGet, Path: "/v1/fails"},
+		func(context.Context, pgx.Tx, httpapi.Caller,
+			*struct{}) (*struct{}, error) {
+			return nil, w.refusal
+		})
+	httpapi.Read(api,
+		huma.Operation{OperationID: "panic", Method: http.MethodGet, Path: "/v1/panics"},
+		func(context.Context, pgx.Tx, httpapi.Caller,
+			*struct{}) (*struct{}, error) {
+			panic("a secret detail")
+		})
 }
 
-func (w *fixture) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *thingInput) (*thingOutput, error) {
+func (w *fixture) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+	in *thingInput) (*thingOutput, error) {
 	hash, err := httpapi.HashRequest(in.Body)
 	if err != nil {
 		return nil, err
@@ -172,15 +187,17 @@ func (w *fixture) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *thi
 		}
 	}
 	id = uuid.New()
-	return &thingOutput{Body: thing{ID: id}}, httpapi.CompleteIdempotent(ctx, tx, c, route, in.Key, hash, id)
+	return &thingOutput{Body: thing{ID: id}}, httpapi.CompleteIdempotent(ctx, tx, c, route,
+		in.Key, hash, id)
 }
 
 // claims are those of a good token, with changes on top; a nil value removes a claim.
 func (w *fixture) claims(changes map[string]any) jwt.MapClaims {
 	now := w.now()
 	claims := jwt.MapClaims{
-		"iss": pgtest.Issuer, "aud": audience, "sub": w.member.Subject, "organization_id": w.org.String(),
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+		"iss": pgtest.Issuer, "aud": audience, "sub": w.member.Subject,
+		"organization_id": w.org.String(),
+		"iat":             now.Unix(), "exp": now.Add(time.Hour).Unix(),
 	}
 	for name, value := range changes {
 		if claims[name] = value; value == nil {
@@ -296,4 +313,5 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-var errQuota = fault.New(fault.Limited, "quota-exceeded", "Delete files or ask for more space.").After(1500 * time.Millisecond)
+var errQuota = fault.New(fault.Limited, "quota-exceeded",
+	"Delete files or ask for more space.").After(1500 * time.Millisecond)

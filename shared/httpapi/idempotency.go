@@ -38,16 +38,19 @@ func HashRequest(v any) ([]byte, error) {
 // It locks the key until the transaction ends, and no row says "running": a Lambda that dies leaves
 // nothing behind that would block the next attempt. While another request holds the key it returns
 // 409 request-in-progress; for a different request under the same key, 422 idempotency-key-reused.
-func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte) (resource uuid.UUID, replay bool, err error) {
+func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string,
+	requestHash []byte) (resource uuid.UUID, replay bool, err error) {
 	if key == "" {
 		return uuid.Nil, false, nil
 	}
-	// Two statements, the lock first: the look-up's snapshot is then taken after whoever held the lock has committed.
+	// Two statements, the lock first: the look-up's snapshot is then taken after whoever held the
+	// lock has committed.
 	var locked bool
 	var earlier []byte
 	batch := &pgx.Batch{}
 	scope := fmt.Sprintf("idempotency %s %s %s %s", c.Organization, c.User, route, key)
-	batch.Queue(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`, scope).QueryRow(func(row pgx.Row) error {
+	batch.Queue(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`,
+		scope).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&locked)
 	})
 	batch.Queue(`SELECT request_hash, resource_id FROM idempotency_keys
@@ -65,7 +68,8 @@ func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string
 	switch {
 	case !locked:
 		return uuid.Nil, false, fault.New(fault.Conflict, "request-in-progress",
-			"The first request with this Idempotency-Key is still running. Send it again in a moment to get its result.").After(time.Second)
+			"The first request with this Idempotency-Key is still running. Send it again "+
+				"in a moment to get its result.").After(time.Second)
 	case earlier == nil:
 		return uuid.Nil, false, nil
 	case !bytes.Equal(earlier, requestHash):
@@ -77,7 +81,8 @@ func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string
 
 // CompleteIdempotent records what the request under key created, for 24 hours. Call it after
 // BeginIdempotent, in the same transaction. With an empty key it does nothing.
-func CompleteIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string, requestHash []byte, resource uuid.UUID) error {
+func CompleteIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string,
+	requestHash []byte, resource uuid.UUID) error {
 	if key == "" {
 		return nil
 	}

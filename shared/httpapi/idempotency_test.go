@@ -12,7 +12,8 @@ import (
 
 func (w *fixture) keyed(key, body string) answer {
 	w.t.Helper()
-	return w.ask("POST", "/v1/things", body, "Authorization", "Bearer "+w.token(nil), "Idempotency-Key", key)
+	return w.ask("POST", "/v1/things", body, "Authorization", "Bearer "+w.token(nil),
+		"Idempotency-Key", key)
 }
 
 func TestARepeatGetsWhatTheFirstMade(t *testing.T) {
@@ -20,11 +21,13 @@ func TestARepeatGetsWhatTheFirstMade(t *testing.T) {
 	w := newFixture(t)
 	first := w.keyed("key-1", `{"name":"a","size":3}`)
 	again := w.keyed("key-1", `{ "size":3, "name":"a" }`) // the same request in other letters
-	if first.status != 201 || again.status != 201 || again.body["replay"] != true || again.body["id"] != first.body["id"] {
+	if first.status != 201 || again.status != 201 || again.body["replay"] != true ||
+		again.body["id"] != first.body["id"] {
 		t.Errorf("first %s, again %s", first.raw, again.raw)
 	}
 	expect(t, w.keyed("key-1", `{"name":"b","size":3}`), 422, "idempotency-key-reused")
-	if other := w.keyed("key-2", `{"name":"a","size":3}`); other.status != 201 || other.body["id"] == first.body["id"] {
+	if other := w.keyed("key-2", `{"name":"a","size":3}`); other.status != 201 ||
+		other.body["id"] == first.body["id"] {
 		t.Errorf("another key gave %s", other.raw)
 	}
 	for range 2 {
@@ -45,7 +48,8 @@ func TestAKeyBelongsToItsUser(t *testing.T) {
 	colleague := w.db.Member(t, w.org, "member")
 	first := w.keyed("key-1", `{"name":"a"}`)
 	theirs := w.post1(w.token(map[string]any{"sub": colleague.Subject}), "Idempotency-Key", "key-1")
-	if theirs.status != 201 || theirs.body["replay"] == true || theirs.body["id"] == first.body["id"] {
+	if theirs.status != 201 || theirs.body["replay"] == true ||
+		theirs.body["id"] == first.body["id"] {
 		t.Errorf("a colleague got %d %s", theirs.status, theirs.raw)
 	}
 }
@@ -87,7 +91,8 @@ func TestSixteenAtOnceMakeOneThing(t *testing.T) {
 		all.Go(func() {
 			mine := &fixture{t: t, url: urls[i%len(urls)]}
 			for {
-				a, err := mine.try("POST", "/v1/things", `{"name":"a"}`, "Authorization", "Bearer "+token, "Idempotency-Key", "key-1")
+				a, err := mine.try("POST", "/v1/things", `{"name":"a"}`, "Authorization",
+					"Bearer "+token, "Idempotency-Key", "key-1")
 				if err == nil && a.status == 409 && a.code() == "request-in-progress" {
 					continue
 				}
@@ -128,15 +133,18 @@ func TestAnExpiredKeyIsFree(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	first := w.keyed("key-1", `{"name":"a"}`)
-	w.exec(`UPDATE idempotency_keys SET created_at = created_at - interval '25 hours', expires_at = expires_at - interval '25 hours'`)
+	w.exec(
+		`UPDATE idempotency_keys SET created_at = created_at - interval '25 hours', expires_at = expires_at - interval '25 hours'`)
 	second := w.keyed("key-1", `{"name":"b"}`)
 	if second.status != 201 || second.body["id"] == first.body["id"] {
 		t.Errorf("after expiry: %d %s", second.status, second.raw)
 	}
-	if third := w.keyed("key-1", `{"name":"b"}`); third.body["id"] != second.body["id"] || third.body["replay"] != true {
+	if third := w.keyed("key-1", `{"name":"b"}`); third.body["id"] != second.body["id"] ||
+		third.body["replay"] != true {
 		t.Errorf("the new request is not remembered: %s", third.raw)
 	}
-	if n := w.count(`SELECT count(*) FROM idempotency_keys WHERE expires_at > now() + interval '23 hours'`); n != 1 {
+	if n := w.count(
+		`SELECT count(*) FROM idempotency_keys WHERE expires_at > now() + interval '23 hours'`); n != 1 {
 		t.Errorf("%d fresh keys, want 1", n)
 	}
 }

@@ -9,9 +9,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// strictJSON is huma's format, less what would get past its validation: huma validates one reading of the body and decodes another, and
-// encoding/json takes the last of {"name": …, "Name": …} and merges the objects of {"a": {…}, "a": {…}}. RFC 8259, section 4, leaves the
-// meaning of such a body open, so it is refused.
+// strictJSON is huma's format, less what would get past its validation: huma validates one reading
+// of the body and decodes another, and encoding/json takes the last of {"name": …, "Name": …} and
+// merges the objects of {"a": {…}, "a": {…}}. RFC 8259, section 4, leaves the meaning of such a
+// body open, so it is refused.
 func strictJSON() huma.Format {
 	return huma.Format{
 		Marshal: huma.DefaultJSONFormat.Marshal,
@@ -26,7 +27,8 @@ func strictJSON() huma.Format {
 	}
 }
 
-// DecodeJSON is json.Unmarshal that keeps every digit of a number which goes into an any: as a float64 an id above 2^53 would come back changed.
+// DecodeJSON is json.Unmarshal that keeps every digit of a number which goes into an any: as a
+// float64 an id above 2^53 would come back changed.
 func DecodeJSON(data []byte, v any) error {
 	if _, plain := v.(*any); plain || !json.Valid(data) {
 		return json.Unmarshal(data, v) // huma validates float64s, and this says best what is wrong
@@ -52,7 +54,8 @@ func refuseRepeatedNames(data []byte) error {
 			return nil
 		}
 		inside := len(open) - 1
-		if name, ok := token.(string); ok && inside >= 0 && open[inside].names != nil && !open[inside].value {
+		if name, ok := token.(string); ok && inside >= 0 && open[inside].names != nil &&
+			!open[inside].value {
 			folded := fold(name)
 			if open[inside].names[folded] {
 				return errRepeatedName
@@ -74,7 +77,8 @@ func refuseRepeatedNames(data []byte) error {
 	}
 }
 
-// fold gives all names that strings.EqualFold holds equal, as encoding/json does for the fields of a struct, one form.
+// fold gives all names that strings.EqualFold holds equal, as encoding/json does for the fields of
+// a struct, one form.
 func fold(name string) string {
 	folded := []rune(name)
 	for i, r := range folded {

@@ -16,7 +16,8 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 )
 
-// maxKeySet bounds a key set, in bytes. One key takes about 2 kB with its certificate, and an issuer publishes two to six.
+// maxKeySet bounds a key set, in bytes. One key takes about 2 kB with its certificate, and an
+// issuer publishes two to six.
 const maxKeySet = 256 << 10
 
 // keySource is where the issuer publishes its keys.
@@ -25,13 +26,15 @@ type keySource struct {
 	proxy func(*http.Request) (*url.URL, error)
 }
 
-// fetch leaves nothing behind that runs on: its connection is its own, and closed with it also in the middle of being made.
+// fetch leaves nothing behind that runs on: its connection is its own, and closed with it also in
+// the middle of being made.
 func (s keySource) fetch(ctx context.Context) (keyfunc.Keyfunc, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	client := &http.Client{CheckRedirect: sameHost, Transport: &http.Transport{
 		Proxy: s.proxy, DisableKeepAlives: true,
-		DialContext: func(_ context.Context, network, address string) (net.Conn, error) { // net/http would dial on when its caller has gone
+		// net/http would dial on when its caller has gone
+		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
 			connection, err := new(net.Dialer).DialContext(ctx, network, address)
 			if err == nil {
 				context.AfterFunc(ctx, func() { connection.Close() })
@@ -64,7 +67,8 @@ func (s keySource) fetch(ctx context.Context) (keyfunc.Keyfunc, error) {
 	return readKeys(ctx, body)
 }
 
-// sameHost follows a redirect only to where it came from: another host would be one that nobody put into the settings.
+// sameHost follows a redirect only to where it came from: another host would be one that nobody put
+// into the settings.
 func sameHost(request *http.Request, via []*http.Request) error {
 	if from := via[0].URL; request.URL.Scheme != from.Scheme || request.URL.Host != from.Host {
 		return fmt.Errorf("the issuer redirects to another host, %s", request.URL.Host)
@@ -75,8 +79,8 @@ func sameHost(request *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// readKeys takes the keys that a token can be signed with here. A set without one is refused: it is more likely a mistake than the wish to turn
-// everybody away.
+// readKeys takes the keys that a token can be signed with here. A set without one is refused: it is
+// more likely a mistake than the wish to turn everybody away.
 func readKeys(ctx context.Context, body []byte) (keyfunc.Keyfunc, error) {
 	var set jwkset.JWKSMarshal
 	if err := json.Unmarshal(body, &set); err != nil {
@@ -84,7 +88,8 @@ func readKeys(ctx context.Context, body []byte) (keyfunc.Keyfunc, error) {
 	}
 	storage, usable := jwkset.NewMemoryStorage(), 0
 	for _, marshalled := range set.Keys {
-		key, err := jwkset.NewJWKFromMarshal(marshalled, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{})
+		key, err := jwkset.NewJWKFromMarshal(marshalled, jwkset.JWKMarshalOptions{},
+			jwkset.JWKValidateOptions{})
 		if errors.Is(err, jwkset.ErrUnsupportedKey) {
 			continue
 		}

@@ -24,7 +24,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// published is a key set under test with the clock that it is judged by, and an issuer that does what the test says.
+// published is a key set under test with the clock that it is judged by, and an issuer that does
+// what the test says.
 type published struct {
 	*keySet
 	issuer   *httptest.Server
@@ -47,7 +48,8 @@ func newPublished(t *testing.T) *published {
 	t.Cleanup(p.issuer.Close)
 	p.publish(ecKey("one"))
 	start := time.Now()
-	p.keySet = newKeySet(p.issuer.URL, maxAgeHere, func() time.Time { return start.Add(time.Duration(p.clock.Load())) },
+	p.keySet = newKeySet(p.issuer.URL, maxAgeHere,
+		func() time.Time { return start.Add(time.Duration(p.clock.Load())) },
 		slog.New(slog.NewTextHandler(&p.log, nil)))
 	p.source.proxy = func(r *http.Request) (*url.URL, error) {
 		if until, limited := r.Context().Deadline(); limited {
@@ -63,7 +65,10 @@ func newPublished(t *testing.T) *published {
 func (p *published) answers(h http.HandlerFunc) { p.answer.Store(&h) }
 
 func (p *published) publish(keys ...string) {
-	p.answers(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"keys":[%s]}`, strings.Join(keys, ",")) })
+	p.answers(func(w http.ResponseWriter,
+		_ *http.Request) {
+		fmt.Fprintf(w, `{"keys":[%s]}`, strings.Join(keys, ","))
+	})
 }
 
 func (p *published) hang() {
@@ -90,7 +95,8 @@ func ecKey(kid string) string {
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	point, _ := key.PublicKey.Bytes()
 	text := base64.RawURLEncoding.EncodeToString
-	return fmt.Sprintf(`{"kty":"EC","crv":"P-256","use":"sig","kid":%q,"x":%q,"y":%q}`, kid, text(point[1:33]), text(point[33:]))
+	return fmt.Sprintf(`{"kty":"EC","crv":"P-256","use":"sig","kid":%q,"x":%q,"y":%q}`, kid,
+		text(point[1:33]), text(point[33:]))
 }
 
 func TestAKnownKeyOutlivesItsIssuer(t *testing.T) {
@@ -137,7 +143,9 @@ func TestOnlyAnUnknownKeyWaits(t *testing.T) {
 	p.pass(keysFresh + keysPause)
 	var unknown sync.WaitGroup
 	unknown.Go(func() {
-		if _, err := p.find(t.Context())(&jwt.Token{Header: map[string]any{"kid": "two", "alg": "ES256"}}); !errors.Is(err, errKeysUnavailable) {
+		if _, err := p.find(
+			t.Context())(&jwt.Token{Header: map[string]any{"kid": "two",
+			"alg": "ES256"}}); !errors.Is(err, errKeysUnavailable) {
 			t.Errorf("the unknown key gives %v", err)
 		}
 	})
@@ -156,16 +164,21 @@ func TestABadKeySetChangesNothing(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 	var sent atomic.Int64
 	for name, answer := range map[string]http.HandlerFunc{
-		"empty":               text(`{"keys":[]}`),
-		"nothing":             text(``),
-		"null":                text(`null`),
-		"no keys":             text(`{}`),
-		"not json":            text(`<html>`),
-		"cut":                 text(`{"keys":[` + ecKey("two")),
-		"a broken key":        text(`{"keys":[` + ecKey("two") + `,{"kty":"EC","crv":"P-256","kid":"one","x":"AA","y":"AA"}]}`),
-		"keys for encryption": text(`{"keys":[` + strings.Replace(ecKey("two"), `"sig"`, `"enc"`, 1) + `]}`),
-		"a shared secret":     text(`{"keys":[{"kty":"oct","kid":"one","k":"c2VjcmV0"}]}`),
-		"an error":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) },
+		"empty":    text(`{"keys":[]}`),
+		"nothing":  text(``),
+		"null":     text(`null`),
+		"no keys":  text(`{}`),
+		"not json": text(`<html>`),
+		"cut":      text(`{"keys":[` + ecKey("two")),
+		"a broken key": text(`{"keys":[` + ecKey("two") +
+			`,{"kty":"EC","crv":"P-256","kid":"one","x":"AA","y":"AA"}]}`),
+		"keys for encryption": text(`{"keys":[` + strings.Replace(ecKey("two"), `"sig"`, `"enc"`,
+			1) + `]}`),
+		"a shared secret": text(`{"keys":[{"kty":"oct","kid":"one","k":"c2VjcmV0"}]}`),
+		"an error": func(w http.ResponseWriter,
+			_ *http.Request) {
+			w.WriteHeader(http.StatusBadGateway)
+		},
 		"huge": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"keys":[` + ecKey("two") + `],"filler":"`))
 			for range 200 << 10 { // 200 MB
@@ -176,7 +189,10 @@ func TestABadKeySetChangesNothing(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(`"}`))
 		},
-		"another host": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
+		"another host": func(w http.ResponseWriter,
+			r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusFound)
+		},
 		"round and round": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/"+r.URL.Path+"x", http.StatusFound)
 		},
@@ -217,7 +233,10 @@ func TestARedirectOnTheSameHostIsFollowed(t *testing.T) {
 func TestPausesAfterFailuresGrow(t *testing.T) {
 	t.Parallel()
 	p := newPublished(t)
-	p.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	p.answers(func(w http.ResponseWriter,
+		_ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+	})
 	var pauses []time.Duration
 	last := time.Duration(0)
 	for at := range 200 {
@@ -233,8 +252,9 @@ func TestPausesAfterFailuresGrow(t *testing.T) {
 	}
 }
 
-// No connection that a request made, or began to make, is there when the request has its answer: not one that waits for an answer, not one in the
-// middle of its TLS handshake, not one that is kept for the next time.
+// No connection that a request made, or began to make, is there when the request has its answer:
+// not one that waits for an answer, not one in the middle of its TLS handshake, not one that is
+// kept for the next time.
 func TestNoWorkOutlivesItsRequest(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -244,7 +264,8 @@ func TestNoWorkOutlivesItsRequest(t *testing.T) {
 	t.Cleanup(func() { silent.Close() })
 	for _, scheme := range []string{"http", "https"} {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := newKeySet(scheme+"://"+silent.Addr().String(), maxAgeHere, time.Now, slog.New(slog.DiscardHandler))
+		s := newKeySet(scheme+"://"+silent.Addr().String(), maxAgeHere, time.Now,
+			slog.New(slog.DiscardHandler))
 		ended := make(chan error, 1)
 		go func() {
 			_, err := s.find(ctx)(&jwt.Token{Header: map[string]any{"kid": "one", "alg": "ES256"}})

@@ -10,11 +10,13 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-// admitOne takes one request from the organization's bucket by the generic cell rate algorithm (ITU-T I.371, annex A, virtual scheduling): tat is
-// the theoretical arrival time of the next request, a request moves it on by step, and it may run ahead of the clock by at most span.
-// With a limit of n a minute, step is 60 s / n and span n steps: n requests at once at most, and n more for each minute that passes.
-// One statement, so that nobody can come between look and take; the database's clock, so that there is only one.
-// The bearer must be a member: one who was removed cannot use up what the others have.
+// admitOne takes one request from the organization's bucket by the generic cell rate algorithm
+// (ITU-T I.371, annex A, virtual scheduling): tat is the theoretical arrival time of the next
+// request, a request moves it on by step, and it may run ahead of the clock by at most span. With a
+// limit of n a minute, step is 60 s / n and span n steps: n requests at once at most, and n more
+// for each minute that passes. One statement, so that nobody can come between look and take; the
+// database's clock, so that there is only one. The bearer must be a member: one who was removed
+// cannot use up what the others have.
 const admitOne = `
 WITH asker AS (
 	SELECT o.status, l.step, l.step * o.rate_limit_per_minute AS span
@@ -35,15 +37,16 @@ SELECT asker.status, EXISTS (SELECT FROM admitted),
 FROM asker
 LEFT JOIN rate_limits r ON r.organization_id = $1 AND r.bucket = 'write'`
 
-// admit counts a write against the organization's limit, in a short transaction of its own: the row is everybody's, and a request's whole
-// transaction would hold it for too long.
+// admit counts a write against the organization's limit, in a short transaction of its own: the row
+// is everybody's, and a request's whole transaction would hold it for too long.
 func (a *API) admit(ctx context.Context, who identity) error {
 	return a.db.InTenant(ctx, who.organization, func(tx pgx.Tx) error {
 		err := takeOne(ctx, tx, who)
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		if _, _, err := a.membership(ctx, tx, who); err != nil { // no member yet: this lets one in or says why not
+		// no member yet: this lets one in or says why not
+		if _, _, err := a.membership(ctx, tx, who); err != nil {
 			return err
 		}
 		return takeOne(ctx, tx, who)
@@ -56,7 +59,8 @@ func takeOne(ctx context.Context, tx pgx.Tx, who identity) error {
 		admitted bool
 		wait     float64
 	)
-	if err := tx.QueryRow(ctx, admitOne, who.organization, who.user).Scan(&status, &admitted, &wait); err != nil {
+	if err := tx.QueryRow(ctx, admitOne, who.organization, who.user).Scan(&status, &admitted,
+		&wait); err != nil {
 		return err
 	}
 	switch {
@@ -64,7 +68,8 @@ func takeOne(ctx context.Context, tx pgx.Tx, who identity) error {
 		return errSuspended()
 	case !admitted:
 		return fault.New(fault.Limited, "rate-limited",
-			"Your organization writes faster than its limit for a minute allows. Wait as long as Retry-After says.",
+			"Your organization writes faster than its limit for a minute allows. Wait "+
+				"as long as Retry-After says.",
 		).After(max(time.Second, time.Duration(wait*float64(time.Second))))
 	}
 	return nil

@@ -21,7 +21,8 @@ func (w *fixture) instances(n int) []string {
 		config := httpapi.Config{
 			DB: w.db.DB(w.t, "file-api/http"), Log: slog.New(slog.DiscardHandler),
 			Auth: httpapi.AuthConfig{
-				Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL, Audience: []string{audience}, OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
+				Issuer: pgtest.Issuer, JWKSURL: w.issuer.URL, Audience: []string{audience},
+				OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
 			},
 		}
 		api := httpapi.New(config)
@@ -49,13 +50,15 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 				all.Go(func() {
 					mine := &fixture{t: t, url: urls[i%len(urls)]}
 					for range 6 {
-						a, err := mine.try("POST", "/v1/things", `{"name":"a"}`, "Authorization", "Bearer "+token)
+						a, err := mine.try("POST", "/v1/things", `{"name":"a"}`, "Authorization",
+							"Bearer "+token)
 						switch {
 						case err == nil && a.status == 201:
 							admitted.Add(1)
 						case err == nil && a.status == 429 && a.code() == "rate-limited":
 							refused.Add(1)
-							if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || wait < 1 || wait > 61 {
+							if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil ||
+								wait < 1 || wait > 61 {
 								t.Errorf("Retry-After is %q", a.header.Get("Retry-After"))
 							}
 						default:
@@ -65,7 +68,8 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 				})
 			}
 			all.Wait()
-			most := int64(perMinute) + int64(time.Since(started)/(time.Minute/time.Duration(perMinute)))
+			most := int64(perMinute) +
+				int64(time.Since(started)/(time.Minute/time.Duration(perMinute)))
 			if n := admitted.Load(); n < int64(perMinute) || n > most {
 				t.Errorf("%d admitted of %d, want %d to %d", n, n+refused.Load(), perMinute, most)
 			}
@@ -105,7 +109,8 @@ func TestOrganizationsHaveLimitsOfTheirOwn(t *testing.T) {
 	for range 2 {
 		w.post1(w.token(nil))
 	}
-	if a := w.post1(w.token(map[string]any{"sub": other.Subject, "organization_id": other.Organization.String()})); a.status != 201 {
+	if a := w.post1(w.token(map[string]any{"sub": other.Subject,
+		"organization_id": other.Organization.String()})); a.status != 201 {
 		t.Errorf("another organization was answered %d: %s", a.status, a.raw)
 	}
 }

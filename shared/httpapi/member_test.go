@@ -13,13 +13,15 @@ import (
 
 func (w *fixture) post1(token string, headers ...string) answer {
 	w.t.Helper()
-	return w.ask("POST", "/v1/things", `{"name":"a"}`, append(headers, "Authorization", "Bearer "+token)...)
+	return w.ask("POST", "/v1/things", `{"name":"a"}`,
+		append(headers, "Authorization", "Bearer "+token)...)
 }
 
 func TestTheCallerIsWhoTheDatabaseSays(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	a := w.ask("GET", "/v1/things/"+uuid.NewString(), "", "Authorization", "bearer "+w.token(map[string]any{"role": "admin"}), "User-Agent", "phone\t"+strings.Repeat("é", 300))
+	a := w.ask("GET", "/v1/things/"+uuid.NewString(), "", "Authorization", "bearer "+
+		w.token(map[string]any{"role": "admin"}), "User-Agent", "phone\t"+strings.Repeat("é", 300))
 	if a.status != 200 {
 		t.Fatal(a.raw)
 	}
@@ -27,7 +29,8 @@ func TestTheCallerIsWhoTheDatabaseSays(t *testing.T) {
 	if c.Caller != w.member.Caller || c.Role != tenant.Staff {
 		t.Errorf("caller %+v, want %+v", c.Caller, w.member.Caller)
 	}
-	if c.RequestID == "" || c.RequestID != a.header.Get("X-Request-Id") || c.IP == nil || !c.IP.IsLoopback() {
+	if c.RequestID == "" || c.RequestID != a.header.Get("X-Request-Id") || c.IP == nil ||
+		!c.IP.IsLoopback() {
 		t.Errorf("request %q, ip %v", c.RequestID, c.IP)
 	}
 	if n := len([]rune(c.UserAgent)); n != 256 || strings.Contains(c.UserAgent, "\t") {
@@ -82,7 +85,8 @@ func TestASuspendedOrganizationCanReadAndNotWrite(t *testing.T) {
 			}
 			if a := w.post1(w.token(nil)); status == "suspended" || status == "cancelled" {
 				expect(t, a, 403, "organization-suspended")
-				if n := w.count(`SELECT count(*) FROM rate_limits`); n != 0 || w.worked.Load() != 0 {
+				if n := w.count(`SELECT count(*) FROM rate_limits`); n != 0 ||
+					w.worked.Load() != 0 {
 					t.Errorf("%d limits counted, handler ran %d times", n, w.worked.Load())
 				}
 			} else if a.status != 201 {
@@ -122,7 +126,8 @@ func TestJustInTimeMembership(t *testing.T) {
 			})
 		}
 		all.Wait()
-		n := w.count(`SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id WHERE u.subject = 'new-user' AND u.email = 'new@example.test' AND role = 'member'`)
+		n := w.count(
+			`SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id WHERE u.subject = 'new-user' AND u.email = 'new@example.test' AND role = 'member'`)
 		if n != 1 {
 			t.Errorf("%d memberships, want 1", n)
 		}
@@ -144,7 +149,9 @@ func TestJustInTimeMembership(t *testing.T) {
 	t.Run("on, and no such organization", func(t *testing.T) {
 		t.Parallel()
 		w := newFixture(t, on)
-		expect(t, w.get(w.token(map[string]any{"sub": "new-user", "organization_id": uuid.NewString()})), 403, "not-a-member")
+		expect(t,
+			w.get(w.token(map[string]any{"sub": "new-user", "organization_id": uuid.NewString()})),
+			403, "not-a-member")
 	})
 	t.Run("on, and suspended", func(t *testing.T) {
 		t.Parallel()

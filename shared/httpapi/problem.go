@@ -14,7 +14,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
-// problemBase plus a code is the type of a problem: a URI that stays what it is, and leads to the page that explains the code.
+// problemBase plus a code is the type of a problem: a URI that stays what it is, and leads to the
+// page that explains the code.
 const problemBase = "https://github.com/toolboxai-solutions/satchel/blob/main/docs/problems.md#"
 
 // Problem is the body of every answer that is no success: RFC 9457, application/problem+json.
@@ -30,7 +31,8 @@ type Problem struct {
 	header http.Header
 }
 
-// FieldProblem is one place in a request that is wrong. It does not repeat the value, which may be a secret.
+// FieldProblem is one place in a request that is wrong. It does not repeat the value, which may be
+// a secret.
 type FieldProblem struct {
 	Location string `json:"location" doc:"Where, for example body.size or query.limit."`
 	Message  string `json:"message" doc:"What is wrong there."`
@@ -49,13 +51,14 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 
 func newProblem(ctx context.Context, status int, code, detail string) *Problem {
 	return &Problem{
-		Type: problemBase + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail,
+		Type: problemBase + code, Title: http.StatusText(status), Status: status, Code: code,
+		Detail:   detail,
 		Instance: telemetry.RequestID(ctx), header: http.Header{},
 	}
 }
 
-// problemOf is the one place where an error becomes an answer. What nobody classified is ours: it is logged and the client learns no more than
-// the request's id.
+// problemOf is the one place where an error becomes an answer. What nobody classified is ours: it
+// is logged and the client learns no more than the request's id.
 func (a *API) problemOf(ctx context.Context, err error) *Problem {
 	accessRecordOf(ctx).code = fault.CodeOf(err)
 	classified, ok := errors.AsType[*fault.Error](err)
@@ -72,7 +75,8 @@ func (a *API) problemOf(ctx context.Context, err error) *Problem {
 	}
 	problem := newProblem(ctx, statusOf(classified.Kind), classified.Code, classified.Detail)
 	if classified.RetryAfter > 0 {
-		problem.header.Set("Retry-After", strconv.FormatFloat(math.Ceil(classified.RetryAfter.Seconds()), 'f', 0, 64))
+		problem.header.Set("Retry-After",
+			strconv.FormatFloat(math.Ceil(classified.RetryAfter.Seconds()), 'f', 0, 64))
 	}
 	if classified.Kind == fault.Unauthenticated { // RFC 6750, section 3
 		challenge := `Bearer realm="satchel"`
@@ -121,25 +125,30 @@ func (p *Problem) write(w http.ResponseWriter) {
 	_ = out.Encode(p) // the client has gone; there is nobody to tell
 }
 
-// translate gives huma's own errors, which it makes while it reads a request, the shape of ours. A transformer does it for this API alone,
-// where replacing huma.NewError would do it for the process.
+// translate gives huma's own errors, which it makes while it reads a request, the shape of ours. A
+// transformer does it for this API alone, where replacing huma.NewError would do it for the
+// process.
 func translate(ctx huma.Context, _ string, v any) (any, error) {
 	theirs, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
 	}
-	code, detail := "internal", "Something went wrong on our side. Try again, and tell us the instance if it stays."
+	code, detail := "internal", "Something went wrong on our side. Try again, and tell "+
+		"us the instance if it stays."
 	switch theirs.Status {
 	case http.StatusBadRequest:
-		code, detail = "malformed-request", "The body is missing or is no JSON. Send one JSON object."
+		code, detail = "malformed-request", "The body is missing or is no JSON. Send one "+
+			"JSON object."
 	case http.StatusRequestTimeout:
 		code, detail = "request-timeout", "The body did not arrive in time. Send it again."
 	case http.StatusRequestEntityTooLarge:
 		code, detail = "body-too-large", "The body is larger than this route takes. Send less."
 	case http.StatusUnsupportedMediaType:
-		code, detail = "unsupported-media-type", "The body is of another type than JSON. Send it with Content-Type: application/json."
+		code, detail = "unsupported-media-type", "The body is of another type than JSON. "+
+			"Send it with Content-Type: application/json."
 	case http.StatusUnprocessableEntity:
-		code, detail = "invalid-request", "The request does not fit this route. Correct what errors lists and send it again."
+		code, detail = "invalid-request", "The request does not fit this route. Correct "+
+			"what errors lists and send it again."
 	}
 	problem := newProblem(ctx.Context(), theirs.Status, code, detail)
 	accessRecordOf(ctx.Context()).code = code

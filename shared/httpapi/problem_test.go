@@ -40,18 +40,24 @@ func TestProblemsGolden(t *testing.T) {
 		{"no body", w.ask("POST", "/v1/things", "", auth...)},
 		{"no json", w.ask("POST", "/v1/things", `{"name":`, auth...)},
 		{"trailing json", w.ask("POST", "/v1/things", `{"name":"a"}{}`, auth...)},
-		{"unknown field", w.ask("POST", "/v1/things", `{"name":"a","password":"hunter2"}`, auth...)},
+		{"unknown field",
+			w.ask("POST", "/v1/things", `{"name":"a","password":"hunter2"}`, auth...)},
 		{"wrong fields", w.ask("POST", "/v1/things", `{"name":"","size":"hunter2"}`, auth...)},
-		{"name in two cases", w.ask("POST", "/v1/things", `{"name":"a","Name":"`+strings.Repeat("a", 100)+`"}`, auth...)},
-		{"too large", w.ask("POST", "/v1/things", `{"name":"`+strings.Repeat("a", 256<<10)+`"}`, auth...)},
-		{"wrong type", w.ask("POST", "/v1/things", `<name>a</name>`, with("Content-Type", "text/xml")...)},
+		{"name in two cases", w.ask("POST", "/v1/things",
+			`{"name":"a","Name":"`+strings.Repeat("a", 100)+`"}`, auth...)},
+		{"too large",
+			w.ask("POST", "/v1/things", `{"name":"`+strings.Repeat("a", 256<<10)+`"}`, auth...)},
+		{"wrong type",
+			w.ask("POST", "/v1/things", `<name>a</name>`, with("Content-Type", "text/xml")...)},
 		{"path is no uuid", w.ask("GET", "/v1/things/7", "", auth...)},
-		{"query out of range", w.ask("GET", "/v1/things/"+uuid.Max.String()+"?limit=101", "", auth...)},
+		{"query out of range",
+			w.ask("GET", "/v1/things/"+uuid.Max.String()+"?limit=101", "", auth...)},
 		{"unknown query", w.ask("GET", "/v1/things/"+uuid.Max.String()+"?limits=1", "", auth...)},
 		{"panic", w.ask("GET", "/v1/panics", "", auth...)},
 		{"unclassified", fails(errors.New("pq: a secret detail of host db-7"))},
 		{"limited", fails(errQuota)},
-		{"wrapped", fails(fmt.Errorf("claim file: %w", fault.Wrap(errors.New("a secret detail"), fault.Conflict, "file-busy", "Try again.")))},
+		{"wrapped", fails(fmt.Errorf("claim file: %w",
+			fault.Wrap(errors.New("a secret detail"), fault.Conflict, "file-busy", "Try again.")))},
 	} {
 		if strings.Contains(tc.a.raw, "secret") || strings.Contains(tc.a.raw, "hunter2") {
 			t.Errorf("%s: the answer gives away: %s", tc.name, tc.a.raw)
@@ -59,8 +65,10 @@ func TestProblemsGolden(t *testing.T) {
 		if got := tc.a.header.Get("Content-Type"); got != "application/problem+json" {
 			t.Errorf("%s: content type %q", tc.name, got)
 		}
-		if tc.a.body["instance"] == nil || tc.a.body["instance"] != tc.a.header.Get("X-Request-Id") {
-			t.Errorf("%s: instance %v, request %q", tc.name, tc.a.body["instance"], tc.a.header.Get("X-Request-Id"))
+		if tc.a.body["instance"] == nil ||
+			tc.a.body["instance"] != tc.a.header.Get("X-Request-Id") {
+			t.Errorf("%s: instance %v, request %q", tc.name, tc.a.body["instance"],
+				tc.a.header.Get("X-Request-Id"))
 		}
 		tc.a.body["instance"] = "REQUEST"
 		got := map[string]any{"status": tc.a.status, "body": tc.a.body}
@@ -72,7 +80,8 @@ func TestProblemsGolden(t *testing.T) {
 		shapes[tc.name] = got
 	}
 	golden(t, "problems.json", shapes)
-	for _, secret := range []string{"a secret detail of host db-7", "panic", "file-busy", `"route":"GET /v1/fails"`} {
+	for _, secret := range []string{"a secret detail of host db-7", "panic", "file-busy",
+		`"route":"GET /v1/fails"`} {
 		if !strings.Contains(w.log.String(), secret) {
 			t.Errorf("the log lacks %q", secret)
 		}
@@ -108,7 +117,8 @@ func TestEveryKindOfFaultHasItsStatus(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	for kind, status := range map[fault.Kind]int{
-		fault.Invalid: 422, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404, fault.Conflict: 409,
+		fault.Invalid: 422, fault.Unauthenticated: 401, fault.Forbidden: 403, fault.NotFound: 404,
+		fault.Conflict: 409,
 		fault.TooLarge: 413, fault.Unsupported: 415, fault.Limited: 429, fault.Temporary: 503,
 	} {
 		w.refusal = fault.New(kind, "a-code", "Do this.")
@@ -119,5 +129,6 @@ func TestEveryKindOfFaultHasItsStatus(t *testing.T) {
 		}
 	}
 	w.refusal = fault.Wrap(errors.New("x"), fault.Internal, "a-code", "Not for clients.")
-	expect(t, w.ask("GET", "/v1/fails", "", "Authorization", "Bearer "+w.token(nil)), 500, "internal")
+	expect(t, w.ask("GET", "/v1/fails", "", "Authorization", "Bearer "+w.token(nil)), 500,
+		"internal")
 }

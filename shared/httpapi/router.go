@@ -50,14 +50,16 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 
 	attrs := []slog.Attr{
-		slog.String("method", r.Method), slog.String("route", record.route), slog.Int("status", answer.status),
+		slog.String("method", r.Method), slog.String("route", record.route),
+		slog.Int("status", answer.status),
 		slog.Duration("duration", time.Since(started)),
 	}
 	if record.code != "" {
 		attrs = append(attrs, slog.String("code", record.code))
 	}
 	if record.organization != uuid.Nil {
-		attrs = append(attrs, slog.String("organization_id", record.organization.String()), slog.String("user_id", record.user.String()))
+		attrs = append(attrs, slog.String("organization_id", record.organization.String()),
+			slog.String("user_id", record.user.String()))
 	}
 	a.log.LogAttrs(ctx, slog.LevelInfo, "request done", attrs...)
 }
@@ -69,7 +71,8 @@ func (a *API) safely(w *statusWriter, r *http.Request) {
 		if cause == nil {
 			return
 		}
-		a.log.ErrorContext(r.Context(), "panic", "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+		a.log.ErrorContext(r.Context(), "panic", "cause", fmt.Sprint(cause), "stack",
+			string(debug.Stack()))
 		if w.status == 0 {
 			a.problemOf(r.Context(), fmt.Errorf("panic: %v", cause)).write(w)
 		}
@@ -81,13 +84,16 @@ func (a *API) safely(w *statusWriter, r *http.Request) {
 	a.refuse(w, r)
 }
 
-// refuse answers what no route takes. The mux knows whether that is the path or the method, and says so in text; this says it as a problem.
+// refuse answers what no route takes. The mux knows whether that is the path or the method, and
+// says so in text; this says it as a problem.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 	theirs := &discard{header: http.Header{}}
 	a.mux.ServeHTTP(theirs, r)
-	problem := newProblem(r.Context(), http.StatusNotFound, "no-such-route", "There is nothing at this path. See /v1/openapi.json for the routes.")
+	problem := newProblem(r.Context(), http.StatusNotFound, "no-such-route",
+		"There is nothing at this path. See /v1/openapi.json for the routes.")
 	if theirs.status == http.StatusMethodNotAllowed {
-		problem = newProblem(r.Context(), http.StatusMethodNotAllowed, "method-not-allowed", "This path takes other methods: see the header Allow.")
+		problem = newProblem(r.Context(), http.StatusMethodNotAllowed, "method-not-allowed",
+			"This path takes other methods: see the header Allow.")
 		problem.header.Set("Allow", theirs.header.Get("Allow"))
 	}
 	accessRecordOf(r.Context()).code = problem.Code

@@ -12,8 +12,8 @@ import (
 // defaultMinRemaining is the MinRemaining of a Handler that does not set it.
 const defaultMinRemaining = 5 * time.Second
 
-// deadlineMargin is kept between the end of a record's context and Lambda's deadline: time to roll back and to answer. Being killed instead would
-// send the whole batch back, what is done included.
+// deadlineMargin is kept between the end of a record's context and Lambda's deadline: time to roll
+// back and to answer. Being killed instead would send the whole batch back, what is done included.
 const deadlineMargin = time.Second
 
 // batch handles the messages one after another and names those that SQS shall deliver again.
@@ -21,7 +21,8 @@ func (h Handler) batch(ctx context.Context, batch events.SQSEvent) events.SQSEve
 	answer := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
 	for _, message := range batch.Records {
 		if err := h.message(ctx, message); err != nil {
-			answer.BatchItemFailures = append(answer.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+			answer.BatchItemFailures = append(answer.BatchItemFailures,
+				events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
 		}
 	}
 	return answer
@@ -40,7 +41,8 @@ func (h Handler) message(ctx context.Context, message events.SQSMessage) error {
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		if time.Until(deadline) < minRemaining {
-			h.log().LogAttrs(ctx, slog.LevelWarn, "message done", append(attrs, slog.String("outcome", "handed back"))...)
+			h.log().LogAttrs(ctx, slog.LevelWarn, "message done",
+				append(attrs, slog.String("outcome", "handed back"))...)
 			return errOutOfTime
 		}
 		var cancel context.CancelFunc
@@ -49,6 +51,7 @@ func (h Handler) message(ctx context.Context, message events.SQSMessage) error {
 	}
 	started := time.Now()
 	err := recovered(ctx, h.log(), func() error { return h.SQS(ctx, message) })
-	h.report(ctx, err, "message done", append(attrs, slog.Duration("duration", time.Since(started)))...)
+	h.report(ctx, err, "message done",
+		append(attrs, slog.Duration("duration", time.Since(started)))...)
 	return err
 }

@@ -16,9 +16,10 @@ import (
 
 // Handler is what one binary does with each shape of event. A nil field refuses its shape.
 type Handler struct {
-	HTTP      http.Handler
-	SQS       func(context.Context, events.SQSMessage) error
-	Schedules map[string]func(context.Context) (summary any, err error) // the summary is the function's answer
+	HTTP http.Handler
+	SQS  func(context.Context, events.SQSMessage) error
+	// the summary is the function's answer
+	Schedules map[string]func(context.Context) (summary any, err error)
 
 	// MinRemaining is the least time a message needs: with less left before Lambda's deadline, the
 	// rest of a batch is returned to the queue unread. Zero means 5 s.
@@ -27,7 +28,8 @@ type Handler struct {
 	Log *slog.Logger // nil: slog.Default()
 }
 
-// Invoke is the handler for lambda.Start. An event of a shape that no part takes is an error, so that a wrong trigger shows at once.
+// Invoke is the handler for lambda.Start. An event of a shape that no part takes is an error, so
+// that a wrong trigger shows at once.
 func (h Handler) Invoke(ctx context.Context, raw json.RawMessage) (any, error) {
 	kind, err := Shape(raw)
 	if err != nil {
@@ -67,7 +69,8 @@ func (h Handler) schedule(ctx context.Context, raw json.RawMessage) (summary any
 		summary, err = run(ctx)
 		return err
 	})
-	h.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule), slog.Duration("duration", time.Since(started)))
+	h.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule),
+		slog.Duration("duration", time.Since(started)))
 	return summary, err
 }
 
@@ -87,11 +90,13 @@ func (h Handler) log() *slog.Logger {
 	return slog.Default()
 }
 
-// recovered turns a panic of work into an error: one bad record must not take down what else the process has in hand.
+// recovered turns a panic of work into an error: one bad record must not take down what else the
+// process has in hand.
 func recovered(ctx context.Context, log *slog.Logger, work func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			log.ErrorContext(ctx, "panic", "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			log.ErrorContext(ctx, "panic", "cause", fmt.Sprint(cause), "stack",
+				string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", cause)
 		}
 	}()

@@ -17,11 +17,14 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
-// serve answers one request of an API Gateway HTTP API, payload format 2.0. It returns no error: what goes wrong here is an answer too.
+// serve answers one request of an API Gateway HTTP API, payload format 2.0. It returns no error:
+// what goes wrong here is an answer too.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-func (h Handler) serve(ctx context.Context, event events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
+func (h Handler) serve(ctx context.Context,
+	event events.APIGatewayV2HTTPRequest) events.APIGatewayV2HTTPResponse {
 	ctx = telemetry.WithRequestID(ctx, event.RequestContext.RequestID)
-	if deadline, ok := ctx.Deadline(); ok { // so that a slow handler fails with an answer of its own
+	// so that a slow handler fails with an answer of its own
+	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-deadlineMargin))
 		defer cancel()
@@ -29,10 +32,13 @@ func (h Handler) serve(ctx context.Context, event events.APIGatewayV2HTTPRequest
 	answer := &recorder{header: http.Header{}}
 	request, err := newRequest(ctx, event)
 	if err != nil {
-		answer.problem(http.StatusBadRequest, "The gateway passed on a request that cannot be read: check the encoding of its body.", event)
-	} else if recovered(ctx, h.log(), func() error { h.HTTP.ServeHTTP(answer, request); return nil }) != nil {
+		answer.problem(http.StatusBadRequest, "The gateway passed on a request that cannot "+
+			"be read: check the encoding of its body.", event)
+	} else if recovered(
+		ctx, h.log(), func() error { h.HTTP.ServeHTTP(answer, request); return nil }) != nil {
 		answer = &recorder{header: http.Header{}} // nothing half-written leaves
-		answer.problem(http.StatusInternalServerError, "Something went wrong on our side. Try again, and tell us the instance if it stays.", event)
+		answer.problem(http.StatusInternalServerError, "Something went wrong on our side. "+
+			"Try again, and tell us the instance if it stays.", event)
 	}
 	return answer.response()
 }
@@ -50,7 +56,8 @@ func newRequest(ctx context.Context, event events.APIGatewayV2HTTPRequest) (*htt
 	if err != nil {
 		path = event.RawPath // the gateway had decoded it already
 	}
-	request, err := http.NewRequestWithContext(ctx, event.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, event.RequestContext.HTTP.Method, "/",
+		bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -98,14 +105,16 @@ func (r *recorder) problem(status int, detail string, event events.APIGatewayV2H
 	r.WriteHeader(status)
 	// A map of strings and a number always encodes.
 	body, _ := json.Marshal(map[string]any{
-		"title": http.StatusText(status), "status": status, "detail": detail, "instance": event.RequestContext.RequestID,
+		"title": http.StatusText(status), "status": status, "detail": detail,
+		"instance": event.RequestContext.RequestID,
 	})
 	r.body.Write(body)
 }
 
 func (r *recorder) response() events.APIGatewayV2HTTPResponse {
 	r.WriteHeader(http.StatusOK)
-	answer := events.APIGatewayV2HTTPResponse{StatusCode: r.status, Headers: map[string]string{}, Body: r.body.String()}
+	answer := events.APIGatewayV2HTTPResponse{StatusCode: r.status, Headers: map[string]string{},
+		Body: r.body.String()}
 	for name, values := range r.sent {
 		if name == "Set-Cookie" {
 			answer.Cookies = values
@@ -114,7 +123,8 @@ func (r *recorder) response() events.APIGatewayV2HTTPResponse {
 		answer.Headers[name] = strings.Join(values, ", ")
 	}
 	if r.sent.Get("Content-Encoding") != "" || !utf8.Valid(r.body.Bytes()) {
-		answer.Body, answer.IsBase64Encoded = base64.StdEncoding.EncodeToString(r.body.Bytes()), true
+		answer.Body, answer.IsBase64Encoded = base64.StdEncoding.EncodeToString(
+			r.body.Bytes()), true
 	}
 	return answer
 }

@@ -25,7 +25,8 @@ func echo() http.Handler {
 
 func ask(t *testing.T, handler http.Handler, raw json.RawMessage) events.APIGatewayV2HTTPResponse {
 	t.Helper()
-	answer, err := Handler{HTTP: handler, Log: slog.New(slog.DiscardHandler)}.Invoke(context.Background(), raw)
+	answer, err := Handler{HTTP: handler,
+		Log: slog.New(slog.DiscardHandler)}.Invoke(context.Background(), raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,8 @@ func ask(t *testing.T, handler http.Handler, raw json.RawMessage) events.APIGate
 func TestTheHandlerSeesTheRequestThatWasSent(t *testing.T) {
 	t.Parallel()
 	answer := ask(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != "GET" || r.URL.Path != "/my/päth" || r.RequestURI != "/my/p%C3%A4th?tag=a&tag=b%26c&empty=" {
+		if r.Method != "GET" || r.URL.Path != "/my/päth" ||
+			r.RequestURI != "/my/p%C3%A4th?tag=a&tag=b%26c&empty=" {
 			t.Errorf("%s %q %q", r.Method, r.URL.Path, r.RequestURI)
 		}
 		if tags := r.URL.Query()["tag"]; !slices.Equal(tags, []string{"a", "b&c"}) {
@@ -44,10 +46,12 @@ func TestTheHandlerSeesTheRequestThatWasSent(t *testing.T) {
 		if cookie, err := r.Cookie("cookie2"); err != nil || cookie.Value != "two" {
 			t.Errorf("cookie %v, %v", cookie, err)
 		}
-		if r.Host != "id.execute-api.us-east-1.amazonaws.com" || r.Header.Get("Host") != "" || r.Header.Get("Authorization") != "Bearer not-a-real-token" {
+		if r.Host != "id.execute-api.us-east-1.amazonaws.com" || r.Header.Get("Host") != "" ||
+			r.Header.Get("Authorization") != "Bearer not-a-real-token" {
 			t.Errorf("host %q, header %v", r.Host, r.Header)
 		}
-		if r.RemoteAddr != "198.51.100.7:0" || telemetry.RequestID(r.Context()) != "JKJaXmPLvHcESHA=" {
+		if r.RemoteAddr != "198.51.100.7:0" ||
+			telemetry.RequestID(r.Context()) != "JKJaXmPLvHcESHA=" {
 			t.Errorf("from %q, request %q", r.RemoteAddr, telemetry.RequestID(r.Context()))
 		}
 		w.Header().Add("Vary", "Origin")
@@ -76,7 +80,8 @@ func TestBinaryBodiesTravelBothWays(t *testing.T) {
 
 func TestABodyThatIsNotBase64IsRefused(t *testing.T) {
 	t.Parallel()
-	raw := []byte(strings.Replace(string(golden(t, "http_post_base64.json")), "AP8A/2hlbGxv", "%%%", 1))
+	raw := []byte(strings.Replace(string(golden(t, "http_post_base64.json")), "AP8A/2hlbGxv",
+		"%%%", 1))
 	answer := ask(t, echo(), raw)
 	if answer.StatusCode != 400 || answer.Headers["Content-Type"] != "application/problem+json" {
 		t.Errorf("answered %+v", answer)
@@ -102,7 +107,8 @@ func TestAPanicAnswersAProblemWithoutDetails(t *testing.T) {
 
 func TestAnEmptyAnswerIs200(t *testing.T) {
 	t.Parallel()
-	answer := ask(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), golden(t, "http_get.json"))
+	answer := ask(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+		golden(t, "http_get.json"))
 	if answer.StatusCode != 200 || answer.Body != "" || answer.IsBase64Encoded {
 		t.Errorf("answered %+v", answer)
 	}

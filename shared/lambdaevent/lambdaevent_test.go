@@ -32,17 +32,21 @@ func TestShapes(t *testing.T) {
 		raw  json.RawMessage
 		want Kind
 	}{
-		"http":             {golden(t, "http_get.json"), HTTP},
-		"sqs":              {golden(t, "sqs.json"), SQS},
-		"schedule":         {json.RawMessage(`{"schedule":"file-maintenance","time":"2024-05-01T10:00:00Z"}`), Schedule},
-		"s3 direct":        {golden(t, "s3_created.json"), ""},
-		"http 1.0":         {json.RawMessage(`{"version":"1.0","requestContext":{"http":{"method":"GET"}}}`), ""},
-		"mixed records":    {json.RawMessage(`{"Records":[{"eventSource":"aws:sqs"},{"eventSource":"aws:sns"}]}`), ""},
-		"empty batch":      {json.RawMessage(`{"Records":[]}`), ""},
-		"eventbridge rule": {json.RawMessage(`{"version":"0","source":"aws.events","detail-type":"Scheduled Event"}`), ""},
-		"null":             {json.RawMessage(`null`), ""},
-		"list":             {json.RawMessage(`[]`), ""},
-		"nothing":          {nil, ""},
+		"http": {golden(t, "http_get.json"), HTTP},
+		"sqs":  {golden(t, "sqs.json"), SQS},
+		"schedule": {json.RawMessage(
+			`{"schedule":"file-maintenance","time":"2024-05-01T10:00:00Z"}`), Schedule},
+		"s3 direct": {golden(t, "s3_created.json"), ""},
+		"http 1.0": {
+			json.RawMessage(`{"version":"1.0","requestContext":{"http":{"method":"GET"}}}`), ""},
+		"mixed records": {json.RawMessage(
+			`{"Records":[{"eventSource":"aws:sqs"},{"eventSource":"aws:sns"}]}`), ""},
+		"empty batch": {json.RawMessage(`{"Records":[]}`), ""},
+		"eventbridge rule": {json.RawMessage(
+			`{"version":"0","source":"aws.events","detail-type":"Scheduled Event"}`), ""},
+		"null":    {json.RawMessage(`null`), ""},
+		"list":    {json.RawMessage(`[]`), ""},
+		"nothing": {nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +90,8 @@ func batchOf(ids ...string) json.RawMessage {
 	var batch events.SQSEvent
 	for _, id := range ids {
 		batch.Records = append(batch.Records, events.SQSMessage{
-			MessageId: id, EventSource: "aws:sqs", Attributes: map[string]string{"ApproximateReceiveCount": "3"},
+			MessageId: id, EventSource: "aws:sqs",
+			Attributes: map[string]string{"ApproximateReceiveCount": "3"},
 		})
 	}
 	raw, _ := json.Marshal(batch)
@@ -116,16 +121,17 @@ func TestOnlyTheMessagesThatFailedComeBack(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var handled []string
-	handler := Handler{Log: slog.New(slog.NewJSONHandler(&log, nil)), SQS: func(_ context.Context, m events.SQSMessage) error {
-		handled = append(handled, m.MessageId)
-		switch m.MessageId {
-		case "panics":
-			panic("boom")
-		case "fails":
-			return errors.New("no")
-		}
-		return nil
-	}}
+	handler := Handler{Log: slog.New(slog.NewJSONHandler(&log, nil)),
+		SQS: func(_ context.Context, m events.SQSMessage) error {
+			handled = append(handled, m.MessageId)
+			switch m.MessageId {
+			case "panics":
+				panic("boom")
+			case "fails":
+				return errors.New("no")
+			}
+			return nil
+		}}
 	answer, err := handler.Invoke(context.Background(), batchOf("first", "panics", "fails", "last"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +142,8 @@ func TestOnlyTheMessagesThatFailedComeBack(t *testing.T) {
 	if !slices.Equal(handled, []string{"first", "panics", "fails", "last"}) {
 		t.Errorf("handled %q", handled)
 	}
-	for id, outcome := range map[string]string{"first": "done", "panics": "failed", "fails": "failed", "last": "done"} {
+	for id, outcome := range map[string]string{"first": "done", "panics": "failed",
+		"fails": "failed", "last": "done"} {
 		if n := len(recordLines(t, log.Bytes(), id, outcome)); n != 1 {
 			t.Errorf("%d lines for %s with outcome %s:\n%s", n, id, outcome, log.String())
 		}
@@ -151,7 +158,8 @@ func recordLines(t *testing.T, log []byte, id, outcome string) []map[string]any 
 		if err := json.Unmarshal(raw, &line); err != nil {
 			t.Fatal(err)
 		}
-		if _, timed := line["duration"].(float64); line["message_id"] == id && line["outcome"] == outcome && line["receive_count"] == "3" && timed {
+		if _, timed := line["duration"].(float64); line["message_id"] == id &&
+			line["outcome"] == outcome && line["receive_count"] == "3" && timed {
 			found = append(found, line)
 		}
 	}
@@ -164,7 +172,8 @@ func TestALongBatchComesBackWholeWhenAllGoesWell(t *testing.T) {
 	for i := range ids {
 		ids[i] = fmt.Sprint(i)
 	}
-	handler := Handler{Log: slog.New(slog.DiscardHandler), SQS: func(context.Context, events.SQSMessage) error { return nil }}
+	handler := Handler{Log: slog.New(slog.DiscardHandler),
+		SQS: func(context.Context, events.SQSMessage) error { return nil }}
 	answer, err := handler.Invoke(context.Background(), batchOf(ids...))
 	if err != nil || len(failures(t, answer)) != 0 {
 		t.Errorf("answer %v, error %v", answer, err)
@@ -182,7 +191,8 @@ func TestTheRestIsHandedBackBeforeTheDeadline(t *testing.T) {
 		SQS: func(ctx context.Context, m events.SQSMessage) error {
 			handled = append(handled, m.MessageId)
 			if end, ok := ctx.Deadline(); !ok || !end.Equal(deadline.Add(-deadlineMargin)) {
-				t.Errorf("the message's context ends %v before Lambda's deadline, want %v", deadline.Sub(end), deadlineMargin)
+				t.Errorf("the message's context ends %v before Lambda's deadline, want %v",
+					deadline.Sub(end), deadlineMargin)
 			}
 			<-ctx.Done()
 			return nil // it was in time; the ones after it are not
@@ -192,7 +202,8 @@ func TestTheRestIsHandedBackBeforeTheDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := failures(t, answer); !slices.Equal(got, []string{"second", "third"}) || !slices.Equal(handled, []string{"slow"}) {
+	if got := failures(t, answer); !slices.Equal(got, []string{"second", "third"}) ||
+		!slices.Equal(handled, []string{"slow"}) {
 		t.Errorf("handed back %q, handled %q", got, handled)
 	}
 	if !time.Now().Before(deadline) {
@@ -204,7 +215,8 @@ func TestS3Objects(t *testing.T) {
 	t.Parallel()
 	got, err := S3Objects(string(golden(t, "s3_created.json")))
 	want := []Object{
-		{"amzn-s3-demo-bucket", "a folder/100% sure+newé.jpg", "096fKKXTRTtl3on89fVO.nfljtsv6qko", 1024},
+		{"amzn-s3-demo-bucket", "a folder/100% sure+newé.jpg", "096fKKXTRTtl3on89fVO.nfljtsv6qko",
+			1024},
 		{"amzn-s3-demo-bucket", "plain", "", 5 << 30},
 	}
 	if err != nil || !slices.Equal(got, want) {
@@ -213,7 +225,8 @@ func TestS3Objects(t *testing.T) {
 	if got, err := S3Objects(string(golden(t, "s3_test.json"))); err != nil || len(got) != 0 {
 		t.Errorf("the test event gave %v, %v", got, err)
 	}
-	twice, err := S3Objects(`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"a%252Fb"}}}]}`)
+	twice, err := S3Objects(
+		`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"a%252Fb"}}}]}`)
 	if err != nil || twice[0].Key != "a%2Fb" {
 		t.Errorf("a key was decoded more than once: %v, %v", twice, err)
 	}
@@ -246,7 +259,8 @@ func TestMalformedS3EventsAreRefusedWhole(t *testing.T) {
 func FuzzS3Objects(f *testing.F) {
 	f.Add(string(golden(f, "s3_created.json")))
 	f.Add(string(golden(f, "s3_test.json")))
-	f.Add(`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`)
+	f.Add(
+		`{"Records":[{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{"key":"%zz"}}}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		objects, err := S3Objects(body)
 		if err != nil && objects != nil {
@@ -261,14 +275,16 @@ func FuzzS3Objects(f *testing.F) {
 }
 
 func FuzzShape(f *testing.F) {
-	for _, name := range []string{"http_get.json", "http_post_base64.json", "sqs.json", "s3_created.json"} {
+	for _, name := range []string{"http_get.json", "http_post_base64.json", "sqs.json",
+		"s3_created.json"} {
 		f.Add([]byte(golden(f, name)))
 	}
 	f.Add([]byte(`{"schedule":"x","time":""}`))
 	handler := Handler{
 		Log: slog.New(slog.DiscardHandler), HTTP: echo(),
-		SQS:       func(context.Context, events.SQSMessage) error { return nil },
-		Schedules: map[string]func(context.Context) (any, error){"x": func(context.Context) (any, error) { return nil, nil }},
+		SQS: func(context.Context, events.SQSMessage) error { return nil },
+		Schedules: map[string]func(context.Context) (any, error){
+			"x": func(context.Context) (any, error) { return nil, nil }},
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		kind, err := Shape(raw)

@@ -16,9 +16,11 @@ type Object struct {
 	Size      int64
 }
 
-// S3Objects returns the objects that the S3 event in body says were created: none for the s3:TestEvent that S3 sends when a notification is
-// set up, and none for other kinds of record. Keys in an event are form-encoded (a space is "+") and are decoded here, once. An error
-// means that body is no S3 event, which delivering it again does not help; then no object is returned, so that a message is never half done.
+// S3Objects returns the objects that the S3 event in body says were created: none for the
+// s3:TestEvent that S3 sends when a notification is set up, and none for other kinds of record.
+// Keys in an event are form-encoded (a space is "+") and are decoded here, once. An error means
+// that body is no S3 event, which delivering it again does not help; then no object is returned, so
+// that a message is never half done.
 func S3Objects(body string) ([]Object, error) {
 	objects, err := s3Objects(body)
 	if err != nil {

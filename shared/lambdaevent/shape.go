@@ -17,13 +17,15 @@ const (
 	Schedule Kind = "schedule"
 )
 
-// ScheduleEvent is what a schedule sends: the Input of an EventBridge schedule, with <aws.scheduler.scheduled-time> as its time.
+// ScheduleEvent is what a schedule sends: the Input of an EventBridge schedule, with
+// <aws.scheduler.scheduled-time> as its time.
 type ScheduleEvent struct {
 	Schedule string    `json:"schedule"`
 	Time     time.Time `json:"time"`
 }
 
-// Shape tells an event's shape by the members that only this shape has. Its error means that the function got a trigger it was not built for.
+// Shape tells an event's shape by the members that only this shape has. Its error means that the
+// function got a trigger it was not built for.
 func Shape(raw json.RawMessage) (Kind, error) {
 	var probe struct {
 		Version        string `json:"version"`
@@ -46,13 +48,15 @@ func Shape(raw json.RawMessage) (Kind, error) {
 	case len(probe.Records) > 0:
 		for _, record := range probe.Records {
 			if record.EventSource != "aws:sqs" {
-				return "", fmt.Errorf("event holds a record of %q, and only aws:sqs is taken", record.EventSource)
+				return "", fmt.Errorf("event holds a record of %q, and only aws:sqs is taken",
+					record.EventSource)
 			}
 		}
 		return SQS, nil
 	case probe.Schedule != "":
 		return Schedule, nil
 	default:
-		return "", errors.New("event is of no shape that is known: want HTTP API 2.0, SQS or a schedule")
+		return "", errors.New(
+			"event is of no shape that is known: want HTTP API 2.0, SQS or a schedule")
 	}
 }

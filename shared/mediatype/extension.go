@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// OfExtension is the type that the filename's extension promises, and false when the extension is absent or
-// not known. The table is this package's own: the mime package of the standard library reads the tables of
-// the machine it runs on, and a verdict must not depend on that.
+// OfExtension is the type that the filename's extension promises, and false when the extension is
+// absent or not known. The table is this package's own: the mime package of the standard library
+// reads the tables of the machine it runs on, and a verdict must not depend on that.
 func OfExtension(filename string) (Type, bool) {
 	extension := strings.ToLower(strings.TrimPrefix(path.Ext(filename), "."))
 	t := ofExtension(extension)

@@ -1,6 +1,7 @@
-// Package mediatype says what a media type is allowed to mean here: which types are pictures that can be
-// cleaned, which are raster formats that cannot, which could run code in a browser, and whether an
-// organization's allow-list covers a type. It decides on names alone and reads no content.
+// Package mediatype says what a media type is allowed to mean here: which types are pictures that
+// can be cleaned, which are raster formats that cannot, which could run code in a browser, and
+// whether an organization's allow-list covers a type. It decides on names alone and reads no
+// content.
 package mediatype
 
 import (
@@ -29,7 +30,8 @@ const (
 )
 
 // Parse reads a media type as RFC 9110 section 8.3.1 writes it, drops its parameters and replaces a
-// vendor's or an outdated name by the registered one. It fails on anything that is not type/subtype.
+// vendor's or an outdated name by the registered one. It fails on anything that is not
+// type/subtype.
 func Parse(s string) (Type, error) {
 	essence, _, err := mime.ParseMediaType(s)
 	if err != nil && essence == "" {
@@ -57,19 +59,21 @@ func IsPicture(t Type) bool {
 	return false
 }
 
-// UnsupportedRaster reports whether the type is a raster image that cannot be cleaned here, so it must not
-// be accepted: it could carry a place and a name that nobody would remove. Every image type that is neither
-// a picture nor SVG counts, because an unknown one cannot be cleaned either.
+// UnsupportedRaster reports whether the type is a raster image that cannot be cleaned here, so it
+// must not be accepted: it could carry a place and a name that nobody would remove. Every image
+// type that is neither a picture nor SVG counts, because an unknown one cannot be cleaned either.
 func UnsupportedRaster(t Type) bool {
 	return t.Family() == "image" && !IsPicture(t) && t != SVG
 }
 
-// Active reports whether a browser that opened the content under this type could run script in the origin
-// that serves it. Such content is stored as OctetStream and handed out only as an attachment. PDF is not in
-// it: browsers run a PDF's script in a sandbox that has no access to the origin.
+// Active reports whether a browser that opened the content under this type could run script in the
+// origin that serves it. Such content is stored as OctetStream and handed out only as an
+// attachment. PDF is not in it: browsers run a PDF's script in a sandbox that has no access to the
+// origin.
 func Active(t Type) bool {
 	switch t {
-	case HTML, XML, "text/javascript", "text/xsl", "text/vbscript", "text/x-component", "application/xml-dtd",
+	case HTML, XML, "text/javascript", "text/xsl", "text/vbscript", "text/x-component",
+		"application/xml-dtd",
 		"application/wasm", "application/java-archive",
 		"application/x-shockwave-flash", "application/hta", "multipart/related", "message/rfc822":
 		return true
@@ -85,7 +89,8 @@ func Served(t Type) Type {
 	return t
 }
 
-// canonical maps the names that browsers, operating systems and libraries still send to the registered ones.
+// canonical maps the names that browsers, operating systems and libraries still send to the
+// registered ones.
 func canonical(t Type) Type {
 	switch t {
 	case "image/jpg", "image/pjpeg", "image/jfif":
@@ -102,7 +107,8 @@ func canonical(t Type) Type {
 		return ZIP
 	case "application/xml":
 		return XML // RFC 7303 makes both names one; this one is covered by text/*
-	case "application/javascript", "application/x-javascript", "application/ecmascript", "text/ecmascript", "text/jscript":
+	case "application/javascript", "application/x-javascript", "application/ecmascript",
+		"text/ecmascript", "text/jscript":
 		return "text/javascript"
 	case "text/x-markdown":
 		return "text/markdown"

@@ -25,7 +25,8 @@ func TestParseGivesTheRegisteredName(t *testing.T) {
 			t.Errorf("Parse(%q) = %q, %v; want %q", written, got, err, want)
 		}
 	}
-	for _, written := range []string{"", "image", "image/", "/png", "image/*", "*/*", "a b/c", "text/plain/x", "text/\x00", "é/é"} {
+	for _, written := range []string{"", "image", "image/", "/png", "image/*", "*/*", "a b/c",
+		"text/plain/x", "text/\x00", "é/é"} {
 		if got, err := mediatype.Parse(written); err == nil {
 			t.Errorf("Parse(%q) = %q, want an error", written, got)
 		}
@@ -86,7 +87,8 @@ func TestPatterns(t *testing.T) {
 	if err := defaults.UnmarshalText([]byte("image/*, application/PDF ,text/*,")); err != nil {
 		t.Fatal(err)
 	}
-	if want := (mediatype.Patterns{"image/*", "application/pdf", "text/*"}); !slices.Equal(defaults, want) {
+	if want := (mediatype.Patterns{"image/*", "application/pdf", "text/*"}); !slices.Equal(defaults,
+		want) {
 		t.Fatalf("patterns %q, want %q", defaults, want)
 	}
 	for kind, want := range map[mediatype.Type]bool{
@@ -103,7 +105,8 @@ func TestPatterns(t *testing.T) {
 	if (mediatype.Patterns{}).Match("image/png") {
 		t.Error("an empty list must allow nothing")
 	}
-	for _, wrong := range []string{"image", "*", "*/png", "ima ge/*", "/*", "image/**", "image/*/*"} {
+	for _, wrong := range []string{"image", "*", "*/png", "ima ge/*", "/*", "image/**",
+		"image/*/*"} {
 		var p mediatype.Patterns
 		if err := p.UnmarshalText([]byte(wrong)); err == nil {
 			t.Errorf("pattern %q was taken as %q", wrong, p)
@@ -124,14 +127,16 @@ func TestOfExtension(t *testing.T) {
 		}
 		if known {
 			if parsed, err := mediatype.Parse(string(got)); err != nil || parsed != got {
-				t.Errorf("OfExtension(%q) = %q is not a canonical type: %q, %v", name, got, parsed, err)
+				t.Errorf("OfExtension(%q) = %q is not a canonical type: %q, %v", name, got,
+					parsed, err)
 			}
 		}
 	}
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"image/jpeg", "text/html; charset=utf-8", "image/*", "a/b;c=\"d", ""} {
+	for _, seed := range []string{"image/jpeg", "text/html; charset=utf-8", "image/*", "a/b;c=\"d",
+		""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, written string) {
@@ -142,7 +147,8 @@ func FuzzParse(f *testing.F) {
 		if again, err := mediatype.Parse(string(kind)); err != nil || again != kind {
 			t.Fatalf("Parse(%q) = %q, but Parse of that is %q, %v", written, kind, again, err)
 		}
-		if string(kind) != strings.ToLower(string(kind)) || !(mediatype.Patterns{kind.Family() + "/*"}).Match(kind) {
+		if string(kind) != strings.ToLower(string(kind)) ||
+			!(mediatype.Patterns{kind.Family() + "/*"}).Match(kind) {
 			t.Fatalf("Parse(%q) = %q is not canonical", written, kind)
 		}
 	})

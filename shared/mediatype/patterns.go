@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Patterns is an allow-list: exact types ("application/pdf"), whole families ("image/*") or everything
-// ("*/*"). An empty list allows nothing.
+// Patterns is an allow-list: exact types ("application/pdf"), whole families ("image/*") or
+// everything ("*/*"). An empty list allows nothing.
 type Patterns []string
 
-// UnmarshalText reads a comma-separated list, so that a setting can have this type. It fails on the first
-// entry that is not a pattern; spaces around entries and empty entries are ignored.
+// UnmarshalText reads a comma-separated list, so that a setting can have this type. It fails on the
+// first entry that is not a pattern; spaces around entries and empty entries are ignored.
 func (p *Patterns) UnmarshalText(text []byte) error {
 	var list Patterns
 	for entry := range strings.SplitSeq(string(text), ",") {

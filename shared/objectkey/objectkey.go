@@ -1,5 +1,6 @@
-// Package objectkey names stored objects. Keys are made of ids alone, so that no filename, path or name of a person can reach the object store,
-// and each kind of object has a prefix of its own, so that what is written can never match what the upload trigger listens to.
+// Package objectkey names stored objects. Keys are made of ids alone, so that no filename, path or
+// name of a person can reach the object store, and each kind of object has a prefix of its own, so
+// that what is written can never match what the upload trigger listens to.
 package objectkey
 
 import (
@@ -40,7 +41,8 @@ func Quarantine(organization, file uuid.UUID, version int) string {
 	return "quarantine/" + tail(organization, file, version)
 }
 
-// Prefixes are what every key of a file begins with, for all its versions, whichever bucket it is in.
+// Prefixes are what every key of a file begins with, for all its versions, whichever bucket it is
+// in.
 func Prefixes(organization, file uuid.UUID) (incoming, original, variant, quarantine string) {
 	of := organization.String() + "/" + file.String() + "/"
 	return IncomingPrefix + of, "original/" + of, "variant/" + of, "quarantine/" + of
@@ -54,7 +56,8 @@ func tail(organization, file uuid.UUID, version int) string {
 func ParseIncoming(key string) (Key, error) {
 	parts := strings.Split(key, "/")
 	if len(parts) != 4 || parts[0]+"/" != IncomingPrefix {
-		return Key{}, fmt.Errorf("object key %q is not incoming/<organization>/<file>/<version>", key)
+		return Key{}, fmt.Errorf("object key %q is not incoming/<organization>/<file>/<version>",
+			key)
 	}
 	organization, err := uuid.Parse(parts[1])
 	if err != nil {
@@ -64,10 +67,12 @@ func ParseIncoming(key string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("object key %q: file: %w", key, err)
 	}
-	number, err := strconv.ParseInt(parts[3], 10, 32) // file_uploads.version is an integer: a longer one would wrap
+	// file_uploads.version is an integer: a longer one would wrap
+	number, err := strconv.ParseInt(parts[3], 10, 32)
 	version := int(number)
 	if err != nil || version < 1 {
-		return Key{}, fmt.Errorf("object key %q: version %q is not a positive number", key, parts[3])
+		return Key{}, fmt.Errorf("object key %q: version %q is not a positive number", key,
+			parts[3])
 	}
 	if Incoming(organization, file, version) != key {
 		return Key{}, fmt.Errorf("object key %q is not in its canonical form", key)

@@ -21,7 +21,8 @@ func TestParseIncomingIsTheInverse(t *testing.T) {
 	}
 }
 
-// No key that a function writes may match the trigger's prefix, whatever the ids: a trigger that hears its own output never stops.
+// No key that a function writes may match the trigger's prefix, whatever the ids: a trigger that
+// hears its own output never stops.
 func TestNothingWeWriteMatchesTheTrigger(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
@@ -51,7 +52,8 @@ func FuzzParseIncoming(f *testing.F) {
 	f.Add("incoming/" + uuid.NewString() + "/" + uuid.NewString() + "/4294967297")
 	f.Fuzz(func(t *testing.T, key string) {
 		parsed, err := objectkey.ParseIncoming(key)
-		if err == nil && objectkey.Incoming(parsed.Organization, parsed.File, parsed.Version) != key {
+		if err == nil &&
+			objectkey.Incoming(parsed.Organization, parsed.File, parsed.Version) != key {
 			t.Errorf("%q parses but is not what Incoming makes", key)
 		}
 	})

@@ -1,4 +1,5 @@
-// Package outbox puts what is promised to be told into the transaction of the fact that it tells: either both are there afterwards, or neither.
+// Package outbox puts what is promised to be told into the transaction of the fact that it tells:
+// either both are there afterwards, or neither.
 package outbox
 
 import (
@@ -17,8 +18,8 @@ type Notification struct {
 	Payload any       // a JSON object of ids, states and numbers; no names, no free text. nil: {}
 }
 
-// Queue adds n to the statements of a transaction: it costs no round trip and waits for no lock, and what is told is told in the order of
-// the transactions that one client ran after another.
+// Queue adds n to the statements of a transaction: it costs no round trip and waits for no lock,
+// and what is told is told in the order of the transactions that one client ran after another.
 func Queue(batch *pgx.Batch, organization uuid.UUID, n Notification) error {
 	payload := []byte("{}")
 	if n.Payload != nil {

@@ -51,7 +51,8 @@ func describe(t reflect.Type, prefix string) []Setting {
 	return all
 }
 
-// isGroup reports whether t holds settings and is not itself one: a struct that no text can be turned into.
+// isGroup reports whether t holds settings and is not itself one: a struct that no text can be
+// turned into.
 func isGroup(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t != reflect.TypeFor[url.URL]() &&
 		!reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())

@@ -10,18 +10,21 @@ import (
 	"reflect"
 )
 
-// DescribeFlag makes a binary print its settings as JSON instead of running: infra asks the binary and imports nothing of it.
+// DescribeFlag makes a binary print its settings as JSON instead of running: infra asks the binary
+// and imports nothing of it.
 const DescribeFlag = "-describe-config"
 
-// Main is the body of a binary's main function. With DescribeFlag as the first argument it prints []Setting as JSON. Otherwise it loads T, and
-// exits 2 with one line for each fault or calls run, and exits 1 with run's error. It returns only when run succeeded.
+// Main is the body of a binary's main function. With DescribeFlag as the first argument it prints
+// []Setting as JSON. Otherwise it loads T, and exits 2 with one line for each fault or calls run,
+// and exits 1 with run's error. It returns only when run succeeded.
 func Main[T any](run func(context.Context, T) error) {
 	if code := start(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, run); code != 0 {
 		os.Exit(code)
 	}
 }
 
-func start[T any](args, environ []string, stdout, stderr io.Writer, run func(context.Context, T) error) int {
+func start[T any](args, environ []string, stdout, stderr io.Writer,
+	run func(context.Context, T) error) int {
 	if len(args) > 0 && args[0] == DescribeFlag {
 		out := json.NewEncoder(stdout)
 		out.SetEscapeHTML(false)

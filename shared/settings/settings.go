@@ -1,7 +1,8 @@
 // Package settings reads a binary's settings from its environment.
 //
-// A setting is a field of a struct with the tags of github.com/caarlos0/env (`env`, `envDefault`, `envSeparator`, `envPrefix`) and a `help` tag
-// for the documentation. An empty variable counts as one that is not set, because a template's parameter without a value arrives as "".
+// A setting is a field of a struct with the tags of github.com/caarlos0/env (`env`, `envDefault`,
+// `envSeparator`, `envPrefix`) and a `help` tag for the documentation. An empty variable counts as
+// one that is not set, because a template's parameter without a value arrives as "".
 package settings
 
 import (
@@ -15,16 +16,19 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Faults is every fault that was found, one sentence each that begins with the name of the variable. No sentence holds a value, because any
-// of them may be a secret that was put under the wrong name.
+// Faults is every fault that was found, one sentence each that begins with the name of the
+// variable. No sentence holds a value, because any of them may be a secret that was put under the
+// wrong name.
 type Faults []string
 
 func (f Faults) Error() string { return "settings: " + strings.Join(f, "; ") }
 
-// load reads T from environ. Its error is a Faults with everything that is wrong, not only the first thing.
+// load reads T from environ. Its error is a Faults with everything that is wrong, not only the
+// first thing.
 //
-// T and every struct inside T may have a method Validate() error, which checks what a type cannot say. It joins its findings with errors.Join,
-// each beginning "NAME: "; findings about a variable that could not be read at all are left out.
+// T and every struct inside T may have a method Validate() error, which checks what a type cannot
+// say. It joins its findings with errors.Join, each beginning "NAME: "; findings about a variable
+// that could not be read at all are left out.
 func load[T any](environ []string) (T, error) {
 	var loaded T
 	described := describe(reflect.TypeFor[T](), "")
@@ -68,7 +72,8 @@ func trimmedList(value string) (any, error) {
 	return list, nil
 }
 
-// readingFaults turns what env reports into sentences without values: env's own messages quote the input.
+// readingFaults turns what env reports into sentences without values: env's own messages quote the
+// input.
 func readingFaults(err error, described []Setting) Faults {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -88,7 +93,8 @@ func readingFaults(err error, described []Setting) Faults {
 		case errors.As(one, &empty):
 			faults = append(faults, empty.Key+": must not be empty")
 		case errors.As(one, &unreadable):
-			faults = append(faults, fmt.Sprintf("%s: is not %s", named(unreadable, described), expectation(typeName(unreadable.Type))))
+			faults = append(faults, fmt.Sprintf("%s: is not %s", named(unreadable, described),
+				expectation(typeName(unreadable.Type))))
 		default:
 			faults = append(faults, one.Error())
 		}
@@ -96,7 +102,8 @@ func readingFaults(err error, described []Setting) Faults {
 	return faults
 }
 
-// named finds the variable of a field that could not be parsed: env reports the field's name and type alone, which two structs may share.
+// named finds the variable of a field that could not be parsed: env reports the field's name and
+// type alone, which two structs may share.
 func named(unreadable env.ParseError, described []Setting) string {
 	var names []string
 	for _, s := range described {

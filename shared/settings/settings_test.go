@@ -44,14 +44,18 @@ func (s sample) Validate() error {
 func TestEverySettingIsReadInItsType(t *testing.T) {
 	t.Parallel()
 	got, err := load[sample]([]string{
-		"DATABASE_URL=postgres://someone@db/satchel", "DATABASE_IAM_AUTH=true", "MAX_FILE_SIZE=5000000000",
-		"ALLOWED_MIME_TYPES=image/*, application/pdf ,", "PUBLIC_API_URL=https://api.example/v1", "WAIT=90s", "LOG_LEVEL=DEBUG", "HIGH=",
+		"DATABASE_URL=postgres://someone@db/satchel", "DATABASE_IAM_AUTH=true",
+		"MAX_FILE_SIZE=5000000000",
+		"ALLOWED_MIME_TYPES=image/*, application/pdf ,", "PUBLIC_API_URL=https://api.example/v1",
+		"WAIT=90s", "LOG_LEVEL=DEBUG", "HIGH=",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Database.URL != "postgres://someone@db/satchel" || !got.Database.IAMAuth || got.Max != 5_000_000_000 ||
-		got.Public.Host != "api.example" || got.Wait != 90*time.Second || got.Level != slog.LevelDebug {
+	if got.Database.URL != "postgres://someone@db/satchel" || !got.Database.IAMAuth ||
+		got.Max != 5_000_000_000 ||
+		got.Public.Host != "api.example" || got.Wait != 90*time.Second ||
+		got.Level != slog.LevelDebug {
 		t.Errorf("read %+v", got)
 	}
 	if want := []string{"image/*", "application/pdf"}; !slices.Equal(got.Types, want) {
@@ -65,7 +69,8 @@ func TestEverySettingIsReadInItsType(t *testing.T) {
 func TestEveryFaultIsReportedAtOnceWithoutValues(t *testing.T) {
 	t.Parallel()
 	_, err := load[sample]([]string{
-		"DATABASE_URL=", "DATABASE_IAM_AUTH=hunter2-secret", "MAX_FILE_SIZE=hunter2-secret", "WAIT=hunter2-secret", "LOG_LEVEL=hunter2-secret",
+		"DATABASE_URL=", "DATABASE_IAM_AUTH=hunter2-secret", "MAX_FILE_SIZE=hunter2-secret",
+		"WAIT=hunter2-secret", "LOG_LEVEL=hunter2-secret",
 		"PUBLIC_API_URL=http://hunter2-secret:%zz", "LOW=9",
 	})
 	var faults Faults
@@ -151,7 +156,8 @@ func TestExitCodes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out, errs bytes.Buffer
-			code := start(nil, tc.environ, &out, &errs, func(context.Context, sample) error { return tc.err })
+			code := start(nil, tc.environ, &out, &errs,
+				func(context.Context, sample) error { return tc.err })
 			if code != tc.code || !strings.Contains(errs.String(), tc.says) {
 				t.Errorf("exit %d with %q, want %d and %q", code, errs.String(), tc.code, tc.says)
 			}

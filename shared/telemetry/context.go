@@ -1,4 +1,5 @@
-// Package telemetry is what leaves a function besides its answer: structured logs without secrets, and metrics.
+// Package telemetry is what leaves a function besides its answer: structured logs without secrets,
+// and metrics.
 package telemetry
 
 import (
@@ -9,7 +10,8 @@ import (
 
 type requestIDKey struct{}
 
-// WithRequestID returns a context whose log lines and problems carry id, the name that the outside knows this request by.
+// WithRequestID returns a context whose log lines and problems carry id, the name that the outside
+// knows this request by.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 )
 
-// NewLogger returns a logger that writes one JSON object a line to out, from level up. Every line carries request_id, invocation_id (where it
-// differs) and trace_id of its context, and went through Redact.
+// NewLogger returns a logger that writes one JSON object a line to out, from level up. Every line
+// carries request_id, invocation_id (where it differs) and trace_id of its context, and went
+// through Redact.
 func NewLogger(out io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(identified{slog.NewJSONHandler(Redactor{out}, &slog.HandlerOptions{Level: level})})
+	return slog.New(
+		identified{slog.NewJSONHandler(Redactor{out}, &slog.HandlerOptions{Level: level})})
 }
 
 type identified struct{ slog.Handler }

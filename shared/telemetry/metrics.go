@@ -26,16 +26,18 @@ type Metric struct {
 	Value float64
 }
 
-// Metrics writes figures as CloudWatch's embedded metric format: one JSON line each call, which Lambda's log turns into metrics with no call
-// to an API. Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+// Metrics writes figures as CloudWatch's embedded metric format: one JSON line each call, which
+// Lambda's log turns into metrics with no call to an API. Format:
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type Metrics struct {
 	Out       io.Writer
 	Namespace string
 	Now       func() time.Time // nil: time.Now
 }
 
-// Emit writes metrics under the one set of dimensions. Every combination of dimension values is billed as a metric of its own, so a dimension
-// has a handful of values: an outcome, a kind; never a tenant, a user or a file. Out's errors are dropped: a figure is not worth a request.
+// Emit writes metrics under the one set of dimensions. Every combination of dimension values is
+// billed as a metric of its own, so a dimension has a handful of values: an outcome, a kind; never
+// a tenant, a user or a file. Out's errors are dropped: a figure is not worth a request.
 func (m Metrics) Emit(dimensions map[string]string, metrics ...Metric) {
 	now := time.Now
 	if m.Now != nil {

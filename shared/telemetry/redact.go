@@ -8,8 +8,9 @@ import (
 
 const redacted = "[redacted]"
 
-// Redactor is a writer of whole log lines that removes secrets from each. It works on the finished line, so that a secret cannot hide in an
-// error's text, a nested value or a field that somebody adds later.
+// Redactor is a writer of whole log lines that removes secrets from each. It works on the finished
+// line, so that a secret cannot hide in an error's text, a nested value or a field that somebody
+// adds later.
 type Redactor struct{ Out io.Writer }
 
 // Write writes the redacted line and reports line's own length, as io.Writer asks.
@@ -20,8 +21,9 @@ func (r Redactor) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Redact replaces in text: values of JSON members named like a secret; query parameters and assignments named like one, which covers signed
-// URLs (X-Amz-Signature, X-Amz-Credential, X-Amz-Security-Token) and share links; Bearer and Basic credentials; anything shaped like a JWT
+// Redact replaces in text: values of JSON members named like a secret; query parameters and
+// assignments named like one, which covers signed URLs (X-Amz-Signature, X-Amz-Credential,
+// X-Amz-Security-Token) and share links; Bearer and Basic credentials; anything shaped like a JWT
 // (RFC 7519, section 3); the password of a URL (RFC 3986, section 3.2.1).
 func Redact(text []byte) []byte {
 	for _, r := range rules() {
@@ -42,7 +44,8 @@ var rules = sync.OnceValue(func() []rule {
 	compile := regexp.MustCompile
 	return []rule{
 		{compile(`(?i)("` + secretName + `"\s*:\s*)"(?:[^"\\]|\\.)*"`), `${1}"` + redacted + `"`},
-		{compile(`(?i)(\\"` + secretName + `\\"\s*:\s*)\\"(?:[^"\\]|\\\\.)*\\"`), `${1}\"` + redacted + `\"`},
+		{compile(`(?i)(\\"` + secretName + `\\"\s*:\s*)\\"(?:[^"\\]|\\\\.)*\\"`),
+			`${1}\"` + redacted + `\"`},
 		{compile(`(?i)(` + secretName + `=)[^&\s"'\\,;]+`), `${1}` + redacted},
 		{compile(`(?i)\b(bearer|basic)\s+[\w.~+/=-]{12,}`), `${1} ` + redacted},
 		{compile(`\beyJ[\w-]+\.[\w-]+\.[\w-]*`), redacted},

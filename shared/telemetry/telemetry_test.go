@@ -16,16 +16,20 @@ import (
 
 func TestLinesCarryTheIDsOfTheirContext(t *testing.T) {
 	t.Parallel()
-	ctx := lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{AwsRequestID: "invocation-1"})
+	ctx := lambdacontext.NewContext(context.Background(),
+		&lambdacontext.LambdaContext{AwsRequestID: "invocation-1"})
 	//lint:ignore SA1029 the key is aws-lambda-go's, which is a plain string
 	ctx = context.WithValue(ctx, "x-amzn-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")
 	for name, tc := range map[string]struct {
 		ctx  context.Context
 		want map[string]string
 	}{
-		"nothing known": {context.Background(), map[string]string{"request_id": "", "invocation_id": "", "trace_id": ""}},
-		"lambda":        {ctx, map[string]string{"request_id": "invocation-1", "invocation_id": "", "trace_id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700"}},
-		"http":          {WithRequestID(ctx, "gateway-1"), map[string]string{"request_id": "gateway-1", "invocation_id": "invocation-1"}},
+		"nothing known": {context.Background(),
+			map[string]string{"request_id": "", "invocation_id": "", "trace_id": ""}},
+		"lambda": {ctx, map[string]string{"request_id": "invocation-1", "invocation_id": "",
+			"trace_id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700"}},
+		"http": {WithRequestID(ctx, "gateway-1"),
+			map[string]string{"request_id": "gateway-1", "invocation_id": "invocation-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -63,20 +67,28 @@ func TestNoSecretReachesALog(t *testing.T) {
 		Kept     string `json:"kept"`
 	}
 	for name, attr := range map[string]slog.Attr{
-		"signed url":       slog.String("url", "https://b.s3.amazonaws.com/k?X-Amz-Credential="+secret+"&X-Amz-Signature="+secret+"&x=kept"),
-		"session token":    slog.String("url", "https://b.s3.amazonaws.com/k?X-Amz-Security-Token="+secret+"&x=kept"),
-		"share link":       slog.String("url", "https://api.example/v1/shares?token="+secret+"&x=kept"),
-		"named attribute":  slog.Group("kept", slog.String("Authorization", "Bearer "+secret)),
-		"bearer in error":  slog.Any("err", errors.New(`kept: header "Bearer `+secret+`" was refused`)),
-		"jwt anywhere":     slog.String("note", "kept eyJhbGciOiJSUzI1NiJ9."+secret+"."+secret),
-		"jwt in a path":    slog.String("path", "/kept/eyJhbGciOiJSUzI1NiJ9."+secret+"."+secret),
-		"database url":     slog.Any("err", errors.New("kept: dial postgres://satchel:"+secret+"@db:5432/satchel")),
-		"dsn":              slog.String("dsn", "host=kept user=x password="+secret+" sslmode=require"),
+		"signed url": slog.String("url", "https://b.s3.amazonaws.com/k?X-Amz-Credential="+
+			secret+"&X-Amz-Signature="+secret+"&x=kept"),
+		"session token": slog.String("url",
+			"https://b.s3.amazonaws.com/k?X-Amz-Security-Token="+secret+"&x=kept"),
+		"share link": slog.String("url",
+			"https://api.example/v1/shares?token="+secret+"&x=kept"),
+		"named attribute": slog.Group("kept", slog.String("Authorization", "Bearer "+secret)),
+		"bearer in error": slog.Any("err",
+			errors.New(`kept: header "Bearer `+secret+`" was refused`)),
+		"jwt anywhere":  slog.String("note", "kept eyJhbGciOiJSUzI1NiJ9."+secret+"."+secret),
+		"jwt in a path": slog.String("path", "/kept/eyJhbGciOiJSUzI1NiJ9."+secret+"."+secret),
+		"database url": slog.Any("err",
+			errors.New("kept: dial postgres://satchel:"+secret+"@db:5432/satchel")),
+		"dsn": slog.String("dsn",
+			"host=kept user=x password="+secret+" sslmode=require"),
 		"struct":           slog.Any("in", nested{Password: secret + `"` + secret, Kept: "kept"}),
 		"json in a string": slog.String("body", `{"password":"`+secret+`","kept":1}`),
-		"escaped & in url": slog.Any("url", json.RawMessage(`"https://kept?a=1\u0026X-Amz-Signature=`+secret+`"`)),
-		"cookie":           slog.Any("headers", map[string]string{"Set-Cookie": "sid=" + secret, "kept": "yes"}),
-		"access key":       slog.String("env", "kept AWS_SECRET_ACCESS_KEY="+secret),
+		"escaped & in url": slog.Any("url",
+			json.RawMessage(`"https://kept?a=1\u0026X-Amz-Signature=`+secret+`"`)),
+		"cookie": slog.Any("headers",
+			map[string]string{"Set-Cookie": "sid=" + secret, "kept": "yes"}),
+		"access key": slog.String("env", "kept AWS_SECRET_ACCESS_KEY="+secret),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -106,10 +118,13 @@ func TestOrdinaryLinesAreUntouched(t *testing.T) {
 func TestMetricsFollowTheEmbeddedFormat(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	metrics := Metrics{Out: &out, Namespace: "Satchel", Now: func() time.Time { return time.UnixMilli(1700000000123) }}
-	metrics.Emit(map[string]string{"Outcome": "available", "Entry": "events"}, Metric{"Files", Count, 1}, Metric{"Duration", Milliseconds, 41.5})
+	metrics := Metrics{Out: &out, Namespace: "Satchel",
+		Now: func() time.Time { return time.UnixMilli(1700000000123) }}
+	metrics.Emit(map[string]string{"Outcome": "available", "Entry": "events"},
+		Metric{"Files", Count, 1}, Metric{"Duration", Milliseconds, 41.5})
 	const want = `{"Duration":41.5,"Entry":"events","Files":1,"Outcome":"available","_aws":{"CloudWatchMetrics":[{"Dimensions":[["Entry","Outcome"]],` +
-		`"Metrics":[{"Name":"Files","Unit":"Count"},{"Name":"Duration","Unit":"Milliseconds"}],"Namespace":"Satchel"}],"Timestamp":1700000000123}}` + "\n"
+		`"Metrics":[{"Name":"Files","Unit":"Count"},{"Name":"Duration","Unit":"Milliseconds"}],"Namespace":"Satchel"}],"Timestamp":1700000000123}}` +
+		"\n"
 	if out.String() != want {
 		t.Errorf("wrote\n%swant\n%s", out.String(), want)
 	}

@@ -48,8 +48,9 @@ type Caller struct {
 	Role         Role
 }
 
-// UserID returns the id of the user whom issuer calls subject: a version 5 UUID (RFC 9562) of both in the URL namespace. Being a function of
-// the token it needs no look-up in the users table, which no tenant may search.
+// UserID returns the id of the user whom issuer calls subject: a version 5 UUID (RFC 9562) of both
+// in the URL namespace. Being a function of the token it needs no look-up in the users table, which
+// no tenant may search.
 func UserID(issuer, subject string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(issuer+"\x00"+subject))
 }

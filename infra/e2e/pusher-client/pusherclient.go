@@ -40,13 +40,16 @@ type Options struct {
 	Host, Key string
 	// Token is the bearer token for the two endpoints.
 	Token string
-	// ChannelAuth and UserAuth are the endpoints' URLs. Without UserAuth the client does not sign in.
+	// ChannelAuth and UserAuth are the endpoints' URLs. Without UserAuth the client does not sign
+	// in.
 	ChannelAuth, UserAuth string
-	// Eager asks for channels without waiting for the sign-in, as pusher-js does when nobody tells it otherwise.
+	// Eager asks for channels without waiting for the sign-in, as pusher-js does when nobody tells
+	// it otherwise.
 	Eager bool
 }
 
-// Line is something that happened to the client; client.js has the types and what each of them tells.
+// Line is something that happened to the client; client.js has the types and what each of them
+// tells.
 type Line struct {
 	Type     string          `json:"type"`
 	SocketID string          `json:"socket_id"`
@@ -239,7 +242,8 @@ func fetch(t testing.TB) (modules string, err error) {
 			return "", err
 		}
 	}
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit",
+		"--no-fund")
 	npm.Dir = draft
 	var said bytes.Buffer
 	npm.Stdout, npm.Stderr = &said, &said

@@ -15,11 +15,13 @@ func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 	before := w.traces(t, w.victim)
 	for _, name := range attackers() {
 		db, role := w.open(t, name)
-		for _, setting := range []string{"", "''", "'00000000-0000-0000-0000-000000000000'", "'garbage'", "' '", "'%'", "NULL"} {
+		for _, setting := range []string{"", "''", "'00000000-0000-0000-0000-000000000000'",
+			"'garbage'", "' '", "'%'", "NULL"} {
 			for _, tb := range w.tables {
 				there, _ := w.probes(t, tb, role, w.victim, w.victim)
 				for _, sql := range []string{
-					`SELECT 1 FROM {table}`, `UPDATE {table} SET {column} = {column}`, `DELETE FROM {table}`, there.target.elsewhere(tb.unique).insert(),
+					`SELECT 1 FROM {table}`, `UPDATE {table} SET {column} = {column}`,
+					`DELETE FROM {table}`, there.target.elsewhere(tb.unique).insert(),
 				} {
 					if sql == `SELECT 1 FROM {table}` && slices.Contains(across[name], tb.name) {
 						continue
@@ -27,7 +29,9 @@ func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 					var o outcome
 					err := db.AcrossTenants(t.Context(), func(tx pgx.Tx) (err error) {
 						if setting != "" {
-							if _, err := tx.Exec(t.Context(), `SELECT set_config('app.current_organization_id', `+setting+`, true)`); err != nil {
+							if _, err := tx.Exec(t.Context(),
+								`SELECT set_config('app.current_organization_id', `+setting+
+									`, true)`); err != nil {
 								return err
 							}
 						}
@@ -35,7 +39,8 @@ func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 						return err
 					})
 					if err == nil && o.rows != 0 {
-						t.Errorf("%s with organization %s: %s: %v", name, setting, there.expand(sql), o)
+						t.Errorf("%s with organization %s: %s: %v", name, setting,
+							there.expand(sql), o)
 					}
 				}
 			}
@@ -48,15 +53,18 @@ func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 	}
 }
 
-// Row-level security is no answer to SQL injection: who can run any statement can also say that it is another organization. That this works is
-// what keeps every statement of the functions a constant.
+// Row-level security is no answer to SQL injection: who can run any statement can also say that it
+// is another organization. That this works is what keeps every statement of the functions a
+// constant.
 func TestWhoeverRunsAnyStatementMayChooseTheOrganization(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, "")
 	db, _ := w.open(t, "file-api/http")
 	var seen uuid.UUID
 	err := db.InTenant(t.Context(), w.attacker, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(t.Context(), `SELECT set_config('app.current_organization_id', $1, true)`, w.victim.String()); err != nil {
+		if _, err := tx.Exec(t.Context(),
+			`SELECT set_config('app.current_organization_id', $1, true)`,
+			w.victim.String()); err != nil {
 			return err
 		}
 		return tx.QueryRow(t.Context(), `SELECT organization_id FROM files`).Scan(&seen)

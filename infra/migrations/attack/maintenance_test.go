@@ -14,7 +14,8 @@ import (
 
 const maintenance = "file-api/maintenance"
 
-// What maintenance's role sees with no organization set is what its policies list, column by column where the grant says so.
+// What maintenance's role sees with no organization set is what its policies list, column by column
+// where the grant says so.
 func TestMaintenanceSeesWhatItsPoliciesList(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, "")
@@ -46,7 +47,8 @@ func TestMaintenanceSeesWhatItsPoliciesList(t *testing.T) {
 		`DELETE FROM file_uploads`:                                    {},
 		`DELETE FROM object_deletions`:                                {},
 		`SELECT 1 FROM files FOR UPDATE`:                              {},
-		`INSERT INTO object_deletions (organization_id, bucket_name, prefix) SELECT organization_id, bucket_name, prefix FROM object_deletions`: {code: "42501"},
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix) SELECT organization_id, bucket_name, prefix FROM object_deletions`: {
+			code: "42501"},
 	} {
 		o := acrossTenants(t, db, sql)
 		if o != want {
@@ -54,7 +56,8 @@ func TestMaintenanceSeesWhatItsPoliciesList(t *testing.T) {
 		}
 	}
 	before := w.traces(t, w.attacker)
-	if o := acrossTenants(t, db, `DELETE FROM idempotency_keys WHERE expires_at IS NOT NULL`); o.rows != 1 {
+	if o := acrossTenants(t, db,
+		`DELETE FROM idempotency_keys WHERE expires_at IS NOT NULL`); o.rows != 1 {
 		t.Errorf("expired keys: %v, want the one", o)
 	}
 	if after := w.traces(t, w.attacker); !maps.Equal(before, after) {
@@ -74,7 +77,8 @@ func TestMaintenanceWritesOneOrganizationAtATime(t *testing.T) {
 			`SELECT 1 FROM ` + table + ` FOR UPDATE`:              1,
 			`DELETE FROM ` + table + ` RETURNING organization_id`: 1,
 		} {
-			if o, err := try(t.Context(), db, w.attacker, attack{}, []string{sql}, true); err != nil || o.rows != rows {
+			if o, err := try(t.Context(), db, w.attacker, attack{}, []string{sql},
+				true); err != nil || o.rows != rows {
 				t.Errorf("%s: %v, %v, want %d rows", sql, o, err, rows)
 			}
 		}

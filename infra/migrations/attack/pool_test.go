@@ -13,14 +13,15 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// company is the victim itself, at work through the attacker's pool meanwhile: it reads its own rows, fails, and gives up half way. The function
-// that is returned ends it.
+// company is the victim itself, at work through the attacker's pool meanwhile: it reads its own
+// rows, fails, and gives up half way. The function that is returned ends it.
 func (w fixture) company(t *testing.T, db *tenantdb.DB, name, role string) (stop func()) {
 	t.Helper()
 	var readable []table
 	for _, tb := range w.tables {
 		var may bool
-		if err := w.Superuser.QueryRow(t.Context(), `SELECT has_table_privilege($1, $2, 'SELECT')`, role, tb.name).Scan(&may); err != nil {
+		if err := w.Superuser.QueryRow(t.Context(), `SELECT has_table_privilege($1, $2, 'SELECT')`,
+			role, tb.name).Scan(&may); err != nil {
 			t.Fatal(err)
 		}
 		if may {
@@ -35,7 +36,8 @@ func (w fixture) company(t *testing.T, db *tenantdb.DB, name, role string) (stop
 	rounds := 0
 	done.Go(func() {
 		for ; ctx.Err() == nil; rounds++ {
-			if err := w.work(ctx, db, across[name], readable[rounds%len(readable)], rounds); err != nil && ctx.Err() == nil {
+			if err := w.work(ctx, db, across[name], readable[rounds%len(readable)],
+				rounds); err != nil && ctx.Err() == nil {
 				t.Error(err)
 				return
 			}
@@ -50,19 +52,24 @@ func (w fixture) company(t *testing.T, db *tenantdb.DB, name, role string) (stop
 	}
 }
 
-// work is one transaction of the victim. The tables in shown have a policy that shows it others' rows too.
-func (w fixture) work(ctx context.Context, db *tenantdb.DB, shown []string, tb table, round int) error {
+// work is one transaction of the victim. The tables in shown have a policy that shows it others'
+// rows too.
+func (w fixture) work(ctx context.Context, db *tenantdb.DB, shown []string, tb table,
+	round int) error {
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	failure := errors.New("on purpose")
 	err := db.InTenant(within, w.victim, func(tx pgx.Tx) error {
 		var own, mine int
-		err := tx.QueryRow(within, fmt.Sprintf(`SELECT count(*) FILTER (WHERE %[1]s = $1), count(*) FILTER (WHERE %[1]s = $2) FROM %[2]s`, tb.tenant, tb.name), w.victim, w.attacker).Scan(&own, &mine)
+		err := tx.QueryRow(within, fmt.Sprintf(
+			`SELECT count(*) FILTER (WHERE %[1]s = $1), count(*) FILTER (WHERE %[1]s = $2) FROM %[2]s`,
+			tb.tenant, tb.name), w.victim, w.attacker).Scan(&own, &mine)
 		if err != nil {
 			return err
 		}
 		if own != 1 || mine != 0 && !slices.Contains(shown, tb.name) {
-			return fmt.Errorf("the victim sees %d rows of its own and %d of the attacker's in %s", own, mine, tb.name)
+			return fmt.Errorf("the victim sees %d rows of its own and %d of the attacker's in %s",
+				own, mine, tb.name)
 		}
 		switch round % 8 {
 		case 1:
@@ -78,7 +85,8 @@ func (w fixture) work(ctx context.Context, db *tenantdb.DB, shown []string, tb t
 			_, err := tx.Exec(within, `SELECT pg_sleep(1)`)
 			return errors.Join(err, failure)
 		case 7: // a setting that is meant to stay
-			_, err := tx.Exec(within, `SELECT set_config('app.current_organization_id', $1, false)`, w.victim.String())
+			_, err := tx.Exec(within, `SELECT set_config('app.current_organization_id', $1, false)`,
+				w.victim.String())
 			return err
 		}
 		return nil
@@ -89,7 +97,8 @@ func (w fixture) work(ctx context.Context, db *tenantdb.DB, shown []string, tb t
 	return err
 }
 
-// sweep writes wherever the role may, without a condition: it may hit the attacker's own rows and no others.
+// sweep writes wherever the role may, without a condition: it may hit the attacker's own rows and
+// no others.
 func (w fixture) sweep(t *testing.T, db *tenantdb.DB) {
 	t.Helper()
 	w.fill(t, w.attacker)
@@ -99,7 +108,8 @@ func (w fixture) sweep(t *testing.T, db *tenantdb.DB) {
 				if tb.name != r.table {
 					continue
 				}
-				o, err := try(t.Context(), db, w.attacker, attack{}, []string{fmt.Sprintf(sql, tb.name, tb.tenant)}, tb.tenant == "id")
+				o, err := try(t.Context(), db, w.attacker, attack{},
+					[]string{fmt.Sprintf(sql, tb.name, tb.tenant)}, tb.tenant == "id")
 				if err != nil || o.rows > 1 {
 					t.Errorf(sql+": %v, %v", tb.name, tb.tenant, o, err)
 				}

@@ -8,7 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// onATable are statements that every entry must be refused, whatever its grants. {table} is the table.
+// onATable are statements that every entry must be refused, whatever its grants. {table} is the
+// table.
 var onATable = []string{
 	`TRUNCATE {table}`,
 	`TRUNCATE {table} CASCADE`,
@@ -80,7 +81,8 @@ func TestWhatOnlyAnOwnerMayDoIsRefused(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", sql, err)
 				}
-				if o.code != "42501" && !strings.HasPrefix(o.message, "must be ") { // insufficient privilege; some say it in words only
+				// insufficient privilege; some say it in words only
+				if o.code != "42501" && !strings.HasPrefix(o.message, "must be ") {
 					t.Errorf("%s: %v", sql, o)
 				}
 			}
@@ -90,7 +92,8 @@ func TestWhatOnlyAnOwnerMayDoIsRefused(t *testing.T) {
 				}
 			}
 			for _, sql := range onTheServer {
-				if sql == `SET LOCAL ROLE satchel_file_api_maintenance` && name == "file-api/maintenance" {
+				if sql == `SET LOCAL ROLE satchel_file_api_maintenance` &&
+					name == "file-api/maintenance" {
 					continue // it is that role
 				}
 				refused(sql)
@@ -98,7 +101,8 @@ func TestWhatOnlyAnOwnerMayDoIsRefused(t *testing.T) {
 			w.copyIn(t, name, role)
 			for table, trace := range w.traces(t, w.victim) {
 				if trace != before[table] {
-					t.Errorf("the victim's rows of %s were %s and are %s", table, before[table], trace)
+					t.Errorf("the victim's rows of %s were %s and are %s", table, before[table],
+						trace)
 				}
 			}
 		})
@@ -111,7 +115,8 @@ func (w fixture) copyIn(t *testing.T, name, role string) {
 	db, _ := w.open(t, name)
 	for _, tb := range w.tables {
 		err := db.InTenant(t.Context(), w.attacker, func(tx pgx.Tx) error {
-			_, err := tx.Conn().PgConn().CopyFrom(t.Context(), strings.NewReader(w.victim.String()+"\n"), fmt.Sprintf(`COPY %s (%s) FROM STDIN`, tb.name, tb.tenant))
+			_, err := tx.Conn().PgConn().CopyFrom(t.Context(), strings.NewReader(
+				w.victim.String()+"\n"), fmt.Sprintf(`COPY %s (%s) FROM STDIN`, tb.name, tb.tenant))
 			return err
 		})
 		if err == nil {
@@ -120,7 +125,8 @@ func (w fixture) copyIn(t *testing.T, name, role string) {
 	}
 }
 
-// Statistics hold values of everybody's rows; Postgres shows none of a table whose policies bind the reader.
+// Statistics hold values of everybody's rows; Postgres shows none of a table whose policies bind
+// the reader.
 func TestStatisticsShowNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, "")
@@ -129,12 +135,14 @@ func TestStatisticsShowNothing(t *testing.T) {
 	}
 	const sql = `SELECT tablename, attname FROM pg_stats WHERE schemaname = 'public'`
 	var all int
-	if err := w.Superuser.QueryRow(t.Context(), `SELECT count(*) FROM (`+sql+`) s`).Scan(&all); err != nil || all == 0 {
+	if err := w.Superuser.QueryRow(t.Context(),
+		`SELECT count(*) FROM (`+sql+`) s`).Scan(&all); err != nil || all == 0 {
 		t.Fatalf("there are no statistics to see: %v", err)
 	}
 	for _, name := range attackers() {
 		db, _ := w.open(t, name)
-		if o, err := try(t.Context(), db, w.attacker, attack{}, []string{sql}, true); err != nil || o.rows != 0 {
+		if o, err := try(t.Context(), db, w.attacker, attack{}, []string{sql}, true); err != nil ||
+			o.rows != 0 {
 			t.Errorf("%s sees %v, %v", name, o, err)
 		}
 	}

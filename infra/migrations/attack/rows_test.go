@@ -1,5 +1,6 @@
-// Package attack breaks into a migrated database: as one organization, through the same door as the functions, it tries to read, change, move,
-// count and guess the rows of another. The tables come from pg_catalog, so that a new one is attacked by being there.
+// Package attack breaks into a migrated database: as one organization, through the same door as the
+// functions, it tries to read, change, move, count and guess the rows of another. The tables come
+// from pg_catalog, so that a new one is attacked by being there.
 package attack
 
 import (
@@ -13,13 +14,15 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-// rowsOf makes what an organization ($1) has in each table, in the order that references want. A tenant's table that is missing here fails the suite.
+// rowsOf makes what an organization ($1) has in each table, in the order that references want. A
+// tenant's table that is missing here fails the suite.
 var rowsOf = []rowOf{
 	{"public.organizations", ""}, // pgtest makes these two
 	{"public.memberships", ""},
 	{"public.idempotency_keys", `INSERT INTO idempotency_keys (organization_id, user_id, route, key, request_hash, resource_id)
 		VALUES ($1::uuid, gen_random_uuid(), 'create-file', gen_random_uuid(), sha256(''), gen_random_uuid())`},
-	{"public.rate_limits", `INSERT INTO rate_limits (organization_id, bucket, tat) VALUES ($1::uuid, gen_random_uuid(), now())`},
+	{"public.rate_limits",
+		`INSERT INTO rate_limits (organization_id, bucket, tat) VALUES ($1::uuid, gen_random_uuid(), now())`},
 	{"public.files", `INSERT INTO files (organization_id, filename, original_filename, file_size, mime_type, bucket_name, storage_path, uploaded_by, created_by)
 		VALUES ($1::uuid, 'secret of ' || $1::uuid, 'secret', 1, 'text/plain', 'files', 'original', gen_random_uuid(), gen_random_uuid())`},
 	{"public.file_uploads", `INSERT INTO file_uploads (organization_id, file_id, uploaded_by, reserved_bytes, expires_at)
@@ -29,15 +32,20 @@ var rowsOf = []rowOf{
 	{"public.file_shares", `INSERT INTO file_shares (organization_id, file_id, share_type, secret_hash, created_by)
 		SELECT organization_id, id, 'organization', sha256(id::text::bytea), created_by FROM files WHERE organization_id = $1::uuid`},
 	{"public.storage_quotas", `INSERT INTO storage_quotas (organization_id) VALUES ($1::uuid)`},
-	{"public.file_access_logs", `INSERT INTO file_access_logs (organization_id, file_id, action) VALUES ($1::uuid, gen_random_uuid(), 'view')`},
+	{"public.file_access_logs",
+		`INSERT INTO file_access_logs (organization_id, file_id, action) VALUES ($1::uuid, gen_random_uuid(), 'view')`},
 	{"public.file_consents", `INSERT INTO file_consents (organization_id, file_id, given_by, basis, recorded_by)
 		SELECT organization_id, id, 'a parent', 'a form', created_by FROM files WHERE organization_id = $1::uuid`},
-	{"public.object_deletions", `INSERT INTO object_deletions (organization_id, bucket_name, prefix) VALUES ($1::uuid, 'files', 'original/' || $1::uuid || '/' || gen_random_uuid() || '/')`},
-	{"public.notification_inbox", `INSERT INTO notification_inbox (organization_id, topic, subject_id) VALUES ($1::uuid, 'file.available', gen_random_uuid())`},
+	{"public.object_deletions",
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix) VALUES ($1::uuid, 'files', 'original/' || $1::uuid || '/' || gen_random_uuid() || '/')`},
+	{"public.notification_inbox",
+		`INSERT INTO notification_inbox (organization_id, topic, subject_id) VALUES ($1::uuid, 'file.available', gen_random_uuid())`},
 	{"public.notification_schedule", `INSERT INTO notification_schedule (organization_id, not_before, topic, channel, payload, priority)
 		VALUES ($1::uuid, now(), 'message.posted', 'private-org', '{}', 1)`},
-	{"public.notification_tenants", `INSERT INTO notification_tenants (organization_id) VALUES ($1::uuid)`},
-	{"public.notification_channels", `INSERT INTO notification_channels (organization_id, channel, last_sequence) VALUES ($1::uuid, 'private-' || gen_random_uuid(), 1)`},
+	{"public.notification_tenants",
+		`INSERT INTO notification_tenants (organization_id) VALUES ($1::uuid)`},
+	{"public.notification_channels",
+		`INSERT INTO notification_channels (organization_id, channel, last_sequence) VALUES ($1::uuid, 'private-' || gen_random_uuid(), 1)`},
 	{"public.notifications", `INSERT INTO notifications (organization_id, channel, sequence, id, topic, payload, priority, occurred_at)
 		SELECT organization_id, channel, 1, gen_random_uuid(), 'file.available', '{}', 1, now() FROM notification_channels WHERE organization_id = $1::uuid`},
 	{"public.notification_deliveries", `INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at, priority)
@@ -46,10 +54,14 @@ var rowsOf = []rowOf{
 		SELECT organization_id, channel, 1, now(), 'refused', 1 FROM notification_channels WHERE organization_id = $1::uuid`},
 	{"public.notification_attempts", `INSERT INTO notification_attempts (organization_id, channel, sequence, outcome)
 		SELECT organization_id, channel, 1, 'delivered' FROM notification_channels WHERE organization_id = $1::uuid`},
-	{"public.notification_acks", `INSERT INTO notification_acks (organization_id, user_id, channel, sequence) VALUES ($1::uuid, gen_random_uuid(), 'private-org', 1)`},
-	{"public.notification_mutes", `INSERT INTO notification_mutes (organization_id, user_id, topic) VALUES ($1::uuid, gen_random_uuid(), 'file.available')`},
-	{"public.notification_keys", `INSERT INTO notification_keys (organization_id, key, id, expires_at) VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid(), now())`},
-	{"public.notification_pace", `INSERT INTO notification_pace (organization_id, bucket) VALUES ($1::uuid, gen_random_uuid())`},
+	{"public.notification_acks",
+		`INSERT INTO notification_acks (organization_id, user_id, channel, sequence) VALUES ($1::uuid, gen_random_uuid(), 'private-org', 1)`},
+	{"public.notification_mutes",
+		`INSERT INTO notification_mutes (organization_id, user_id, topic) VALUES ($1::uuid, gen_random_uuid(), 'file.available')`},
+	{"public.notification_keys",
+		`INSERT INTO notification_keys (organization_id, key, id, expires_at) VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid(), now())`},
+	{"public.notification_pace",
+		`INSERT INTO notification_pace (organization_id, bucket) VALUES ($1::uuid, gen_random_uuid())`},
 }
 
 type rowOf struct{ table, insert string }
@@ -107,7 +119,8 @@ func (w fixture) fill(t *testing.T, organization uuid.UUID) {
 	}
 }
 
-// traces is what any effect on an organization's rows would change: their content, that they were written again, that they were locked.
+// traces is what any effect on an organization's rows would change: their content, that they were
+// written again, that they were locked.
 func (w fixture) traces(t *testing.T, organization uuid.UUID) map[string]string {
 	t.Helper()
 	found := map[string]string{}

@@ -18,8 +18,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// everything is a role that no migration makes: ordinary, but granted every verb that row-level security binds, on every table. It attacks what
-// an entry is kept from by the lack of a grant.
+// everything is a role that no migration makes: ordinary, but granted every verb that row-level
+// security binds, on every table. It attacks what an entry is kept from by the lack of a grant.
 const everything = "everything"
 
 func attackers() []string {
@@ -43,14 +43,16 @@ func (w fixture) open(t *testing.T, name string) (db *tenantdb.DB, role string) 
 			return w.DB(t, name), e.Role
 		}
 	}
-	role = everything + "_" + strings.ReplaceAll(uuid.NewString(), "-", "") // roles belong to the cluster, which other tests use too
+	// roles belong to the cluster, which other tests use too
+	role = everything + "_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	_, err := w.Superuser.Exec(t.Context(), fmt.Sprintf(`CREATE ROLE %[1]s LOGIN NOINHERIT PASSWORD '%[1]s';
 		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %[1]s; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %[1]s`, role))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := w.Superuser.Exec(context.WithoutCancel(t.Context()), fmt.Sprintf(`DROP OWNED BY %[1]s; DROP ROLE %[1]s`, role)); err != nil {
+		if _, err := w.Superuser.Exec(context.WithoutCancel(t.Context()),
+			fmt.Sprintf(`DROP OWNED BY %[1]s; DROP ROLE %[1]s`, role)); err != nil {
 			t.Errorf("drop the test's role: %v", err)
 		}
 	})
@@ -80,7 +82,8 @@ func (o outcome) String() string {
 var errUndo = errors.New("undo")
 
 // try attacks as one organization, and then commits unless undo.
-func try(ctx context.Context, db *tenantdb.DB, organization uuid.UUID, a attack, statements []string, undo bool) (o outcome, err error) {
+func try(ctx context.Context, db *tenantdb.DB, organization uuid.UUID, a attack,
+	statements []string, undo bool) (o outcome, err error) {
 	err = db.InTenant(ctx, organization, func(tx pgx.Tx) (err error) {
 		for _, sql := range statements {
 			if o, err = perform(ctx, tx, a.copies, sql); err != nil {
@@ -120,9 +123,11 @@ func perform(ctx context.Context, tx pgx.Tx, copies bool, sql string) (o outcome
 }
 
 // probes are the victim's row and one that nobody has, of an organization that there is not.
-func (w fixture) probes(t *testing.T, tb table, role string, attacker, victim uuid.UUID) (there, nowhere probe) {
+func (w fixture) probes(t *testing.T, tb table, role string, attacker,
+	victim uuid.UUID) (there, nowhere probe) {
 	t.Helper()
-	there = probe{target: w.row(t, tb, victim), own: w.row(t, tb, attacker), column: w.updatable(t, tb, role)}
+	there = probe{target: w.row(t, tb, victim), own: w.row(t, tb, attacker),
+		column: w.updatable(t, tb, role)}
 	nowhere = there
 	nowhere.target = there.target.of(uuid.NewString())
 	columns := slices.Clone(tb.unique)
@@ -169,7 +174,8 @@ func TestNoAttackReachesAnotherOrganization(t *testing.T) {
 			stop()
 			for table, trace := range w.traces(t, w.victim) {
 				if trace != before[table] {
-					t.Errorf("the victim's rows of %s were %s and are %s", table, before[table], trace)
+					t.Errorf("the victim's rows of %s were %s and are %s", table, before[table],
+						trace)
 				}
 			}
 			t.Logf("%d tables, %d attacks", len(w.tables), tried)
@@ -178,14 +184,17 @@ func TestNoAttackReachesAnotherOrganization(t *testing.T) {
 }
 
 // attackTable says which attacks achieved something.
-func (w fixture) attackTable(t *testing.T, db *tenantdb.DB, name, role string, tb table) (tried int, broken []string) {
+func (w fixture) attackTable(t *testing.T, db *tenantdb.DB, name, role string,
+	tb table) (tried int, broken []string) {
 	t.Helper()
 	for _, a := range attacks {
 		if a.reads && slices.Contains(across[name], tb.name) {
 			continue // TestMaintenanceSeesWhatItsPoliciesList
 		}
 		if a.owns && name == everything && tb.name == "public.memberships" {
-			continue // users are global, so whoever could write memberships would learn of them: the entries cannot, as this suite shows
+			// users are global, so whoever could write memberships would learn of them: the entries
+			// cannot, as this suite shows
+			continue
 		}
 		ran, how := w.attack(t, db, role, tb, a)
 		if ran {
@@ -198,9 +207,11 @@ func (w fixture) attackTable(t *testing.T, db *tenantdb.DB, name, role string, t
 	return tried, broken
 }
 
-// attack tries one on the victim's row and on one that nobody has, and says how it achieved something, or "". What it achieves is committed,
-// unless it is a row of the attacker's own, which would be in the way of the next attack.
-func (w fixture) attack(t *testing.T, db *tenantdb.DB, role string, tb table, a attack) (ran bool, how string) {
+// attack tries one on the victim's row and on one that nobody has, and says how it achieved
+// something, or "". What it achieves is committed, unless it is a row of the attacker's own, which
+// would be in the way of the next attack.
+func (w fixture) attack(t *testing.T, db *tenantdb.DB, role string, tb table,
+	a attack) (ran bool, how string) {
 	t.Helper()
 	there, nowhere := w.probes(t, tb, role, w.attacker, w.victim)
 	statements := a.sql(there)
@@ -219,7 +230,8 @@ func (w fixture) attack(t *testing.T, db *tenantdb.DB, role string, tb table, a 
 		return true, fmt.Sprintf("%s: %s: got %v", tb.name, a.name, found)
 	}
 	if found.comparable(there) != absent.comparable(nowhere) {
-		return true, fmt.Sprintf("%s: %s: a row of another organization can be told from none:\n%v\n%v\n%s", tb.name, a.name, found, absent, statements)
+		return true, fmt.Sprintf("%s: %s: a row of another organization can "+
+			"be told from none:\n%v\n%v\n%s", tb.name, a.name, found, absent, statements)
 	}
 	return true, ""
 }
@@ -234,7 +246,8 @@ func (o outcome) comparable(p probe) outcome {
 	return o
 }
 
-// TestEveryAttackWorksOnOnesOwnRows: against rows that the attacker may see, each attack tells a row from none. One that does not proves nothing.
+// TestEveryAttackWorksOnOnesOwnRows: against rows that the attacker may see, each attack tells a
+// row from none. One that does not proves nothing.
 func TestEveryAttackWorksOnOnesOwnRows(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, "")

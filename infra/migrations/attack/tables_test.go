@@ -57,7 +57,8 @@ func tablesOf(t *testing.T, d *pgtest.Database, known []rowOf) ([]table, error) 
 			oid        int64
 			types, key []string
 		)
-		if err := rows.Scan(&next.name, &oid, &next.partitioned, &next.columns, &types, &key); err != nil {
+		if err := rows.Scan(&next.name, &oid, &next.partitioned, &next.columns,
+			&types, &key); err != nil {
 			t.Fatal(err)
 		}
 		if _, ok := notTenants[next.name]; ok {
@@ -79,10 +80,12 @@ func tablesOf(t *testing.T, d *pgtest.Database, known []rowOf) ([]table, error) 
 		found[i].references = referencesOf(t, d, found[i])
 		found[i].unique = uniqueOf(t, d, found[i])
 		if !slices.ContainsFunc(known, func(r rowOf) bool { return r.table == found[i].name }) {
-			return nil, fmt.Errorf("%s is not attacked: say in rowsOf how an organization gets a row of it", found[i].name)
+			return nil, fmt.Errorf("%s is not attacked: say in rowsOf how an organization "+
+				"gets a row of it", found[i].name)
 		}
 		if !slices.Contains(found[i].columns, found[i].tenant) {
-			return nil, fmt.Errorf("%s is not attacked: it has no column %s", found[i].name, found[i].tenant)
+			return nil, fmt.Errorf("%s is not attacked: it has no column %s", found[i].name,
+				found[i].tenant)
 		}
 	}
 	if len(found) == 0 {
@@ -137,7 +140,8 @@ func (w fixture) row(t *testing.T, tb table, organization uuid.UUID) row {
 	t.Helper()
 	var image []byte
 	r := row{table: tb}
-	err := w.Superuser.QueryRow(t.Context(), `SELECT to_jsonb(t)::text, ctid::text FROM `+tb.name+` t WHERE `+tb.tenant+` = $1 LIMIT 1`, organization).Scan(&image, &r.ctid)
+	err := w.Superuser.QueryRow(t.Context(), `SELECT to_jsonb(t)::text, ctid::text FROM `+
+		tb.name+` t WHERE `+tb.tenant+` = $1 LIMIT 1`, organization).Scan(&image, &r.ctid)
 	if err != nil {
 		t.Fatalf("%s has no row of the organization: %v", tb.name, err)
 	}
@@ -196,7 +200,8 @@ func (r row) literal(column string) string {
 	return quote(fmt.Sprint(r.values[column])) + "::" + r.types[column]
 }
 
-// is says that a row is this one, by its key and, unless the key is nothing else, without its organization.
+// is says that a row is this one, by its key and, unless the key is nothing else, without its
+// organization.
 func (r row) is(withTenant bool) string {
 	var parts []string
 	if withTenant || len(r.key) == 0 {
@@ -214,7 +219,9 @@ func (r row) insert() string {
 		panic(err)
 	}
 	columns := strings.Join(r.columns, ", ")
-	return fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM jsonb_populate_record(NULL::%s, %s)", r.name, columns, columns, r.name, quote(string(image)))
+	return fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM "+
+		"VALUE SELECT %s FROM jsonb_populate_record(NULL::%s, %s)", r.name, columns, columns,
+		r.name, quote(string(image)))
 }
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -16,14 +16,18 @@ func TestAnOrganizationSeesItsOwnMembersOnly(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, "")
 	both := w.Member(t, w.attacker, tenant.Staff)
-	if _, err := w.Superuser.Exec(t.Context(), `INSERT INTO memberships (organization_id, user_id) VALUES ($1, $2)`, w.victim, both.User); err != nil {
+	if _, err := w.Superuser.Exec(t.Context(),
+		`INSERT INTO memberships (organization_id, user_id) VALUES ($1, $2)`,
+		w.victim, both.User); err != nil {
 		t.Fatal(err)
 	}
 	db, _ := w.open(t, everything)
 	for _, organization := range []uuid.UUID{w.attacker, w.victim} {
 		err := db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
 			var seen, members int
-			err := tx.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE id IN (SELECT user_id FROM memberships)) FROM users`).Scan(&seen, &members)
+			err := tx.QueryRow(t.Context(),
+				`SELECT count(*), count(*) FILTER (WHERE id IN (SELECT user_id FROM memberships)) FROM users`).Scan(
+				&seen, &members)
 			if seen != 2 || members != 2 {
 				t.Errorf("sees %d users, %d of them members; it has 2", seen, members)
 			}
@@ -39,19 +43,22 @@ func TestAnOrganizationSeesItsOwnMembersOnly(t *testing.T) {
 		`SELECT 1 FROM users FOR UPDATE`,
 		`INSERT INTO users (id, issuer, subject) VALUES (gen_random_uuid(), 'x', 'y')`,
 	} {
-		if o, err := try(t.Context(), db, w.attacker, attack{}, []string{sql}, false); err != nil || o.rows != 0 {
+		if o, err := try(t.Context(), db, w.attacker, attack{}, []string{sql}, false); err != nil ||
+			o.rows != 0 {
 			t.Errorf("%s: %v, %v", sql, o, err)
 		}
 	}
 	for _, name := range attackers()[1:] {
 		db, _ := w.open(t, name)
-		if o, err := try(t.Context(), db, w.attacker, attack{}, []string{`SELECT 1 FROM users`}, false); err != nil || o.code != "42501" {
+		if o, err := try(t.Context(), db, w.attacker, attack{}, []string{`SELECT 1 FROM users`},
+			false); err != nil || o.code != "42501" {
 			t.Errorf("%s reads users: %v, %v", name, o, err)
 		}
 	}
 }
 
-// Who signs in becomes a member in the same way whether another organization knows them or nobody does.
+// Who signs in becomes a member in the same way whether another organization knows them or nobody
+// does.
 func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, "")
@@ -59,32 +66,39 @@ func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 	db, _ := w.open(t, "file-api/http")
 	of := func(organization uuid.UUID, subject, email string) (o outcome) {
 		err := db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
-			tag, err := tx.Exec(t.Context(), join, tenant.UserID(pgtest.Issuer, subject), pgtest.Issuer, subject, email)
+			tag, err := tx.Exec(t.Context(), join, tenant.UserID(pgtest.Issuer, subject),
+				pgtest.Issuer, subject, email)
 			if err != nil {
 				return err
 			}
 			o = outcome{message: tag.String()}
-			return tx.QueryRow(t.Context(), `SELECT count(*), max(role) FROM memberships WHERE user_id = $1`, tenant.UserID(pgtest.Issuer, subject)).Scan(&o.rows, &o.returned)
+			return tx.QueryRow(t.Context(),
+				`SELECT count(*), max(role) FROM memberships WHERE user_id = $1`,
+				tenant.UserID(pgtest.Issuer, subject)).Scan(&o.rows, &o.returned)
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return o
 	}
-	if there, nowhere := of(w.attacker, known.Subject, "mine@example.test"), of(w.attacker, uuid.NewString(), "mine@example.test"); there != nowhere || there.returned != "member" {
+	if there, nowhere := of(w.attacker, known.Subject, "mine@example.test"), of(w.attacker,
+		uuid.NewString(), "mine@example.test"); there != nowhere || there.returned != "member" {
 		t.Errorf("known elsewhere: %v; known nowhere: %v", there, nowhere)
 	}
 	// Joining again, and joining where one is an admin, changes nothing.
 	of(w.attacker, known.Subject, "other@example.test")
 	of(w.victim, known.Subject, "other@example.test")
 	var email, role string
-	err := w.Superuser.QueryRow(t.Context(), `SELECT email, role FROM users u JOIN memberships m ON m.user_id = u.id WHERE u.id = $1 AND m.organization_id = $2`, known.User, w.victim).Scan(&email, &role)
+	err := w.Superuser.QueryRow(t.Context(),
+		`SELECT email, role FROM users u JOIN memberships m ON m.user_id = u.id WHERE u.id = $1 AND m.organization_id = $2`,
+		known.User, w.victim).Scan(&email, &role)
 	if err != nil || email != known.Subject+"@example.test" || role != "admin" {
 		t.Errorf("the user's email is %q and its role %q, %v", email, role, err)
 	}
 	for _, name := range []string{everything, "file-api/maintenance", "file-processing/events"} {
 		db, _ := w.open(t, name)
-		o, err := try(t.Context(), db, w.attacker, attack{}, []string{`SELECT join_organization(gen_random_uuid(), 'x', 'y', NULL)`}, false)
+		o, err := try(t.Context(), db, w.attacker, attack{},
+			[]string{`SELECT join_organization(gen_random_uuid(), 'x', 'y', NULL)`}, false)
 		if err != nil || o.code != "42501" {
 			t.Errorf("%s calls join_organization: %v, %v", name, o, err)
 		}
@@ -97,9 +111,12 @@ func TestJoiningNothingIsRefused(t *testing.T) {
 	w := newFixture(t, "")
 	db, _ := w.open(t, "file-api/http")
 	id := uuid.New()
-	for _, organization := range []string{"", uuid.NewString()} { // none, and one that does not exist
+	// none, and one that does not exist
+	for _, organization := range []string{"", uuid.NewString()} {
 		err := db.AcrossTenants(t.Context(), func(tx pgx.Tx) error {
-			if _, err := tx.Exec(t.Context(), `SELECT set_config('app.current_organization_id', $1, true)`, organization); err != nil {
+			if _, err := tx.Exec(t.Context(),
+				`SELECT set_config('app.current_organization_id', $1, true)`,
+				organization); err != nil {
 				return err
 			}
 			_, err := tx.Exec(t.Context(), join, id, "x", "y", nil)
@@ -110,7 +127,8 @@ func TestJoiningNothingIsRefused(t *testing.T) {
 		}
 	}
 	var left int
-	if err := w.Superuser.QueryRow(t.Context(), `SELECT count(*) FROM users WHERE id = $1`, id).Scan(&left); err != nil || left != 0 {
+	if err := w.Superuser.QueryRow(t.Context(), `SELECT count(*) FROM users WHERE id = $1`,
+		id).Scan(&left); err != nil || left != 0 {
 		t.Errorf("%d users are left, %v", left, err)
 	}
 }
@@ -128,14 +146,17 @@ func TestJoiningIgnoresTheCallersTables(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(t.Context(), `SELECT public.join_organization($1, $2, $3, NULL)`, id, pgtest.Issuer, subject)
+		_, err = tx.Exec(t.Context(), `SELECT public.join_organization($1, $2, $3, NULL)`,
+			id, pgtest.Issuer, subject)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var made int
-	if err := w.Superuser.QueryRow(t.Context(), `SELECT count(*) FROM memberships WHERE user_id = $1`, id).Scan(&made); err != nil || made != 1 {
+	if err := w.Superuser.QueryRow(t.Context(),
+		`SELECT count(*) FROM memberships WHERE user_id = $1`, id).Scan(&made); err != nil ||
+		made != 1 {
 		t.Errorf("%d memberships were made, %v", made, err)
 	}
 }

@@ -1,7 +1,9 @@
-// Package catalogue reads pg_catalog of a migrated database and finds what would let one organization reach the rows of another: a table
-// without row-level security, a key without organization_id, a view or function that runs as its owner, a grant too many.
+// Package catalogue reads pg_catalog of a migrated database and finds what would let one
+// organization reach the rows of another: a table without row-level security, a key without
+// organization_id, a view or function that runs as its owner, a grant too many.
 //
-// It looks at everything that exists outside the system's schemas, so that a new table is covered by being there.
+// It looks at everything that exists outside the system's schemas, so that a new table is covered
+// by being there.
 package catalogue
 
 import (
@@ -23,8 +25,9 @@ type Finding struct {
 
 func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Rule, f.Object, f.Why) }
 
-// Check returns what breaks a rule and is not on the reviewed list, and what is on that list and breaks no rule any more. It reads in tx, so
-// that what the same transaction changed counts, and leaves its search_path changed.
+// Check returns what breaks a rule and is not on the reviewed list, and what is on that list and
+// breaks no rule any more. It reads in tx, so that what the same transaction changed counts, and
+// leaves its search_path changed.
 func Check(ctx context.Context, tx pgx.Tx) ([]Finding, error) {
 	// Without public in the search path every name comes with its schema.
 	if _, err := tx.Exec(ctx, `SET LOCAL search_path = pg_catalog`); err != nil {
@@ -52,7 +55,8 @@ func Check(ctx context.Context, tx pgx.Tx) ([]Finding, error) {
 	for rule, objects := range reviewed {
 		for object := range objects {
 			if !excused[rule+" "+object] {
-				findings = append(findings, Finding{"stale-review", object, "it is on the list of " + rule + " and does not break that rule: take it off"})
+				findings = append(findings, Finding{"stale-review", object,
+					"it is on the list of " + rule + " and does not break that rule: take it off"})
 			}
 		}
 	}

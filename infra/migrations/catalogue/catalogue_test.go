@@ -23,7 +23,8 @@ func TestMigratedDatabaseKeepsEveryRule(t *testing.T) {
 	})
 }
 
-// undone runs fn as the superuser in a transaction that is rolled back: roles belong to the cluster, which other tests use as well.
+// undone runs fn as the superuser in a transaction that is rolled back: roles belong to the
+// cluster, which other tests use as well.
 func undone(t *testing.T, d *pgtest.Database, fn func(pgx.Tx)) {
 	t.Helper()
 	tx, err := d.Superuser.Begin(t.Context())

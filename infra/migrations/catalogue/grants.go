@@ -1,6 +1,7 @@
 package catalogue
 
-// grantRules are about who was given what. Whether an entry needs a grant that it has is a question to its SQL, which the tests ask.
+// grantRules are about who was given what. Whether an entry needs a grant that it has is a question
+// to its SQL, which the tests ask.
 var grantRules = []rule{
 	{"grant-public", "every role of the cluster has it: grant to the entry that needs it", `
 SELECT DISTINCT name || ' ' || verb FROM access WHERE grantee = 0 AND NOT relispartition AND relkind <> 'm'`},

@@ -38,9 +38,12 @@ func TestProtectsTheTablesOfThePlatform(t *testing.T) {
 		}
 		run(platform)
 		for _, organization := range []uuid.UUID{a, b} {
-			run(`INSERT INTO agent_instances (organization_id, name) VALUES ($1, 'tutor'), ($1, 'grader')`, organization)
-			run(`INSERT INTO roblox_environments (organization_id, universe, name) VALUES ($1::uuid, hashtext($1::uuid::text), 'lab')`, organization)
-			run(`INSERT INTO customers (organization_id, email) VALUES ($1, 'office@example.test')`, organization)
+			run(`INSERT INTO agent_instances (organization_id, name) VALUES ($1, 'tutor'), ($1, 'grader')`,
+				organization)
+			run(`INSERT INTO roblox_environments (organization_id, universe, name) VALUES ($1::uuid, hashtext($1::uuid::text), 'lab')`,
+				organization)
+			run(`INSERT INTO customers (organization_id, email) VALUES ($1, 'office@example.test')`,
+				organization)
 		}
 		tables := []string{"agent_instances", "roblox_environments", "customers"}
 		for _, table := range tables {
@@ -62,7 +65,8 @@ func TestProtectsTheTablesOfThePlatform(t *testing.T) {
 			}
 			for _, attack := range []string{
 				`SELECT FROM ` + table + ` WHERE organization_id <> $1`,
-				`UPDATE ` + table + ` SET organization_id = organization_id WHERE organization_id <> $1`,
+				`UPDATE ` + table +
+					` SET organization_id = organization_id WHERE organization_id <> $1`,
 				`DELETE FROM ` + table + ` WHERE organization_id <> $1`,
 			} {
 				if n := run(attack, a); n != 0 {
@@ -73,7 +77,8 @@ func TestProtectsTheTablesOfThePlatform(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := attempt.Exec(t.Context(), `UPDATE `+table+` SET organization_id = $1`, b); err == nil || !strings.Contains(err.Error(), "row-level security") {
+			if _, err := attempt.Exec(t.Context(), `UPDATE `+table+` SET organization_id = $1`,
+				b); err == nil || !strings.Contains(err.Error(), "row-level security") {
 				t.Errorf("%s: rows move to another organization: %v", table, err)
 			}
 			if err := attempt.Rollback(t.Context()); err != nil {
@@ -97,18 +102,37 @@ func TestProtectionSaysWhatStaysWeak(t *testing.T) {
 		refused string // "" when it is not
 		warned  string // "" when it is not
 	}{
-		"sound":            {`CREATE TABLE t (organization_id uuid, id uuid, PRIMARY KEY (organization_id, id))`, "", ""},
-		"no organization":  {`CREATE TABLE t (id uuid PRIMARY KEY)`, "needs a column organization_id uuid NOT NULL", ""},
-		"may be NULL":      {`CREATE TABLE t (organization_id uuid, id uuid PRIMARY KEY)`, "needs a column organization_id uuid NOT NULL", ""},
-		"another type":     {`CREATE TABLE t (organization_id text NOT NULL)`, "needs a column organization_id uuid NOT NULL", ""},
-		"key of id alone":  {`CREATE TABLE t (organization_id uuid NOT NULL, id uuid PRIMARY KEY)`, "", "t_pkey do not contain organization_id"},
-		"unique alone":     {`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text UNIQUE)`, "", "t_name_key do not"},
-		"unique index":     {`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text); CREATE UNIQUE INDEX u ON t (lower(name)) INCLUDE (organization_id)`, "", "u do not"},
-		"exclusion":        {`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text, CONSTRAINT x EXCLUDE (name WITH =))`, "", "x do not"},
-		"reference":        {`CREATE TABLE s (id uuid PRIMARY KEY); CREATE TABLE t (organization_id uuid PRIMARY KEY, s uuid CONSTRAINT r REFERENCES s)`, "", "r do not"},
-		"a wider policy":   {`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY "read all" ON t FOR SELECT USING (true)`, `has policies of its own ("read all")`, ""},
-		"a narrower one":   {`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY p ON t AS RESTRICTIVE USING (true)`, "", ""},
-		"protected before": {`CREATE TABLE t (organization_id uuid PRIMARY KEY); SELECT protect_tenant_table('t')`, "", ""},
+		"sound": {
+			`CREATE TABLE t (organization_id uuid, id uuid, PRIMARY KEY (organization_id, id))`,
+			"", ""},
+		"no organization": {`CREATE TABLE t (id uuid PRIMARY KEY)`,
+			"needs a column organization_id uuid NOT NULL", ""},
+		"may be NULL": {`CREATE TABLE t (organization_id uuid, id uuid PRIMARY KEY)`,
+			"needs a column organization_id uuid NOT NULL", ""},
+		"another type": {`CREATE TABLE t (organization_id text NOT NULL)`,
+			"needs a column organization_id uuid NOT NULL", ""},
+		"key of id alone": {`CREATE TABLE t (organization_id uuid NOT NULL, id uuid PRIMARY KEY)`,
+			"", "t_pkey do not contain organization_id"},
+		"unique alone": {`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text UNIQUE)`,
+			"", "t_name_key do not"},
+		"unique index": {
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text); CREATE UNIQUE INDEX u ON t (lower(name)) INCLUDE (organization_id)`,
+			"", "u do not"},
+		"exclusion": {
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text, CONSTRAINT x EXCLUDE (name WITH =))`,
+			"", "x do not"},
+		"reference": {
+			`CREATE TABLE s (id uuid PRIMARY KEY); CREATE TABLE t (organization_id uuid PRIMARY KEY, s uuid CONSTRAINT r REFERENCES s)`,
+			"", "r do not"},
+		"a wider policy": {
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY "read all" ON t FOR SELECT USING (true)`,
+			`has policies of its own ("read all")`, ""},
+		"a narrower one": {
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY p ON t AS RESTRICTIVE USING (true)`,
+			"", ""},
+		"protected before": {
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY); SELECT protect_tenant_table('t')`,
+			"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var warned string
@@ -127,7 +151,8 @@ func TestProtectionSaysWhatStaysWeak(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = conn.Exec(t.Context(), `SELECT protect_tenant_table('t')`)
-			if (err != nil) != (c.refused != "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			if (err != nil) != (c.refused != "") || err != nil &&
+				!strings.Contains(err.Error(), c.refused) {
 				t.Errorf("protect_tenant_table: %v, want %q", err, c.refused)
 			}
 			if (warned != "") != (c.warned != "") || !strings.Contains(warned, c.warned) {

@@ -22,15 +22,16 @@ import (
 
 const module = "github.com/toolboxai-solutions/satchel/"
 
-// entryPoints are where each entry's work begins: what is reachable from there is what the entry can ask of the database. Every entry opens
-// the pool, so tenantdb.Open belongs to each.
+// entryPoints are where each entry's work begins: what is reachable from there is what the entry
+// can ask of the database. Every entry opens the pool, so tenantdb.Open belongs to each.
 var entryPoints = map[string][]string{
 	"file-api/http":          {"functions/file-api.newAPI"},
 	"file-api/maintenance":   {"functions/file-api.schedules"},
 	"file-processing/events": {"(functions/file-processing.handler).message"},
 }
 
-// statements finds the SQL in the source of every entry: the string constants that read like SQL in the functions that the entry reaches.
+// statements finds the SQL in the source of every entry: the string constants that read like SQL in
+// the functions that the entry reaches.
 func statements(t *testing.T) map[string][]string {
 	t.Helper()
 	source := loadSource(t)
@@ -74,13 +75,15 @@ func (s source) collect(from string, seen map[string]bool, take func(sql string)
 	}
 }
 
-var readsLikeSQL = regexp.MustCompile(`(?is)^(\s*--[^\n]*\n)*\s*(select\s|insert\s+into\s|update\s+\w+(\s+as\s+\w+|\s+\w+)?\s+set\s|delete\s+from\s|merge\s+into\s|with\s+\w+\s+as\s|copy\s|truncate\s|lock\s+table\s)`)
+var readsLikeSQL = regexp.MustCompile(
+	`(?is)^(\s*--[^\n]*\n)*\s*(select\s|insert\s+into\s|update\s+\w+(\s+as\s+\w+|\s+\w+)?\s+set\s|delete\s+from\s|merge\s+into\s|with\s+\w+\s+as\s|copy\s|truncate\s|lock\s+table\s)`)
 
 func loadSource(t *testing.T) source {
 	t.Helper()
 	files := token.NewFileSet()
 	packages, exports := listPackages(t)
-	imports := importer.ForCompiler(files, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	imports := importer.ForCompiler(files,
+		"gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 	all := source{map[string]*function{}}
 	for _, p := range packages {
 		var parsed []*ast.File
@@ -91,9 +94,11 @@ func loadSource(t *testing.T) source {
 			}
 			parsed = append(parsed, file)
 		}
-		info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
+		info := &types.Info{Uses: map[*ast.Ident]types.Object{},
+			Defs: map[*ast.Ident]types.Object{}, Types: map[ast.Expr]types.TypeAndValue{}}
 		path := p.ImportPath // two packages are called main: by their path they can be told apart
-		if _, err := (&types.Config{Importer: imports}).Check(path, files, parsed, info); err != nil {
+		if _, err := (&types.Config{Importer: imports}).Check(path, files, parsed,
+			info); err != nil {
 			t.Fatal(err)
 		}
 		for _, file := range parsed {
@@ -124,11 +129,13 @@ func (s source) read(file *ast.File, info *types.Info) {
 	}
 }
 
-// examine lists what a node refers to. A named constant is used where it is named, a literal where it stands.
+// examine lists what a node refers to. A named constant is used where it is named, a literal where
+// it stands.
 func examine(node ast.Node, info *types.Info) *function {
 	f := &function{}
 	text := func(v constant.Value) {
-		if v != nil && v.Kind() == constant.String && readsLikeSQL.MatchString(constant.StringVal(v)) {
+		if v != nil && v.Kind() == constant.String &&
+			readsLikeSQL.MatchString(constant.StringVal(v)) {
 			f.sql = append(f.sql, constant.StringVal(v))
 		}
 	}
@@ -165,10 +172,12 @@ type listed struct {
 	GoFiles                 []string
 }
 
-// listPackages lists what is shipped, and where the compiler left its description of each package that it imports.
+// listPackages lists what is shipped, and where the compiler left its description of each package
+// that it imports.
 func listPackages(t *testing.T) (shipped []listed, exports map[string]string) {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles", "./functions/...", "./shared/...")
+	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles",
+		"./functions/...", "./shared/...")
 	cmd.Dir = filepath.Join("..", "..", "..")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -187,7 +196,8 @@ func listPackages(t *testing.T) (shipped []listed, exports map[string]string) {
 			t.Fatalf("read go list: %v", err)
 		}
 		exports[p.ImportPath] = p.Export
-		if path, ours := strings.CutPrefix(p.ImportPath, module); ours && (strings.HasPrefix(path, "functions/") || strings.HasPrefix(path, "shared/")) {
+		if path, ours := strings.CutPrefix(p.ImportPath, module); ours &&
+			(strings.HasPrefix(path, "functions/") || strings.HasPrefix(path, "shared/")) {
 			shipped = append(shipped, p)
 		}
 	}

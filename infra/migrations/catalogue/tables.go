@@ -1,7 +1,7 @@
 package catalogue
 
-// policyForm is what a policy of a tenant's table says, as Postgres writes it back. The sub-select is what makes it one look at the setting for
-// a statement instead of one for a row.
+// policyForm is what a policy of a tenant's table says, as Postgres writes it back. The sub-select
+// is what makes it one look at the setting for a statement instead of one for a row.
 const policyForm = `(organization_id = ( SELECT public.current_organization_id() AS current_organization_id))`
 
 var tableRules = []rule{

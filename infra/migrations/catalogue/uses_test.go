@@ -15,8 +15,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 )
 
-// What an entry's role was given is exactly what its SQL needs: Postgres plans each statement as that role, with all its grants, and again
-// without each one of them. A grant without which every statement can still run is one too many.
+// What an entry's role was given is exactly what its SQL needs: Postgres plans each statement as
+// that role, with all its grants, and again without each one of them. A grant without which every
+// statement can still run is one too many.
 
 func TestEachStatementMayRun(t *testing.T) {
 	t.Parallel()
@@ -56,7 +57,8 @@ func TestUnusedGrantIsFound(t *testing.T) {
 		"SELECT ON public.file_shares TO satchel_file_api_http",
 		"DELETE ON public.storage_quotas TO satchel_file_processing_events",
 		"UPDATE (fence) ON public.file_uploads TO satchel_file_api_maintenance",
-		"EXECUTE ON FUNCTION public.join_organization(uuid,text,text,text) TO satchel_file_api_maintenance",
+		"EXECUTE ON FUNCTION public.join_organization(uuid,text,text,text) " +
+			"TO satchel_file_api_maintenance",
 	} {
 		undone(t, d, func(tx pgx.Tx) {
 			if _, err := tx.Exec(t.Context(), "GRANT "+grant); err != nil {
@@ -68,10 +70,13 @@ func TestUnusedGrantIsFound(t *testing.T) {
 		})
 	}
 	undone(t, d, func(tx pgx.Tx) {
-		if _, err := tx.Exec(t.Context(), "REVOKE DELETE ON file_uploads FROM satchel_file_api_http"); err != nil {
+		if _, err := tx.Exec(t.Context(),
+			"REVOKE DELETE ON file_uploads FROM satchel_file_api_http"); err != nil {
 			t.Fatal(err)
 		}
-		failed := slices.ContainsFunc(sqls["file-api/http"], func(sql string) bool { return plan(t.Context(), tx, roleOf("file-api/http"), sql) != nil })
+		failed := slices.ContainsFunc(sqls["file-api/http"], func(sql string) bool {
+			return plan(t.Context(), tx, roleOf("file-api/http"), sql) != nil
+		})
 		if !failed {
 			t.Error("a grant that is missing is not missed")
 		}
@@ -145,14 +150,17 @@ func needed(t *testing.T, tx pgx.Tx, role, grant string, sqls []string) bool {
 	return false
 }
 
-// plan has Postgres plan the statement as role, and check what that role may do: all but the running.
+// plan has Postgres plan the statement as role, and check what that role may do: all but the
+// running.
 func plan(ctx context.Context, tx pgx.Tx, role, sql string) error {
 	attempt, err := tx.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = attempt.Rollback(ctx) }()
-	_, err = attempt.Exec(ctx, `SET LOCAL search_path = public; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL ROLE `+role)
+	_, err = attempt.Exec(ctx,
+		`SET LOCAL search_path = public; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL ROLE `+
+			role)
 	if err != nil {
 		return err
 	}
@@ -166,7 +174,8 @@ func plan(ctx context.Context, tx pgx.Tx, role, sql string) error {
 	if n := len(prepared.ParamOIDs); n > 0 {
 		arguments = "(NULL" + strings.Repeat(", NULL", n-1) + ")"
 	}
-	_, err = attempt.Exec(ctx, fmt.Sprintf("EXPLAIN EXECUTE %s%s", name, arguments), pgx.QueryExecModeSimpleProtocol)
+	_, err = attempt.Exec(ctx, fmt.Sprintf("EXPLAIN EXECUTE %s%s", name, arguments),
+		pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 

@@ -2,7 +2,8 @@ package library
 
 import "github.com/toolboxai-solutions/satchel/shared/tenant"
 
-// Who may do what. A file that is not seen does not exist for the caller: 404 and not 403, so that nobody learns of it.
+// Who may do what. A file that is not seen does not exist for the caller: 404 and not 403, so that
+// nobody learns of it.
 //
 //	                      uploader  member  staff  admin
 //	see                   yes       yes*    yes    yes     * not a student_submission
@@ -24,5 +25,6 @@ func (a Actor) readsLogOf(f File) bool {
 
 func (a Actor) keepsConsent() bool { return a.Role.AtLeast(tenant.Staff) }
 
-// MayKnowConsent reports whether the caller may read who gave consent and on what basis: a parent's name is not for every member.
+// MayKnowConsent reports whether the caller may read who gave consent and on what basis: a parent's
+// name is not for every member.
 func (a Actor) MayKnowConsent(f File) bool { return a.readsLogOf(f) }

@@ -27,7 +27,8 @@ type Access struct {
 }
 
 // AccessLog returns a file's log to staff and to its uploader, newest first.
-func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, after *Position, limit int) ([]Access, error) {
+func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, after *Position,
+	limit int) ([]Access, error) {
 	d := l.desk(tx, by)
 	file, err := d.file(ctx, id)
 	if err != nil {
@@ -38,14 +39,16 @@ func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UU
 	}
 	before, beforeID := after.parts()
 	rows, err := d.q.ListAccess(ctx, db.ListAccessParams{
-		OrganizationID: d.organization, FileID: id, Before: before, BeforeID: beforeID, Page: int32(limit),
+		OrganizationID: d.organization, FileID: id, Before: before, BeforeID: beforeID,
+		Page: int32(limit),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read access log of file %s: %w", id, err)
 	}
 	entries := make([]Access, len(rows))
 	for i, row := range rows {
-		entries[i] = Access{ID: row.ID, File: row.FileID, User: row.UserID, Action: row.Action, OccurredAt: row.OccurredAt}
+		entries[i] = Access{ID: row.ID, File: row.FileID, User: row.UserID, Action: row.Action,
+			OccurredAt: row.OccurredAt}
 		if by.Role.AtLeast(tenant.Staff) {
 			entries[i].IP, entries[i].UserAgent = row.IpAddress, row.UserAgent
 		}

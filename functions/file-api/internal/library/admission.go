@@ -41,7 +41,8 @@ func (l Limits) admit(n NewFile) (filename string, contentType mediatype.Type, e
 	}
 	switch {
 	case n.Size <= 0:
-		return "", "", fault.New(fault.Invalid, "empty-file", "The file is empty. Send its size in bytes, at least 1.")
+		return "", "", fault.New(fault.Invalid, "empty-file",
+			"The file is empty. Send its size in bytes, at least 1.")
 	case n.Size > l.MaxFileSize:
 		return "", "", tooLarge("file", l.MaxFileSize, n.Size)
 	}
@@ -51,30 +52,35 @@ func (l Limits) admit(n NewFile) (filename string, contentType mediatype.Type, e
 func (l Limits) admitType(declared string) (mediatype.Type, error) {
 	contentType, err := mediatype.Parse(declared)
 	if err != nil {
-		return "", fault.Wrap(err, fault.Invalid, "invalid-content-type", "content_type is not a media type. Send one such as image/jpeg.")
+		return "", fault.Wrap(err, fault.Invalid, "invalid-content-type",
+			"content_type is not a media type. Send one such as image/jpeg.")
 	}
 	if mediatype.UnsupportedRaster(contentType) {
 		return "", unsupportedImage()
 	}
 	if !l.Allowed.Match(contentType) {
 		return "", fault.New(fault.Unsupported, "type-not-allowed",
-			fmt.Sprintf("Files of type %s are not accepted. Accepted are: %s.", contentType, strings.Join(l.Allowed, ", ")))
+			fmt.Sprintf("Files of type %s are not accepted. Accepted are: %s.", contentType,
+				strings.Join(l.Allowed, ", ")))
 	}
 	return contentType, nil
 }
 
-// agree compares the declared type with the one that a well-known extension promises. What text is called differs too much between systems for
-// a difference within text to mean anything, and so do containers that hold sound or video.
+// agree compares the declared type with the one that a well-known extension promises. What text is
+// called differs too much between systems for a difference within text to mean anything, and so do
+// containers that hold sound or video.
 func agree(filename string, declared mediatype.Type) error {
 	promised, known := mediatype.OfExtension(filename)
-	if !known || promised == declared || isText(promised) && isText(declared) || isMedia(promised) && isMedia(declared) {
+	if !known || promised == declared || isText(promised) && isText(declared) ||
+		isMedia(promised) && isMedia(declared) {
 		return nil
 	}
 	if mediatype.UnsupportedRaster(promised) {
 		return unsupportedImage()
 	}
 	return fault.New(fault.Invalid, "extension-mismatch",
-		fmt.Sprintf("The extension of the filename stands for %s, but content_type is %s. Correct the one that is wrong.", promised, declared))
+		fmt.Sprintf("The extension of the filename stands for %s, but content_type is "+
+			"%s. Correct the one that is wrong.", promised, declared))
 }
 
 func isText(t mediatype.Type) bool  { return t.Family() == "text" || t == "application/json" }
@@ -83,7 +89,8 @@ func isMedia(t mediatype.Type) bool { return t.Family() == "audio" || t.Family()
 func checkMetadata(metadata map[string]any) error {
 	encoded, err := json.Marshal(metadata)
 	if err != nil || len(encoded) > maxMetadataBytes {
-		return fault.Wrap(err, fault.Invalid, "metadata-too-large", "metadata is larger than 16 KiB as JSON. Keep less in it.")
+		return fault.Wrap(err, fault.Invalid, "metadata-too-large",
+			"metadata is larger than 16 KiB as JSON. Keep less in it.")
 	}
 	return nil
 }
@@ -93,5 +100,6 @@ func unsupportedImage() error {
 }
 
 func tooLarge(kind string, limit, size int64) error {
-	return fault.New(fault.TooLarge, "file-too-large", fmt.Sprintf("A %s may have at most %d bytes, and this one has %d. Send a smaller one.", kind, limit, size))
+	return fault.New(fault.TooLarge, "file-too-large", fmt.Sprintf("A %s may have at most "+
+		"%d bytes, and this one has %d. Send a smaller one.", kind, limit, size))
 }

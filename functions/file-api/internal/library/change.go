@@ -13,14 +13,15 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-// Patch is a change of one field as JSON merge patch (RFC 7396) has it: absent leaves it alone, null clears it.
+// Patch is a change of one field as JSON merge patch (RFC 7396) has it: absent leaves it alone,
+// null clears it.
 type Patch[T any] struct {
 	Set   bool
 	Value *T // nil: cleared
 }
 
-// Change is what PATCH may change. What cannot be empty (filename, category, the two flags) goes back to its default when cleared, except the
-// filename, which is refused.
+// Change is what PATCH may change. What cannot be empty (filename, category, the two flags) goes
+// back to its default when cleared, except the filename, which is refused.
 type Change struct {
 	Filename        Patch[string]
 	Title           Patch[string]
@@ -33,8 +34,10 @@ type Change struct {
 	RequiresConsent Patch[bool]
 }
 
-// Change applies a patch and returns the file as it is then. The name that the client gave first stays on record.
-func (l *Library) Change(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, c Change) (File, error) {
+// Change applies a patch and returns the file as it is then. The name that the client gave first
+// stays on record.
+func (l *Library) Change(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID,
+	c Change) (File, error) {
 	d := l.desk(tx, by)
 	file, _, err := d.lock(ctx, id)
 	if err != nil {
@@ -50,7 +53,8 @@ func (l *Library) Change(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID,
 	if len(changed) == 0 {
 		return d.file(ctx, id)
 	}
-	if err := d.save(ctx, &file, slices.Contains(changed, "category") || slices.Contains(changed, "retention_days")); err != nil {
+	if err := d.save(ctx, &file, slices.Contains(changed, "category") ||
+		slices.Contains(changed, "retention_days")); err != nil {
 		return File{}, err
 	}
 	if err := d.log(ctx, id, "update", map[string]any{"fields": changed}); err != nil {
@@ -141,9 +145,12 @@ func (d desk) save(ctx context.Context, f *File, redate bool) error {
 		return err
 	}
 	err = d.q.ChangeFile(ctx, db.ChangeFileParams{
-		OrganizationID: d.organization, ID: f.ID, Filename: f.Filename, FileExtension: extensionOf(f.Filename), Category: string(f.Category),
-		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: metadata, ContainsPii: f.ContainsPII, RequiresConsent: f.RequiresConsent,
-		RetentionDays: number[int32](f.RetentionDays), DeletionDate: f.DeletionDate, Now: d.now, UpdatedBy: &d.actor.User,
+		OrganizationID: d.organization, ID: f.ID, Filename: f.Filename,
+		FileExtension: extensionOf(f.Filename), Category: string(f.Category),
+		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: metadata,
+		ContainsPii: f.ContainsPII, RequiresConsent: f.RequiresConsent,
+		RetentionDays: number[int32](f.RetentionDays), DeletionDate: f.DeletionDate, Now: d.now,
+		UpdatedBy: &d.actor.User,
 	})
 	if err != nil {
 		return fmt.Errorf("change file %s: %w", f.ID, err)

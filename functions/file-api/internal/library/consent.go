@@ -11,8 +11,10 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-// RecordConsent puts on record that consent was given. One that is in force already is withdrawn in its favour, unless it says the same.
-func (l *Library) RecordConsent(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, givenBy, basis string) (File, error) {
+// RecordConsent puts on record that consent was given. One that is in force already is withdrawn in
+// its favour, unless it says the same.
+func (l *Library) RecordConsent(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, givenBy,
+	basis string) (File, error) {
 	d, file, err := l.consentDesk(ctx, tx, by, id)
 	if err != nil {
 		return File{}, err
@@ -24,7 +26,8 @@ func (l *Library) RecordConsent(ctx context.Context, tx pgx.Tx, by Actor, id uui
 		return File{}, err
 	}
 	err = d.q.InsertConsent(ctx, db.InsertConsentParams{
-		OrganizationID: d.organization, ID: uuid.New(), FileID: id, GivenBy: givenBy, Basis: basis, RecordedBy: by.User, RecordedAt: d.now,
+		OrganizationID: d.organization, ID: uuid.New(), FileID: id, GivenBy: givenBy, Basis: basis,
+		RecordedBy: by.User, RecordedAt: d.now,
 	})
 	if err != nil {
 		return File{}, fmt.Errorf("record consent for file %s: %w", id, err)
@@ -35,8 +38,10 @@ func (l *Library) RecordConsent(ctx context.Context, tx pgx.Tx, by Actor, id uui
 	return d.file(ctx, id)
 }
 
-// WithdrawConsent ends the consent in force; the record that it was once given stays. Links that were signed before end within LinkTime.
-func (l *Library) WithdrawConsent(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (File, error) {
+// WithdrawConsent ends the consent in force; the record that it was once given stays. Links that
+// were signed before end within LinkTime.
+func (l *Library) WithdrawConsent(ctx context.Context, tx pgx.Tx,
+	by Actor, id uuid.UUID) (File, error) {
 	d, _, err := l.consentDesk(ctx, tx, by, id)
 	if err != nil {
 		return File{}, err
@@ -46,7 +51,8 @@ func (l *Library) WithdrawConsent(ctx context.Context, tx pgx.Tx, by Actor, id u
 		return File{}, err
 	}
 	if !withdrawn {
-		return File{}, fault.New(fault.Conflict, "no-consent", "No consent is on record for this file, so there is nothing to withdraw.")
+		return File{}, fault.New(fault.Conflict, "no-consent",
+			"No consent is on record for this file, so there is nothing to withdraw.")
 	}
 	if err := d.log(ctx, id, "consent", map[string]any{"given": false}); err != nil {
 		return File{}, err
@@ -54,7 +60,8 @@ func (l *Library) WithdrawConsent(ctx context.Context, tx pgx.Tx, by Actor, id u
 	return d.file(ctx, id)
 }
 
-func (l *Library) consentDesk(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (desk, File, error) {
+func (l *Library) consentDesk(ctx context.Context, tx pgx.Tx, by Actor,
+	id uuid.UUID) (desk, File, error) {
 	d := l.desk(tx, by)
 	if _, _, err := d.lock(ctx, id); err != nil {
 		return d, File{}, err
@@ -67,7 +74,8 @@ func (l *Library) consentDesk(ctx context.Context, tx pgx.Tx, by Actor, id uuid.
 }
 
 func (d desk) withdraw(ctx context.Context, id uuid.UUID) (bool, error) {
-	n, err := d.q.WithdrawConsent(ctx, db.WithdrawConsentParams{OrganizationID: d.organization, FileID: id, Now: &d.now, WithdrawnBy: &d.actor.User})
+	n, err := d.q.WithdrawConsent(ctx, db.WithdrawConsentParams{OrganizationID: d.organization,
+		FileID: id, Now: &d.now, WithdrawnBy: &d.actor.User})
 	if err != nil {
 		return false, fmt.Errorf("withdraw consent for file %s: %w", id, err)
 	}

@@ -7,10 +7,12 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
 
-// contentDisposition is the header that makes a browser save the content under the filename and never show it: RFC 6266, with a plain ASCII
-// name for old clients beside the exact one in the encoding of RFC 8187.
+// contentDisposition is the header that makes a browser save the content under the filename and
+// never show it: RFC 6266, with a plain ASCII name for old clients beside the exact one in the
+// encoding of RFC 8187.
 func contentDisposition(filename string) string {
-	return `attachment; filename="` + asciiName(filename) + `"; filename*=UTF-8''` + extendedValue(filename)
+	return `attachment; filename="` + asciiName(filename) + `"; filename*=UTF-8''` +
+		extendedValue(filename)
 }
 
 func asciiName(filename string) string {
@@ -29,7 +31,8 @@ func extendedValue(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$&+-.^_`|~", c) >= 0 {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+			strings.IndexByte("!#$&+-.^_`|~", c) >= 0 {
 			b.WriteByte(c)
 			continue
 		}
@@ -40,8 +43,9 @@ func extendedValue(s string) string {
 	return b.String()
 }
 
-// nameAs is the filename with an extension that tells the truth about contentType: a variant may be of another type than its original. Types
-// that this function has no extension for keep the name as it is.
+// nameAs is the filename with an extension that tells the truth about contentType: a variant may be
+// of another type than its original. Types that this function has no extension for keep the name as
+// it is.
 func nameAs(filename string, contentType mediatype.Type) string {
 	extension := extensionFor(contentType)
 	if extension == "" {

@@ -27,9 +27,11 @@ type Link struct {
 	ExpiresAt time.Time
 }
 
-// Download returns a link to a variant ("": the default one) of an available file, counts it and logs it. A picture's original is never handed
-// out: it holds what its camera wrote about place and person.
-func (l *Library) Download(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, variant string) (Link, error) {
+// Download returns a link to a variant ("": the default one) of an available file, counts it and
+// logs it. A picture's original is never handed out: it holds what its camera wrote about place and
+// person.
+func (l *Library) Download(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID,
+	variant string) (Link, error) {
 	d := l.desk(tx, by)
 	file, err := d.file(ctx, id)
 	if err != nil {
@@ -46,7 +48,8 @@ func (l *Library) Download(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUI
 	if err != nil {
 		return Link{}, err
 	}
-	if err := d.q.CountDownload(ctx, db.CountDownloadParams{OrganizationID: d.organization, ID: id, Now: &d.now}); err != nil {
+	if err := d.q.CountDownload(ctx,
+		db.CountDownloadParams{OrganizationID: d.organization, ID: id, Now: &d.now}); err != nil {
 		return Link{}, fmt.Errorf("count download of file %s: %w", id, err)
 	}
 	if err := d.log(ctx, id, "download", map[string]any{"variant": variant}); err != nil {
@@ -58,7 +61,8 @@ func (l *Library) Download(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUI
 func downloadable(f File) error {
 	switch {
 	case f.Status == Pending || f.Status == Processing:
-		return notAvailable("The file is still being checked. Try again in a few seconds.").After(processingWait)
+		return notAvailable("The file is still being checked. Try again in a few seconds.").After(
+			processingWait)
 	case f.Status == Deleted:
 		return notAvailable("The file is deleted. Restore it first.")
 	case f.Status == Archived:
@@ -66,7 +70,8 @@ func downloadable(f File) error {
 	case f.Status != Available:
 		return notAvailable("The file is not handed out. " + f.Reason.Detail())
 	case f.RequiresConsent && f.Consent == nil:
-		return fault.New(fault.Forbidden, "consent-required", "Consent is needed before this file is handed out, and none is on record. Ask staff to record it.")
+		return fault.New(fault.Forbidden, "consent-required", "Consent is needed before "+
+			"this file is handed out, and none is on record. Ask staff to record it.")
 	}
 	return nil
 }
@@ -76,7 +81,8 @@ func notAvailable(detail string) *fault.Error {
 }
 
 // locate finds the object of a variant and completes its name.
-func (l *Library) locate(f File, variant *string) (bucket, key string, contentType mediatype.Type, err error) {
+func (l *Library) locate(f File,
+	variant *string) (bucket, key string, contentType mediatype.Type, err error) {
 	picture := mediatype.IsPicture(f.ContentType)
 	if *variant == "" {
 		*variant = Original
@@ -90,7 +96,8 @@ func (l *Library) locate(f File, variant *string) (bucket, key string, contentTy
 	var names []string
 	for _, v := range f.Variants {
 		if v.Name == *variant && v.Name != Original {
-			return l.Buckets.Files, objectkey.Variant(f.Organization, f.ID, f.version, v.Name), mediatype.Type(v.ContentType), nil
+			return l.Buckets.Files, objectkey.Variant(f.Organization, f.ID, f.version,
+				v.Name), mediatype.Type(v.ContentType), nil
 		}
 		if v.Name != Original {
 			names = append(names, v.Name)
@@ -99,5 +106,6 @@ func (l *Library) locate(f File, variant *string) (bucket, key string, contentTy
 	if !picture {
 		names = append(names, Original)
 	}
-	return "", "", "", fault.New(fault.NotFound, "variant-not-found", "The file has no such variant to hand out. It has: "+strings.Join(names, ", ")+".")
+	return "", "", "", fault.New(fault.NotFound, "variant-not-found",
+		"The file has no such variant to hand out. It has: "+strings.Join(names, ", ")+".")
 }

@@ -47,36 +47,38 @@ type File struct {
 	Filename         string // safe to offer for download
 	OriginalFilename string // as the client named it
 	ContentType      mediatype.Type
-	Size             int64  // bytes
-	SHA256           []byte // of the content once processed, until then what the client declared; may be nil
-	Status           Status
-	StatusBefore     Status // what a deleted file was
-	Reason           Reason // why it is quarantined or in error
-	Category         Category
-	Title            *string
-	Description      *string
-	Tags             []string
-	Metadata         map[string]any
-	VirusScanned     bool
-	VirusScanResult  *string // "clean", a signature's name, or nil: not scanned
-	LastScannedAt    *time.Time
-	ContainsPII      bool
-	RequiresConsent  bool
-	Consent          *Consent // in force; nil: none
-	RetentionDays    *int     // as asked for; nil: the category's default
-	DeletionDate     *time.Time
-	UploadedBy       uuid.UUID
-	Width, Height    *int // pixels, after orientation
-	Variants         []Variant
-	DownloadCount    int64
-	LastAccessedAt   *time.Time
-	CreatedAt        time.Time
-	UpdatedAt        time.Time
-	DeletedAt        *time.Time
+	Size             int64 // bytes
+	// of the content once processed, until then what the client declared; may be nil
+	SHA256          []byte
+	Status          Status
+	StatusBefore    Status // what a deleted file was
+	Reason          Reason // why it is quarantined or in error
+	Category        Category
+	Title           *string
+	Description     *string
+	Tags            []string
+	Metadata        map[string]any
+	VirusScanned    bool
+	VirusScanResult *string // "clean", a signature's name, or nil: not scanned
+	LastScannedAt   *time.Time
+	ContainsPII     bool
+	RequiresConsent bool
+	Consent         *Consent // in force; nil: none
+	RetentionDays   *int     // as asked for; nil: the category's default
+	DeletionDate    *time.Time
+	UploadedBy      uuid.UUID
+	Width, Height   *int // pixels, after orientation
+	Variants        []Variant
+	DownloadCount   int64
+	LastAccessedAt  *time.Time
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+	DeletedAt       *time.Time
 
 	bucket, key string // of the original
 	version     int
-	quotaBytes  int64 // what it holds of the quota's used bytes; 0 before the verdict and when it was refused
+	// what it holds of the quota's used bytes; 0 before the verdict and when it was refused
+	quotaBytes int64
 }
 
 // Variant is a picture that was made from a file.

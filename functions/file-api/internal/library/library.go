@@ -1,7 +1,9 @@
-// Package library keeps an organization's files: who may see and change them, what room they take, how they come in and go out, and when they
-// are let go. It decides and records; the bytes travel between the client and the object store by signed forms and links.
+// Package library keeps an organization's files: who may see and change them, what room they take,
+// how they come in and go out, and when they are let go. It decides and records; the bytes travel
+// between the client and the object store by signed forms and links.
 //
-// Every method of Library works in the caller's transaction, does no I/O besides it, and answers faults (package fault).
+// Every method of Library works in the caller's transaction, does no I/O besides it, and answers
+// faults (package fault).
 package library
 
 import (
@@ -29,7 +31,8 @@ type Limits struct {
 	Allowed     mediatype.Patterns
 }
 
-// Buckets are where objects are: uploads in Incoming, what was accepted in Files, what must not be handed out in Quarantine.
+// Buckets are where objects are: uploads in Incoming, what was accepted in Files, what must not be
+// handed out in Quarantine.
 type Buckets struct {
 	Incoming   string
 	Files      string
@@ -54,7 +57,8 @@ type Position struct {
 func (l *Library) now() time.Time { return l.Now().UTC().Truncate(time.Microsecond) }
 
 func notFound() error {
-	return fault.New(fault.NotFound, "file-not-found", "There is no such file, or it is not one that you can see. Check the id.")
+	return fault.New(fault.NotFound, "file-not-found",
+		"There is no such file, or it is not one that you can see. Check the id.")
 }
 
 func notYours(what string) error {

@@ -12,8 +12,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// Maintenance does what no event will do: it follows up uploads that went quiet, lets go of files whose time has come, and removes their objects. It
-// looks across organizations and acts in one at a time. Everything it does can be cut off anywhere and is taken up by the next run.
+// Maintenance does what no event will do: it follows up uploads that went quiet, lets go of files
+// whose time has come, and removes their objects. It looks across organizations and acts in one at
+// a time. Everything it does can be cut off anywhere and is taken up by the next run.
 type Maintenance struct {
 	Buckets  Buckets
 	DB       *tenantdb.DB
@@ -45,12 +46,14 @@ type Summary struct {
 
 // LogValue makes one group of it.
 func (s Summary) LogValue() slog.Value {
-	return slog.GroupValue(slog.Int("requeued", s.Requeued), slog.Int("expired", s.Expired), slog.Int("missing", s.Missing),
-		slog.Int("purged", s.Purged), slog.Int("prefixes", s.Prefixes), slog.Int("objects", s.Objects), slog.Int64("keys", s.Keys), slog.Int("failed", s.Failed))
+	return slog.GroupValue(slog.Int("requeued", s.Requeued), slog.Int("expired", s.Expired),
+		slog.Int("missing", s.Missing),
+		slog.Int("purged", s.Purged), slog.Int("prefixes", s.Prefixes), slog.Int("objects",
+			s.Objects), slog.Int64("keys", s.Keys), slog.Int("failed", s.Failed))
 }
 
-// Run works until there is nothing left to do or the context's deadline is near. A piece of work that fails is logged and stops no other one;
-// the error says how many there were.
+// Run works until there is nothing left to do or the context's deadline is near. A piece of work
+// that fails is logged and stops no other one; the error says how many there were.
 func (u *Maintenance) Run(ctx context.Context) (Summary, error) {
 	var done Summary
 	for _, step := range []struct {
@@ -73,7 +76,8 @@ func (u *Maintenance) Run(ctx context.Context) (Summary, error) {
 	}
 	u.Log.InfoContext(ctx, "maintenance done", "summary", done)
 	if done.Failed > 0 {
-		return done, fmt.Errorf("%d pieces of maintenance failed and are left to the next run", done.Failed)
+		return done, fmt.Errorf("%d pieces of maintenance failed and are left to the next run",
+			done.Failed)
 	}
 	return done, nil
 }
@@ -85,8 +89,10 @@ func outOfTime(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && time.Until(deadline) < reserve
 }
 
-// each works on one page, item by item, and reports whether another page is worth a look: this one was full, and some of it got done.
-func each[T any](ctx context.Context, u *Maintenance, done *Summary, items []T, work func(T) error, attrs func(T) []any) (more bool) {
+// each works on one page, item by item, and reports whether another page is worth a look: this one
+// was full, and some of it got done.
+func each[T any](ctx context.Context, u *Maintenance, done *Summary, items []T, work func(T) error,
+	attrs func(T) []any) (more bool) {
 	progress := 0
 	for _, item := range items {
 		if outOfTime(ctx) {

@@ -10,8 +10,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-// purgeFiles is the step of one run. Files that cannot be purged stay the oldest that are due, so it steps over them: one organization's broken
-// figures must not keep another's files.
+// purgeFiles is the step of one run. Files that cannot be purged stay the oldest that are due, so
+// it steps over them: one organization's broken figures must not keep another's files.
 func (u *Maintenance) purgeFiles() func(context.Context, *Summary) (bool, error) {
 	stuck := 0
 	return func(ctx context.Context, done *Summary) (bool, error) {
@@ -50,7 +50,8 @@ func (u *Maintenance) purgeFile(ctx context.Context, done *Summary, due db.Files
 	})
 	if err == nil && purged {
 		done.Purged++
-		u.Log.InfoContext(ctx, "file purged", "organization_id", due.OrganizationID, "file_id", due.ID)
+		u.Log.InfoContext(ctx, "file purged", "organization_id", due.OrganizationID, "file_id",
+			due.ID)
 	}
 	return err
 }

@@ -9,14 +9,17 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 )
 
-// What maintenance looks for in every organization. Its database role may read files, uploads and the deletion queue across organizations, and
-// remove idempotency keys that have expired; it writes anything else in one organization at a time.
+// What maintenance looks for in every organization. Its database role may read files, uploads and
+// the deletion queue across organizations, and remove idempotency keys that have expired; it writes
+// anything else in one organization at a time.
 
 func (u *Maintenance) quietUploads(ctx context.Context) ([]db.UploadsToCheckRow, error) {
 	quiet, leased := u.now().Add(-quietTime), u.now().Add(-leaseGrace)
-	return across(ctx, u, "find quiet uploads", func(q *db.Queries) ([]db.UploadsToCheckRow, error) {
-		return q.UploadsToCheck(ctx, db.UploadsToCheckParams{CheckedBefore: &quiet, LeaseBefore: &leased, Page: page})
-	})
+	return across(ctx, u, "find quiet uploads",
+		func(q *db.Queries) ([]db.UploadsToCheckRow, error) {
+			return q.UploadsToCheck(ctx,
+				db.UploadsToCheckParams{CheckedBefore: &quiet, LeaseBefore: &leased, Page: page})
+		})
 }
 
 // filesToPurge steps over the first ones, which are stuck.
@@ -24,14 +27,16 @@ func (u *Maintenance) filesToPurge(ctx context.Context, stuck int) ([]db.FilesTo
 	now := u.now()
 	binned := now.Add(-BinTime)
 	return across(ctx, u, "find files to purge", func(q *db.Queries) ([]db.FilesToPurgeRow, error) {
-		return q.FilesToPurge(ctx, db.FilesToPurgeParams{Now: &now, DeletedBefore: &binned, Page: page, Stuck: int32(stuck)})
+		return q.FilesToPurge(ctx, db.FilesToPurgeParams{Now: &now, DeletedBefore: &binned,
+			Page: page, Stuck: int32(stuck)})
 	})
 }
 
 func (u *Maintenance) deletionsDue(ctx context.Context) ([]db.DeletionsDueRow, error) {
-	return across(ctx, u, "find objects to delete", func(q *db.Queries) ([]db.DeletionsDueRow, error) {
-		return q.DeletionsDue(ctx, db.DeletionsDueParams{Now: u.now(), Page: page})
-	})
+	return across(ctx, u, "find objects to delete",
+		func(q *db.Queries) ([]db.DeletionsDueRow, error) {
+			return q.DeletionsDue(ctx, db.DeletionsDueParams{Now: u.now(), Page: page})
+		})
 }
 
 func (u *Maintenance) expireKeys(ctx context.Context, done *Summary) (bool, error) {
@@ -45,7 +50,8 @@ func (u *Maintenance) expireKeys(ctx context.Context, done *Summary) (bool, erro
 // keysPage bounds one statement's row locks and WAL.
 const keysPage = 5000
 
-func across[T any](ctx context.Context, u *Maintenance, what string, query func(*db.Queries) (T, error)) (found T, err error) {
+func across[T any](ctx context.Context, u *Maintenance, what string,
+	query func(*db.Queries) (T, error)) (found T, err error) {
 	err = u.DB.AcrossTenants(ctx, func(tx pgx.Tx) error {
 		found, err = query(db.New(tx))
 		return err

@@ -38,7 +38,8 @@ var server = sync.OnceValues(func() (*s3.Server, error) {
 		return nil, err
 	}
 	running, err := s3.Start(context.Background(), s3.Options{
-		Dir: dir, Buckets: s3.Buckets{Incoming: buckets().Incoming, Files: buckets().Files, Quarantine: buckets().Quarantine},
+		Dir: dir, Buckets: s3.Buckets{Incoming: buckets().Incoming, Files: buckets().Files,
+			Quarantine: buckets().Quarantine},
 	})
 	if err == nil {
 		stop = func() { _ = running.Stop(); _ = os.RemoveAll(dir) }
@@ -53,10 +54,12 @@ func TestMain(m *testing.M) {
 }
 
 func buckets() Buckets {
-	return Buckets{Incoming: "library-incoming", Files: "library-files", Quarantine: "library-quarantine"}
+	return Buckets{Incoming: "library-incoming", Files: "library-files",
+		Quarantine: "library-quarantine"}
 }
 
-// fixture is maintenance with a real database, store and queue, a library to make files with, and a clock that tests move.
+// fixture is maintenance with a real database, store and queue, a library to make files with, and a
+// clock that tests move.
 type fixture struct {
 	t           *testing.T
 	db          *pgtest.Database
@@ -84,7 +87,8 @@ func newFixture(t *testing.T) *fixture {
 			t.Error(err)
 		}
 	})
-	config := aws.Config{Region: store.Region, Credentials: credentials.NewStaticCredentialsProvider(store.AccessKey, store.SecretKey, "")}
+	config := aws.Config{Region: store.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(store.AccessKey, store.SecretKey, "")}
 	w := &fixture{t: t, db: pgtest.New(t), now: time.Now()}
 	w.http = w.db.DB(t, "file-api/http")
 	config.BaseEndpoint = &store.Endpoint
@@ -93,11 +97,14 @@ func newFixture(t *testing.T) *fixture {
 	w.queue = sqs.NewFromConfig(config)
 	clock := func() time.Time { return w.now }
 	w.library = &Library{
-		Limits: Limits{MaxFileSize: 1 << 20, Allowed: mediatype.Patterns{"*/*"}}, Buckets: buckets(), Signer: NewSigner(w.client), Now: clock,
+		Limits:  Limits{MaxFileSize: 1 << 20, Allowed: mediatype.Patterns{"*/*"}},
+		Buckets: buckets(), Signer: NewSigner(w.client), Now: clock,
 	}
 	w.maintenance = &Maintenance{
-		Buckets: buckets(), DB: w.db.DB(t, "file-api/maintenance"), S3: w.client, Queue: w.queue, QueueURL: messages.URL("ingest"),
-		Now: clock, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Buckets: buckets(), DB: w.db.DB(t, "file-api/maintenance"), S3: w.client, Queue: w.queue,
+		QueueURL: messages.URL("ingest"),
+		Now:      clock, Log: slog.New(
+			slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	return w
 }
@@ -116,7 +123,8 @@ func (w *fixture) in(by Actor, fn func(tx pgx.Tx) error) {
 func (w *fixture) reserve(by Actor) (f File) {
 	w.t.Helper()
 	w.in(by, func(tx pgx.Tx) (err error) {
-		f, _, err = w.library.Reserve(w.t.Context(), tx, by, NewFile{Filename: "a.txt", ContentType: "text/plain", Size: 5})
+		f, _, err = w.library.Reserve(w.t.Context(), tx,
+			by, NewFile{Filename: "a.txt", ContentType: "text/plain", Size: 5})
 		return err
 	})
 	return f
@@ -125,7 +133,8 @@ func (w *fixture) reserve(by Actor) (f File) {
 // put stores one more version and returns its id.
 func (w *fixture) put(bucket, key string) string {
 	w.t.Helper()
-	out, err := w.client.PutObject(w.t.Context(), &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("hello")})
+	out, err := w.client.PutObject(w.t.Context(),
+		&awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("hello")})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -153,7 +162,8 @@ func (w *fixture) sent() []string {
 	w.t.Helper()
 	var all []string
 	for {
-		got, err := w.queue.ReceiveMessage(w.t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &w.maintenance.QueueURL, MaxNumberOfMessages: 10})
+		got, err := w.queue.ReceiveMessage(w.t.Context(),
+			&sqs.ReceiveMessageInput{QueueUrl: &w.maintenance.QueueURL, MaxNumberOfMessages: 10})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -166,7 +176,8 @@ func (w *fixture) sent() []string {
 				w.t.Fatal(err)
 			}
 			r := event.Records[0]
-			if len(event.Records) != 1 || r.S3.Bucket.Name != buckets().Incoming || r.S3.Object.Size != 5 || !strings.HasPrefix(r.EventName, "ObjectCreated:") {
+			if len(event.Records) != 1 || r.S3.Bucket.Name != buckets().Incoming ||
+				r.S3.Object.Size != 5 || !strings.HasPrefix(r.EventName, "ObjectCreated:") {
 				w.t.Errorf("sent %s", *m.Body)
 			}
 			all = append(all, r.S3.Object.Key+" "+r.S3.Object.VersionID)
@@ -202,18 +213,22 @@ func (w *fixture) wantText(want, sql string, args ...any) {
 
 func (w *fixture) wantFile(f File, want string) {
 	w.t.Helper()
-	w.wantText(want, `SELECT status || coalesce(' ' || status_reason, '') FROM files WHERE id = $1`, f.ID)
+	w.wantText(want, `SELECT status || coalesce(' ' || status_reason, '') FROM files WHERE id = $1`,
+		f.ID)
 }
 
 func (w *fixture) wantQuota(by Actor, want string) {
 	w.t.Helper()
-	w.wantText(want, `SELECT format('%s used %s reserved %s files', used_bytes, reserved_bytes, file_count) FROM storage_quotas WHERE organization_id = $1`, by.Organization)
+	w.wantText(want,
+		`SELECT format('%s used %s reserved %s files', used_bytes, reserved_bytes, file_count) FROM storage_quotas WHERE organization_id = $1`,
+		by.Organization)
 }
 
 // stored counts versions and markers below a prefix.
 func (w *fixture) stored(bucket, prefix string) (n int) {
 	w.t.Helper()
-	pages := awss3.NewListObjectVersionsPaginator(w.client, &awss3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
+	pages := awss3.NewListObjectVersionsPaginator(w.client,
+		&awss3.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
 	for pages.HasMorePages() {
 		p, err := pages.NextPage(w.t.Context())
 		if err != nil {
@@ -239,7 +254,8 @@ func TestUploadThatNeverCame(t *testing.T) {
 	w.wantFile(f, "error upload_expired")
 	w.wantQuota(by, "0 used 0 reserved 0 files")
 	w.wantText("file.rejected", `SELECT topic FROM notification_inbox WHERE subject_id = $1`, f.ID)
-	w.wantText("process", `SELECT action FROM file_access_logs WHERE file_id = $1 AND user_id IS NULL`, f.ID)
+	w.wantText("process",
+		`SELECT action FROM file_access_logs WHERE file_id = $1 AND user_id IS NULL`, f.ID)
 	w.wantRun(Summary{})
 	late := w.put(buckets().Incoming, f.key) // a form that expired long ago, by a clock far behind
 	w.now = w.now.Add(time.Hour)
@@ -279,7 +295,9 @@ func TestDeadLease(t *testing.T) {
 	w.put(buckets().Incoming, f.key)
 	claimed := w.put(buckets().Incoming, f.key)
 	for id, version := range map[uuid.UUID]string{f.ID: claimed, gone.ID: "removed"} {
-		w.exec(`UPDATE file_uploads SET object_version = $2, fence = 1, attempts = 1, lease_until = $3 WHERE file_id = $1`, id, version, w.now.Add(10*time.Minute))
+		w.exec(
+			`UPDATE file_uploads SET object_version = $2, fence = 1, attempts = 1, lease_until = $3 WHERE file_id = $1`,
+			id, version, w.now.Add(10*time.Minute))
 		w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, id)
 	}
 	w.now = w.now.Add(11 * time.Minute)
@@ -315,9 +333,12 @@ func TestRejectLosesToAnotherClaim(t *testing.T) {
 	if _, err := w.maintenance.take(t.Context(), quiet[0]); !errors.Is(err, pgx.ErrNoRows) {
 		t.Errorf("two runs took the same upload: %v", err)
 	}
-	for _, change := range []string{`UPDATE file_uploads SET fence = fence + 1`, `UPDATE file_uploads SET expires_at = now() + interval '1 day'`, `DELETE FROM file_uploads`} {
+	for _, change := range []string{`UPDATE file_uploads SET fence = fence + 1`,
+		`UPDATE file_uploads SET expires_at = now() + interval '1 day'`,
+		`DELETE FROM file_uploads`} {
 		w.exec(change)
-		if rejected, err := w.maintenance.reject(t.Context(), seen, UploadExpired); rejected || err != nil {
+		if rejected, err := w.maintenance.reject(t.Context(), seen, UploadExpired); rejected ||
+			err != nil {
 			t.Errorf("%s: rejected %v, %v", change, rejected, err)
 		}
 		w.wantFile(f, "pending")
@@ -329,7 +350,9 @@ func (w *fixture) available(by Actor) File {
 	w.t.Helper()
 	f := w.reserve(by)
 	w.exec(`DELETE FROM file_uploads WHERE file_id = $1`, f.ID)
-	w.exec(`UPDATE storage_quotas SET reserved_bytes = reserved_bytes - 5, used_bytes = used_bytes + 5 WHERE organization_id = $1`, by.Organization)
+	w.exec(
+		`UPDATE storage_quotas SET reserved_bytes = reserved_bytes - 5, used_bytes = used_bytes + 5 WHERE organization_id = $1`,
+		by.Organization)
 	w.exec(`UPDATE files SET status = 'available', quota_bytes = 5 WHERE id = $1`, f.ID)
 	of := by.Organization.String() + "/" + f.ID.String() + "/1"
 	w.put(buckets().Files, "original/"+of)
@@ -341,25 +364,35 @@ func (w *fixture) available(by Actor) File {
 func TestPurgeOfWhatIsDue(t *testing.T) {
 	w := newFixture(t)
 	one, two := w.member("one"), w.member("two")
-	old, binned, kept, fresh, busy := w.available(one), w.available(two), w.available(two), w.available(one), w.reserve(two)
+	old, binned, kept, fresh, busy := w.available(one), w.available(two), w.available(
+		two), w.available(one), w.reserve(two)
 	waiting := w.reserve(one)
-	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = ANY ($2)`, w.now.Add(-time.Second), []uuid.UUID{old.ID, busy.ID, waiting.ID})
+	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = ANY ($2)`, w.now.Add(-time.Second),
+		[]uuid.UUID{old.ID, busy.ID, waiting.ID})
 	w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, busy.ID)
-	w.exec(`UPDATE file_uploads SET lease_until = $1 WHERE file_id = $2`, w.now.Add(time.Hour), busy.ID)
-	w.exec(`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`, w.now.Add(-BinTime-time.Second), binned.ID)
-	w.exec(`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`, w.now.Add(-BinTime+time.Hour), kept.ID)
+	w.exec(`UPDATE file_uploads SET lease_until = $1 WHERE file_id = $2`, w.now.Add(time.Hour),
+		busy.ID)
+	w.exec(
+		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`,
+		w.now.Add(-BinTime-time.Second), binned.ID)
+	w.exec(
+		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`,
+		w.now.Add(-BinTime+time.Hour), kept.ID)
 	w.wantRun(Summary{Purged: 3, Prefixes: 9, Objects: 6})
 	for _, f := range []File{old, binned, waiting} {
 		w.wantFile(f, "none")
-		w.wantText("purge", `SELECT action FROM file_access_logs WHERE file_id = $1 AND user_id IS NULL`, f.ID)
-		if n := w.stored(buckets().Files, "original/"+f.Organization.String()+"/"+f.ID.String()); n != 0 {
+		w.wantText("purge",
+			`SELECT action FROM file_access_logs WHERE file_id = $1 AND user_id IS NULL`, f.ID)
+		if n := w.stored(buckets().Files,
+			"original/"+f.Organization.String()+"/"+f.ID.String()); n != 0 {
 			t.Errorf("%d objects left of a purged file", n)
 		}
 	}
 	w.wantFile(kept, "deleted")
 	w.wantFile(fresh, "available")
 	w.wantFile(busy, "processing")
-	if n := w.stored(buckets().Files, "original/"+fresh.Organization.String()+"/"+fresh.ID.String()); n != 1 {
+	if n := w.stored(buckets().Files,
+		"original/"+fresh.Organization.String()+"/"+fresh.ID.String()); n != 1 {
 		t.Error("a file that is kept lost its object")
 	}
 	w.wantQuota(one, "5 used 0 reserved 1 files")
@@ -377,7 +410,8 @@ func TestOneFailureStopsNobody(t *testing.T) {
 	bad, good := w.available(broken), w.available(fine)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-2*time.Hour), bad.ID)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-time.Hour), good.ID)
-	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`, broken.Organization)
+	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`,
+		broken.Organization)
 	w.maintenance.Log = slog.New(slog.DiscardHandler)
 	done, err := w.maintenance.Run(t.Context())
 	if err == nil || done.Failed != 1 || done.Purged != 1 {
@@ -385,21 +419,26 @@ func TestOneFailureStopsNobody(t *testing.T) {
 	}
 	w.wantFile(bad, "available")
 	w.wantFile(good, "none")
-	w.exec(`UPDATE storage_quotas SET used_bytes = 5 WHERE organization_id = $1`, broken.Organization)
+	w.exec(`UPDATE storage_quotas SET used_bytes = 5 WHERE organization_id = $1`,
+		broken.Organization)
 	if done := w.run(); done.Purged != 1 {
 		t.Errorf("did %+v", done)
 	}
 }
 
-// As many broken files as one look takes in, and the oldest at that, do not hide what is due behind them.
+// As many broken files as one look takes in, and the oldest at that, do not hide what is due behind
+// them.
 func TestAPageOfFailuresStopsNobody(t *testing.T) {
 	w := newFixture(t)
 	broken, fine := w.member("broken"), w.member("fine")
 	bad, good := w.available(broken), w.available(fine)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-2*time.Hour), bad.ID)
-	w.exec(`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(1, $2) WHERE id = $1`, bad.ID, 2*page)
+	w.exec(
+		`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(1, $2) WHERE id = $1`,
+		bad.ID, 2*page)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-time.Hour), good.ID)
-	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`, broken.Organization)
+	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`,
+		broken.Organization)
 	w.maintenance.Log = slog.New(slog.DiscardHandler)
 	done, err := w.maintenance.Run(t.Context())
 	if err == nil || done.Failed != 2*page+1 || done.Purged != 1 {
@@ -420,7 +459,8 @@ func TestDrainOfManyVersions(t *testing.T) {
 		wait.Go(func() {
 			for i := range keys {
 				if i%5 == 4 {
-					if _, err := w.client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: new(buckets().Incoming), Key: &key}); err != nil {
+					if _, err := w.client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{
+						Bucket: new(buckets().Incoming), Key: &key}); err != nil {
 						t.Error(err)
 					}
 					continue
@@ -436,7 +476,8 @@ func TestDrainOfManyVersions(t *testing.T) {
 	wait.Wait()
 	neighbour := fmt.Sprintf("incoming/%s/%s/1", by.Organization, uuid.New())
 	w.put(buckets().Incoming, neighbour)
-	w.exec(`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, $2, $3, $4)`,
+	w.exec(
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, $2, $3, $4)`,
 		by.Organization, buckets().Incoming, strings.TrimSuffix(key, "1"), w.now.Add(-time.Second))
 	before := w.stored(buckets().Incoming, key)
 	if before <= 1000 {
@@ -458,7 +499,8 @@ func TestAKeyTakesNoLongerKeyAlong(t *testing.T) {
 	for _, key := range []string{first, first, first + "0"} {
 		w.put(buckets().Incoming, key)
 	}
-	w.exec(`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, $2, $3, $4)`,
+	w.exec(
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, $2, $3, $4)`,
 		by.Organization, buckets().Incoming, first, w.now.Add(-time.Second))
 	w.wantRun(Summary{Prefixes: 1, Objects: 2})
 	if n := w.stored(buckets().Incoming, first+"0"); n != 1 {
@@ -470,13 +512,16 @@ func TestDrainThatFailsComesBackLater(t *testing.T) {
 	w := newFixture(t)
 	by := w.member("school")
 	prefix := fmt.Sprintf("original/%s/%s/", by.Organization, uuid.New())
-	w.exec(`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, 'no-such-bucket', $2, $3)`, by.Organization, prefix, w.now.Add(-time.Second))
+	w.exec(
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, 'no-such-bucket', $2, $3)`,
+		by.Organization, prefix, w.now.Add(-time.Second))
 	w.maintenance.Log = slog.New(slog.DiscardHandler)
 	for attempt, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
 		if done, err := w.maintenance.Run(t.Context()); err == nil || done.Failed != 1 {
 			t.Fatalf("did %+v, %v", done, err)
 		}
-		w.wantText(fmt.Sprint(attempt+1), `SELECT attempts::text FROM object_deletions WHERE last_error LIKE '%no-such-bucket%'`)
+		w.wantText(fmt.Sprint(attempt+1),
+			`SELECT attempts::text FROM object_deletions WHERE last_error LIKE '%no-such-bucket%'`)
 		w.now = w.now.Add(pause - time.Second)
 		w.wantRun(Summary{})
 		w.now = w.now.Add(2 * time.Second)
@@ -512,7 +557,8 @@ func TestRunEndsBeforeItsDeadline(t *testing.T) {
 	w.wantRun(Summary{Purged: 1, Prefixes: 3, Objects: 3})
 }
 
-// cutter ends a run's context at its n-th request to the store: before it is sent, or when the answer is there but nobody has read it.
+// cutter ends a run's context at its n-th request to the store: before it is sent, or when the
+// answer is there but nobody has read it.
 type cutter struct {
 	left  int
 	after bool
@@ -568,8 +614,10 @@ func TestCutOffAnywhere(t *testing.T) {
 		w.wantFile(lost, "pending")
 		w.wantQuota(by, "0 used 5 reserved 1 files")
 		w.wantText("0", `SELECT count(*)::text FROM object_deletions`)
-		for bucket, prefix := range map[string]string{buckets().Files: "original/", buckets().Incoming: "incoming/", buckets().Quarantine: "quarantine/"} {
-			if left := w.stored(bucket, prefix+by.Organization.String()+"/"+due.ID.String()); left != 0 {
+		for bucket, prefix := range map[string]string{buckets().Files: "original/",
+			buckets().Incoming: "incoming/", buckets().Quarantine: "quarantine/"} {
+			if left := w.stored(bucket,
+				prefix+by.Organization.String()+"/"+due.ID.String()); left != 0 {
 				t.Errorf("cut %d left %d objects in %s", n, left, bucket)
 			}
 		}

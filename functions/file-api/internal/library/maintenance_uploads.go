@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// quietTime is how long an upload is left alone between two looks, and after POST: at most one event in that time for one file.
+	// quietTime is how long an upload is left alone between two looks, and after POST: at most one
+	// event in that time for one file.
 	quietTime = 5 * time.Minute
 	// leaseGrace is for a worker's clock, and for the queue to deliver a message again by itself.
 	leaseGrace = 2 * time.Minute
@@ -37,8 +38,9 @@ type objectVersion struct {
 	size int64
 }
 
-// decide says what to do, given the versions of the key from the oldest to the newest. The version that was claimed first is the only one that
-// can win; without a claim the oldest is the one whose event should have come first.
+// decide says what to do, given the versions of the key from the oldest to the newest. The version
+// that was claimed first is the only one that can win; without a claim the oldest is the one whose
+// event should have come first.
 func decide(upload db.FileUpload, stored []objectVersion, now time.Time) (followUp, objectVersion) {
 	for _, version := range stored {
 		if upload.ObjectVersion == nil || version.id == *upload.ObjectVersion {
@@ -66,7 +68,8 @@ func (u *Maintenance) checkUploads(ctx context.Context, done *Summary) (bool, er
 		}), nil
 }
 
-func (u *Maintenance) checkUpload(ctx context.Context, done *Summary, quiet db.UploadsToCheckRow) error {
+func (u *Maintenance) checkUpload(ctx context.Context, done *Summary,
+	quiet db.UploadsToCheckRow) error {
 	upload, err := u.take(ctx, quiet)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil // it ended, or another run has it
@@ -98,25 +101,31 @@ func (u *Maintenance) checkUpload(ctx context.Context, done *Summary, quiet db.U
 		}
 	}
 	if what != wait {
-		u.Log.InfoContext(ctx, "upload followed up", "organization_id", upload.OrganizationID, "file_id", upload.FileID, "outcome", what, "attempts", upload.Attempts)
+		u.Log.InfoContext(ctx, "upload followed up", "organization_id", upload.OrganizationID,
+			"file_id", upload.FileID, "outcome", what, "attempts", upload.Attempts)
 	}
 	return nil
 }
 
-// take marks the upload as looked at before anything is done about it, so that a crash costs one quietTime and no flood of events.
-func (u *Maintenance) take(ctx context.Context, quiet db.UploadsToCheckRow) (upload db.FileUpload, err error) {
+// take marks the upload as looked at before anything is done about it, so that a crash costs one
+// quietTime and no flood of events.
+func (u *Maintenance) take(ctx context.Context,
+	quiet db.UploadsToCheckRow) (upload db.FileUpload, err error) {
 	err = u.DB.InTenant(ctx, quiet.OrganizationID, func(tx pgx.Tx) error {
 		now := u.now()
 		upload, err = db.New(tx).TakeUploadToCheck(ctx, db.TakeUploadToCheckParams{
-			OrganizationID: quiet.OrganizationID, FileID: quiet.FileID, Now: &now, Seen: quiet.CheckedAt,
+			OrganizationID: quiet.OrganizationID, FileID: quiet.FileID, Now: &now,
+			Seen: quiet.CheckedAt,
 		})
 		return err
 	})
 	return upload, err
 }
 
-// reject ends an upload that cannot become a file any more, unless something happened to it since it was looked at.
-func (u *Maintenance) reject(ctx context.Context, seen db.FileUpload, reason Reason) (rejected bool, err error) {
+// reject ends an upload that cannot become a file any more, unless something happened to it since
+// it was looked at.
+func (u *Maintenance) reject(ctx context.Context, seen db.FileUpload,
+	reason Reason) (rejected bool, err error) {
 	err = u.DB.InTenant(ctx, seen.OrganizationID, func(tx pgx.Tx) error {
 		d := u.desk(tx, seen.OrganizationID)
 		file, upload, err := d.lock(ctx, seen.FileID)
@@ -135,11 +144,13 @@ func (u *Maintenance) reject(ctx context.Context, seen db.FileUpload, reason Rea
 	return rejected && err == nil, err
 }
 
-func (d desk) reject(ctx context.Context, buckets Buckets, f File, upload *db.FileUpload, reason Reason) error {
+func (d desk) reject(ctx context.Context, buckets Buckets, f File, upload *db.FileUpload,
+	reason Reason) error {
 	if err := d.giveUp(ctx, upload); err != nil {
 		return err
 	}
-	key := db.RejectFileParams{OrganizationID: d.organization, ID: upload.FileID, Reason: string(reason), Now: d.now}
+	key := db.RejectFileParams{OrganizationID: d.organization, ID: upload.FileID,
+		Reason: string(reason), Now: d.now}
 	if err := d.q.RejectFile(ctx, key); err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ import (
 // errExplained ends a call after its plan was taken.
 var errExplained = errors.New("explained")
 
-// explained is a transaction in which every query is only planned: as the role, under the policies and with the
-// arguments that it would have run with.
+// explained is a transaction in which every query is only planned: as the role, under the policies
+// and with the arguments that it would have run with.
 type explained struct {
 	pgx.Tx
 	plan *string
@@ -59,8 +59,8 @@ func fill(t *testing.T, d *pgtest.Database, by Actor, rare uuid.UUID) {
 	}
 }
 
-// An index that a filter cannot use under row-level security (an operator that is not leakproof, another collation) is
-// only a cost, and nobody notices before the table is large.
+// An index that a filter cannot use under row-level security (an operator that is not leakproof,
+// another collation) is only a cost, and nobody notices before the table is large.
 func TestFiltersUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
@@ -76,13 +76,17 @@ func TestFiltersUseTheirIndexes(t *testing.T) {
 		index, condition string
 		ordered          bool // more than a page: the index has to give it in order
 	}{
-		"none":         {Filter{}, "files_newest", "", true},
-		"later page":   {Filter{After: &Position{Time: time.Now().Add(-40 * time.Hour), ID: rare}}, "files_newest", "ROW(created_at, id) < ROW(", true},
-		"status":       {Filter{Status: "error"}, "files_by_status", "status = 'error'", false},
-		"later status": {Filter{Status: "error", After: &Position{Time: time.Now(), ID: rare}}, "files_by_status", "ROW(created_at, id) < ROW(", false},
-		"category":     {Filter{Category: "report"}, "files_by_category", "category = 'report'", false},
-		"uploader":     {Filter{UploadedBy: rare}, "files_by_uploader", "uploaded_by = '" + rare.String(), false},
-		"name prefix":  {Filter{Name: "abc"}, "files_by_name", "filename >= 'abc'", false},
+		"none": {Filter{}, "files_newest", "", true},
+		"later page": {Filter{After: &Position{Time: time.Now().Add(-40 * time.Hour), ID: rare}},
+			"files_newest", "ROW(created_at, id) < ROW(", true},
+		"status": {Filter{Status: "error"}, "files_by_status", "status = 'error'", false},
+		"later status": {Filter{Status: "error", After: &Position{Time: time.Now(), ID: rare}},
+			"files_by_status", "ROW(created_at, id) < ROW(", false},
+		"category": {Filter{Category: "report"}, "files_by_category", "category = 'report'",
+			false},
+		"uploader": {Filter{UploadedBy: rare}, "files_by_uploader",
+			"uploaded_by = '" + rare.String(), false},
+		"name prefix": {Filter{Name: "abc"}, "files_by_name", "filename >= 'abc'", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.filter.Limit = 51
@@ -94,14 +98,17 @@ func TestFiltersUseTheirIndexes(t *testing.T) {
 			if !errors.Is(err, errExplained) {
 				t.Fatal(err)
 			}
-			_, after, found := strings.Cut(plan, c.index+" ") // with "on files" or, for a bitmap, alone
+			// with "on files" or, for a bitmap, alone
+			_, after, found := strings.Cut(plan, c.index+" ")
 			if !found {
 				t.Fatalf("the plan does not use %s:\n%s", c.index, plan)
 			}
 			_, after, _ = strings.Cut(after, "Index Cond: ")
 			condition, _, _ := strings.Cut(after, "\n")
-			if !strings.Contains(flat(condition), c.condition) || !strings.Contains(condition, organization) {
-				t.Errorf("the index is asked for %s\nwant %s and %s in\n%s", condition, organization, c.condition, plan)
+			if !strings.Contains(flat(condition), c.condition) ||
+				!strings.Contains(condition, organization) {
+				t.Errorf("the index is asked for %s\nwant %s and %s in\n%s", condition,
+					organization, c.condition, plan)
 			}
 			if c.ordered && strings.Contains(plan, "Sort Key") {
 				t.Errorf("all files are sorted for one page:\n%s", plan)
@@ -112,5 +119,6 @@ func TestFiltersUseTheirIndexes(t *testing.T) {
 
 // flat takes a condition's casts and brackets of names away.
 func flat(condition string) string {
-	return strings.NewReplacer("::text", "", "(status)", "status", "(category)", "category", "(filename)", "filename").Replace(condition)
+	return strings.NewReplacer("::text", "", "(status)", "status", "(category)", "category",
+		"(filename)", "filename").Replace(condition)
 }

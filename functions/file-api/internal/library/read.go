@@ -49,7 +49,8 @@ func (l *Library) List(ctx context.Context, tx pgx.Tx, by Actor, f Filter) ([]Fi
 	}
 	files := make([]File, len(rows))
 	for i, row := range rows {
-		if files[i], err = fileOf(row.File, consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt)); err != nil {
+		if files[i], err = fileOf(row.File,
+			consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt)); err != nil {
 			return nil, err
 		}
 	}

@@ -19,8 +19,9 @@ const formGrace = 5 * time.Minute
 // processingWait is how long a client is told to wait for a verdict.
 const processingWait = 10 * time.Second
 
-// Delete puts a file in the bin, from where Restore takes it; it keeps its room in the quota until it is purged. A pending file's upload is
-// cancelled, and its room comes back at once. Deleting again changes nothing.
+// Delete puts a file in the bin, from where Restore takes it; it keeps its room in the quota until
+// it is purged. A pending file's upload is cancelled, and its room comes back at once. Deleting
+// again changes nothing.
 func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (File, error) {
 	d := l.desk(tx, by)
 	file, upload, err := d.lock(ctx, id)
@@ -41,18 +42,21 @@ func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID)
 			return File{}, err
 		}
 	}
-	key := db.SoftDeleteFileParams{OrganizationID: d.organization, ID: id, Now: &d.now, DeletedBy: &by.User}
+	key := db.SoftDeleteFileParams{OrganizationID: d.organization, ID: id, Now: &d.now,
+		DeletedBy: &by.User}
 	if err := d.q.SoftDeleteFile(ctx, key); err != nil {
 		return File{}, fmt.Errorf("delete file %s: %w", id, err)
 	}
 	told := map[string]any{"status": Deleted, "was": file.Status, "permanent": false}
-	if err := d.logAndTell(ctx, file, "delete", map[string]any{"was": file.Status}, "file.deleted", told); err != nil {
+	if err := d.logAndTell(ctx, file, "delete", map[string]any{"was": file.Status}, "file.deleted",
+		told); err != nil {
 		return File{}, err
 	}
 	return d.file(ctx, id)
 }
 
-// Restore takes a file out of the bin, into the state that it had: what was quarantined is quarantined again.
+// Restore takes a file out of the bin, into the state that it had: what was quarantined is
+// quarantined again.
 func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (File, error) {
 	d := l.desk(tx, by)
 	file, _, err := d.lock(ctx, id)
@@ -64,22 +68,27 @@ func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID
 	}
 	switch {
 	case file.Status != Deleted:
-		return File{}, fault.New(fault.Conflict, "not-deleted", "The file is not deleted, so there is nothing to restore.")
+		return File{}, fault.New(fault.Conflict, "not-deleted",
+			"The file is not deleted, so there is nothing to restore.")
 	case file.StatusBefore == Pending:
-		return File{}, fault.New(fault.Conflict, "upload-cancelled", "The file was deleted before it was uploaded. Start a new upload.")
+		return File{}, fault.New(fault.Conflict, "upload-cancelled",
+			"The file was deleted before it was uploaded. Start a new upload.")
 	}
-	key := db.RestoreFileParams{OrganizationID: d.organization, ID: id, Now: d.now, UpdatedBy: &by.User}
+	key := db.RestoreFileParams{OrganizationID: d.organization, ID: id, Now: d.now,
+		UpdatedBy: &by.User}
 	if err := d.q.RestoreFile(ctx, key); err != nil {
 		return File{}, fmt.Errorf("restore file %s: %w", id, err)
 	}
 	told := map[string]any{"status": file.StatusBefore}
-	if err := d.logAndTell(ctx, file, "restore", map[string]any{"to": file.StatusBefore}, "file.restored", told); err != nil {
+	if err := d.logAndTell(ctx, file, "restore", map[string]any{"to": file.StatusBefore},
+		"file.restored", told); err != nil {
 		return File{}, err
 	}
 	return d.file(ctx, id)
 }
 
-// Purge removes a file for good, with every version of its objects. Only its lines in the access log stay.
+// Purge removes a file for good, with every version of its objects. Only its lines in the access
+// log stay.
 func (l *Library) Purge(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) error {
 	d := l.desk(tx, by)
 	file, upload, err := d.lock(ctx, id)
@@ -94,16 +103,20 @@ func (l *Library) Purge(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) 
 
 func mayRemove(by Actor, f File) error {
 	if !by.changes(f) {
-		return notYours("Only its uploader and admins may delete or restore this file. Ask one of them.")
+		return notYours(
+			"Only its uploader and admins may delete or restore this file. Ask one of them.")
 	}
 	if f.Status == Processing {
-		return fault.New(fault.Conflict, "still-processing", "The file is being checked. Try again in a few seconds.").After(processingWait)
+		return fault.New(fault.Conflict, "still-processing",
+			"The file is being checked. Try again in a few seconds.").After(processingWait)
 	}
 	return nil
 }
 
-// purge removes a locked file that is not in processing. Its objects go by the deletion queue, so that a crash forgets none of them.
-func (d desk) purge(ctx context.Context, buckets Buckets, f File, upload *db.FileUpload, cause string) error {
+// purge removes a locked file that is not in processing. Its objects go by the deletion queue, so
+// that a crash forgets none of them.
+func (d desk) purge(ctx context.Context, buckets Buckets, f File, upload *db.FileUpload,
+	cause string) error {
 	if upload != nil {
 		if err := d.giveUp(ctx, upload); err != nil {
 			return err
@@ -125,11 +138,13 @@ func (d desk) purge(ctx context.Context, buckets Buckets, f File, upload *db.Fil
 			return err
 		}
 	}
-	if err := d.q.DeleteFile(ctx, db.DeleteFileParams{OrganizationID: d.organization, ID: f.ID}); err != nil {
+	if err := d.q.DeleteFile(ctx,
+		db.DeleteFileParams{OrganizationID: d.organization, ID: f.ID}); err != nil {
 		return fmt.Errorf("purge file %s: %w", f.ID, err)
 	}
 	told := map[string]any{"status": Deleted, "was": f.Status, "permanent": true}
-	return d.logAndTell(ctx, f, "purge", map[string]any{"was": f.Status, "cause": cause}, "file.deleted", told)
+	return d.logAndTell(ctx, f, "purge", map[string]any{"was": f.Status, "cause": cause},
+		"file.deleted", told)
 }
 
 // forgetIncoming waits until no form that was signed until now can bring another version.

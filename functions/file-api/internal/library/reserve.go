@@ -26,9 +26,10 @@ const maxOpenUploads = 10
 // uploadWait is how long a client is told to wait for one of its uploads to end.
 const uploadWait = 30 * time.Second
 
-// Reserve takes room for a file and returns the form to upload it with. The reservation ends with the verdict, with Delete, or by maintenance
-// when the upload does not come.
-func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by Actor, n NewFile) (File, Upload, error) {
+// Reserve takes room for a file and returns the form to upload it with. The reservation ends with
+// the verdict, with Delete, or by maintenance when the upload does not come.
+func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by Actor,
+	n NewFile) (File, Upload, error) {
 	filename, contentType, err := l.Limits.admit(n)
 	if err != nil {
 		return File{}, Upload{}, err
@@ -52,9 +53,11 @@ func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by Actor, n NewFile) (
 	return file, upload, err
 }
 
-// Resume returns the file of an earlier Reserve, for a client that did not hear the answer. While the upload is still awaited it comes with a
-// new form, good for the full time again; otherwise the upload is nil.
-func (l *Library) Resume(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (File, *Upload, error) {
+// Resume returns the file of an earlier Reserve, for a client that did not hear the answer. While
+// the upload is still awaited it comes with a new form, good for the full time again; otherwise the
+// upload is nil.
+func (l *Library) Resume(ctx context.Context, tx pgx.Tx, by Actor,
+	id uuid.UUID) (File, *Upload, error) {
 	d := l.desk(tx, by)
 	_, open, err := d.lock(ctx, id)
 	if err != nil {
@@ -68,7 +71,8 @@ func (l *Library) Resume(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID)
 	if err != nil {
 		return File{}, nil, err
 	}
-	key := db.ExtendUploadParams{OrganizationID: d.organization, FileID: id, ExpiresAt: upload.ExpiresAt}
+	key := db.ExtendUploadParams{OrganizationID: d.organization, FileID: id,
+		ExpiresAt: upload.ExpiresAt}
 	if _, err := d.q.ExtendUpload(ctx, key); err != nil {
 		return File{}, nil, fmt.Errorf("extend upload of file %s: %w", id, err)
 	}
@@ -80,13 +84,15 @@ func (l *Library) sign(ctx context.Context, f File, now time.Time) (Upload, erro
 	return Upload{URL: url, Fields: fields, ExpiresAt: now.Add(FormTime)}, err
 }
 
-// reserve adds to the quota's reservation. The update is conditional, so that no number of clients at once gets past the total, and the lock
-// that it takes on the organization's row puts the user's other reservations in line too.
+// reserve adds to the quota's reservation. The update is conditional, so that no number of clients
+// at once gets past the total, and the lock that it takes on the organization's row puts the user's
+// other reservations in line too.
 func (d desk) reserve(ctx context.Context, contentType mediatype.Type, size int64) error {
 	if err := d.q.EnsureQuota(ctx, d.organization); err != nil {
 		return fmt.Errorf("ensure quota: %w", err)
 	}
-	quota, err := d.q.ReserveQuota(ctx, db.ReserveQuotaParams{OrganizationID: d.organization, Size: size, Now: d.now})
+	quota, err := d.q.ReserveQuota(ctx,
+		db.ReserveQuotaParams{OrganizationID: d.organization, Size: size, Now: d.now})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return d.overQuota(ctx, contentType, size)
 	}
@@ -96,23 +102,27 @@ func (d desk) reserve(ctx context.Context, contentType mediatype.Type, size int6
 	if err := withinKind(quota, contentType, size); err != nil {
 		return err
 	}
-	open, err := d.q.OpenUploads(ctx, db.OpenUploadsParams{OrganizationID: d.organization, UploadedBy: d.actor.User})
+	open, err := d.q.OpenUploads(ctx,
+		db.OpenUploadsParams{OrganizationID: d.organization, UploadedBy: d.actor.User})
 	if err != nil {
 		return fmt.Errorf("count open uploads: %w", err)
 	}
 	return fairShare(open, quota, size)
 }
 
-// fairShare keeps one user from reserving all that is left. The share counts from the second open upload on, so that a single file may always
-// use what is free.
+// fairShare keeps one user from reserving all that is left. The share counts from the second open
+// upload on, so that a single file may always use what is free.
 func fairShare(open db.OpenUploadsRow, quota db.StorageQuota, size int64) error {
 	if open.Uploads >= maxOpenUploads {
 		return fault.New(fault.Limited, "too-many-uploads",
-			fmt.Sprintf("You have %d uploads open, which is the most at a time. Finish or delete one of them first.", open.Uploads)).After(uploadWait)
+			fmt.Sprintf("You have %d uploads open, which is the most at a time. Finish "+
+				"or delete one of them first.", open.Uploads)).After(uploadWait)
 	}
-	if share := (quota.TotalBytes - quota.UsedBytes) / 4; open.Uploads > 0 && open.Bytes+size > share {
+	if share := (quota.TotalBytes - quota.UsedBytes) / 4; open.Uploads > 0 &&
+		open.Bytes+size > share {
 		return fault.New(fault.Limited, "upload-share-exceeded",
-			fmt.Sprintf("Your open uploads and this file come to %d bytes, and together they may reserve a quarter of the free room, %d bytes. Finish or delete one of them first.",
+			fmt.Sprintf("Your open uploads and this file come to %d bytes, and together they may "+
+				"reserve a quarter of the free room, %d bytes. Finish or delete one of them first.",
 				open.Bytes+size, share)).After(uploadWait)
 	}
 	return nil
@@ -129,11 +139,14 @@ func (d desk) overQuota(ctx context.Context, contentType mediatype.Type, size in
 	}
 	if quota.FileCount >= quota.MaxFiles {
 		return fault.New(fault.TooLarge, "quota-exceeded",
-			fmt.Sprintf("Your organization has %d of at most %d files. Delete some for good, or ask for a larger quota.", quota.FileCount, quota.MaxFiles))
+			fmt.Sprintf("Your organization has %d of at most %d files. Delete some for "+
+				"good, or ask for a larger quota.", quota.FileCount, quota.MaxFiles))
 	}
 	return fault.New(fault.TooLarge, "quota-exceeded",
-		fmt.Sprintf("The file needs %d bytes, and %d of your organization's %d bytes are free (%d used, %d reserved). Delete files for good, or ask for a larger quota.",
-			size, max(0, quota.TotalBytes-quota.UsedBytes-quota.ReservedBytes), quota.TotalBytes, quota.UsedBytes, quota.ReservedBytes))
+		fmt.Sprintf("The file needs %d bytes, and %d of your organization's %d bytes are "+
+			"free (%d used, %d reserved). Delete files for good, or ask for a larger quota.",
+			size, max(0, quota.TotalBytes-quota.UsedBytes-quota.ReservedBytes), quota.TotalBytes,
+			quota.UsedBytes, quota.ReservedBytes))
 }
 
 func withinKind(quota db.StorageQuota, contentType mediatype.Type, size int64) error {
@@ -152,7 +165,8 @@ func withinKind(quota db.StorageQuota, contentType mediatype.Type, size int64) e
 	return nil
 }
 
-func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, contentType mediatype.Type, n NewFile, bucket string) error {
+func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, contentType mediatype.Type,
+	n NewFile, bucket string) error {
 	category := cmp.Or(n.Category, defaultCategory)
 	deletion, err := d.deletionDate(ctx, category, n.RetentionDays, d.now)
 	if err != nil {
@@ -163,11 +177,16 @@ func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, content
 		return err
 	}
 	err = d.q.InsertFile(ctx, db.InsertFileParams{
-		OrganizationID: d.organization, ID: id, Filename: filename, OriginalFilename: n.Filename, FileExtension: extensionOf(filename),
-		FileSize: n.Size, MimeType: string(contentType), BucketName: bucket, StoragePath: objectkey.Incoming(d.organization, id, firstVersion),
-		Checksum: n.SHA256, Category: string(category), ContainsPii: n.ContainsPII, RequiresConsent: n.RequiresConsent,
-		RetentionDays: number[int32](n.RetentionDays), DeletionDate: &deletion, Title: n.Title, Description: n.Description,
-		Tags: orEmpty(n.Tags), Metadata: metadata, UploadedBy: d.actor.User, CreatedAt: d.now,
+		OrganizationID: d.organization, ID: id, Filename: filename, OriginalFilename: n.Filename,
+		FileExtension: extensionOf(filename),
+		FileSize:      n.Size, MimeType: string(contentType), BucketName: bucket,
+		StoragePath: objectkey.Incoming(d.organization, id, firstVersion),
+		Checksum:    n.SHA256, Category: string(category), ContainsPii: n.ContainsPII,
+		RequiresConsent: n.RequiresConsent,
+		RetentionDays:   number[int32](n.RetentionDays), DeletionDate: &deletion, Title: n.Title,
+		Description: n.Description,
+		Tags:        orEmpty(n.Tags), Metadata: metadata, UploadedBy: d.actor.User,
+		CreatedAt: d.now,
 	})
 	if err != nil {
 		return fmt.Errorf("insert file: %w", err)
@@ -182,7 +201,8 @@ func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, content
 	return nil
 }
 
-func (d desk) deletionDate(ctx context.Context, c Category, asked *int, created time.Time) (time.Time, error) {
+func (d desk) deletionDate(ctx context.Context, c Category, asked *int,
+	created time.Time) (time.Time, error) {
 	longest, err := d.q.LongestRetention(ctx, d.organization)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the organization's retention: %w", err)

@@ -12,8 +12,9 @@ const BinTime = 30 * 24 * time.Hour
 
 const schoolYear = 365
 
-// defaultDays is how long a file of a category is kept when nobody says otherwise. None is kept for ever: the amended COPPA rule (16 CFR
-// 312.10) bars indefinite retention of children's data, so the figures are choices on the short side that retention_days can change.
+// defaultDays is how long a file of a category is kept when nobody says otherwise. None is kept for
+// ever: the amended COPPA rule (16 CFR 312.10) bars indefinite retention of children's data, so the
+// figures are choices on the short side that retention_days can change.
 func defaultDays(c Category) int {
 	switch c {
 	case Temporary:
@@ -33,14 +34,16 @@ func defaultDays(c Category) int {
 	}
 }
 
-// deletionDate is when a file is to be purged. asked nil means the category's default, which the organization's longest (nil: none) cuts short;
-// asking for more than that is refused, and so is a date that has passed, because the file would vanish at once.
+// deletionDate is when a file is to be purged. asked nil means the category's default, which the
+// organization's longest (nil: none) cuts short; asking for more than that is refused, and so is a
+// date that has passed, because the file would vanish at once.
 func deletionDate(c Category, asked, longest *int, created, now time.Time) (time.Time, error) {
 	days := defaultDays(c)
 	switch {
 	case asked != nil && longest != nil && *asked > *longest:
 		return time.Time{}, fault.New(fault.Invalid, "retention-too-long",
-			fmt.Sprintf("Your organization keeps no file for more than %d days. Ask for fewer retention_days.", *longest))
+			fmt.Sprintf("Your organization keeps no file for more than %d days. Ask for "+
+				"fewer retention_days.", *longest))
 	case asked != nil:
 		days = *asked
 	case longest != nil:
@@ -49,7 +52,8 @@ func deletionDate(c Category, asked, longest *int, created, now time.Time) (time
 	date := created.AddDate(0, 0, days)
 	if !date.After(now) {
 		return time.Time{}, fault.New(fault.Invalid, "retention-in-the-past",
-			fmt.Sprintf("Kept for %d days, this file would be due for deletion already. Give more retention_days, or delete it.", days))
+			fmt.Sprintf("Kept for %d days, this file would be due for deletion already. "+
+				"Give more retention_days, or delete it.", days))
 	}
 	return date, nil
 }

@@ -16,7 +16,8 @@ import (
 
 func FuzzCleanFilename(f *testing.F) {
 	for _, seed := range []string{
-		"report.pdf", "../../etc/passwd", `..\..\boot.ini`, "Été.jpg", "a\x00b", "invoice\u202Egpj.exe", " . ", "...", strings.Repeat("é", 200), "\xff.pdf", "\u2066a/b",
+		"report.pdf", "../../etc/passwd", `..\..\boot.ini`, "Été.jpg", "a\x00b",
+		"invoice\u202Egpj.exe", " . ", "...", strings.Repeat("é", 200), "\xff.pdf", "\u2066a/b",
 	} {
 		f.Add(seed)
 	}
@@ -31,7 +32,8 @@ func FuzzCleanFilename(f *testing.F) {
 		if name == "" || name == "." || name == ".." || len(name) > 255 || !utf8.ValidString(name) {
 			t.Errorf("%q became %q", given, name)
 		}
-		if strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, unicode.IsControl) || strings.ContainsFunc(name, func(r rune) bool { return dropDirection(r) < 0 }) {
+		if strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, unicode.IsControl) ||
+			strings.ContainsFunc(name, func(r rune) bool { return dropDirection(r) < 0 }) {
 			t.Errorf("%q became %q", given, name)
 		}
 		if again, err := cleanFilename(name); err != nil || again != name {
@@ -41,7 +43,8 @@ func FuzzCleanFilename(f *testing.F) {
 }
 
 func FuzzContentDisposition(f *testing.F) {
-	for _, seed := range []string{"report.pdf", "Été à la mer.jpg", `quo"te\.pdf`, "100%41.txt", "a;b=c, d.txt", "数学.pdf", "x\r\nSet-Cookie: a=b", "*'%''.txt"} {
+	for _, seed := range []string{"report.pdf", "Été à la mer.jpg", `quo"te\.pdf`, "100%41.txt",
+		"a;b=c, d.txt", "数学.pdf", "x\r\nSet-Cookie: a=b", "*'%''.txt"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
@@ -87,7 +90,8 @@ func TestNameAs(t *testing.T) {
 func TestExtensionOf(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"a.PDF": "pdf", "a.tar.gz": "gz", "a": "", "a.": "", ".bashrc": "bashrc", "mr. smith": "", "v1.é": "é", "a." + strings.Repeat("x", 17): "",
+		"a.PDF": "pdf", "a.tar.gz": "gz", "a": "", "a.": "", ".bashrc": "bashrc", "mr. smith": "",
+		"v1.é": "é", "a." + strings.Repeat("x", 17): "",
 	} {
 		if got := extensionOf(name); got != want {
 			t.Errorf("extensionOf(%q) = %q, want %q (path.Ext %q)", name, got, want, path.Ext(name))
@@ -102,10 +106,16 @@ func TestAgree(t *testing.T) {
 		declared mediatype.Type
 		code     string
 	}{
-		{"a.jpg", mediatype.JPEG, ""}, {"a.JPEG", mediatype.JPEG, ""}, {"a.csv", mediatype.Text, ""}, {"a.md", mediatype.Text, ""},
-		{"data.json", mediatype.Text, ""}, {"a", mediatype.JPEG, ""}, {"a.xyz", mediatype.JPEG, ""}, {"a.ogg", "video/ogg", ""},
-		{"a.png", mediatype.JPEG, "extension-mismatch"}, {"a.exe", mediatype.PDF, "extension-mismatch"}, {"a.svg", mediatype.PNG, "extension-mismatch"},
-		{"a.html", mediatype.PDF, "extension-mismatch"}, {"a.pdf", mediatype.Text, "extension-mismatch"}, {"a.heic", mediatype.JPEG, "unsupported-image"},
+		{"a.jpg", mediatype.JPEG, ""}, {"a.JPEG", mediatype.JPEG, ""},
+		{"a.csv", mediatype.Text, ""}, {"a.md", mediatype.Text, ""},
+		{"data.json", mediatype.Text, ""}, {"a", mediatype.JPEG, ""}, {"a.xyz", mediatype.JPEG, ""},
+		{"a.ogg", "video/ogg", ""},
+		{"a.png", mediatype.JPEG, "extension-mismatch"},
+		{"a.exe", mediatype.PDF, "extension-mismatch"},
+		{"a.svg", mediatype.PNG, "extension-mismatch"},
+		{"a.html", mediatype.PDF, "extension-mismatch"},
+		{"a.pdf", mediatype.Text, "extension-mismatch"},
+		{"a.heic", mediatype.JPEG, "unsupported-image"},
 	} {
 		err := agree(c.name, c.declared)
 		if (err == nil) != (c.code == "") || err != nil && fault.CodeOf(err) != c.code {
@@ -118,8 +128,10 @@ func TestEveryReasonSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	fallback := Reason("never heard of").Detail()
 	for _, reason := range []Reason{
-		EmptyFile, SizeMismatch, TooLarge, ChecksumMismatch, TypeMismatch, TypeNotAllowed, UnsupportedImage, CorruptImage, TooManyPixels,
-		Infected, Encrypted, ScanLimitsExceeded, ScannerUnavailable, TooManyAttempts, ObjectMissing, UploadExpired,
+		EmptyFile, SizeMismatch, TooLarge, ChecksumMismatch, TypeMismatch, TypeNotAllowed,
+		UnsupportedImage, CorruptImage, TooManyPixels,
+		Infected, Encrypted, ScanLimitsExceeded, ScannerUnavailable, TooManyAttempts, ObjectMissing,
+		UploadExpired,
 	} {
 		if detail := reason.Detail(); detail == "" || detail == fallback {
 			t.Errorf("%s has no sentence of its own", reason)
@@ -147,12 +159,14 @@ func TestDecide(t *testing.T) {
 		{"an upload may be on its way", nil, now.Add(-formGrace), nil, wait, ""},
 		{"nothing came", nil, now.Add(-formGrace - 1), nil, giveUpLate, ""},
 		{"the event was lost", nil, now.Add(time.Minute), stored, requeue, "v1"},
-		{"the event was lost and the form expired", nil, now.Add(-time.Hour), stored, requeue, "v1"},
+		{"the event was lost and the form expired", nil, now.Add(-time.Hour), stored, requeue,
+			"v1"},
 		{"the worker was lost", &claimed, now.Add(-time.Hour), stored, requeue, "v2"},
 		{"the claimed version is gone", &gone, now.Add(time.Minute), stored, giveUpLost, ""},
 		{"everything is gone", &claimed, now.Add(-time.Hour), nil, giveUpLost, ""},
 	} {
-		got, version := decide(db.FileUpload{ObjectVersion: c.claimed, ExpiresAt: c.expires}, c.stored, now)
+		got, version := decide(db.FileUpload{ObjectVersion: c.claimed, ExpiresAt: c.expires},
+			c.stored, now)
 		if got != c.want || version.id != c.version {
 			t.Errorf("%s: %s %s, want %s %s", c.name, got, version.id, c.want, c.version)
 		}

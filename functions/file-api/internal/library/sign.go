@@ -17,29 +17,33 @@ const (
 	LinkTime = 5 * time.Minute
 )
 
-// Signer signs forms and links. It computes and asks nobody: no request leaves inside a transaction.
+// Signer signs forms and links. It computes and asks nobody: no request leaves inside a
+// transaction.
 type Signer struct{ presign *s3.PresignClient }
 
 // NewSigner returns a Signer that uses the client's endpoint, region and credentials.
 func NewSigner(client *s3.Client) Signer { return Signer{presign: s3.NewPresignClient(client)} }
 
-// Upload is a form that a browser posts as multipart/form-data: every field as it is, then the file as the last field, named "file".
+// Upload is a form that a browser posts as multipart/form-data: every field as it is, then the file
+// as the last field, named "file".
 type Upload struct {
 	URL       string
 	Fields    map[string]string
 	ExpiresAt time.Time
 }
 
-// form lets in exactly one key, one type and one size. The declared SHA-256 is not part of it: processing compares it with the content in any
-// case, and not every store checks it in a form.
-func (s Signer) form(ctx context.Context, bucket, key string, contentType mediatype.Type, size int64) (map[string]string, string, error) {
-	signed, err := s.presign.PresignPostObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key}, func(o *s3.PresignPostOptions) {
-		o.Expires = FormTime
-		o.Conditions = []any{
-			[]any{"eq", "$Content-Type", string(contentType)},
-			[]any{"content-length-range", size, size},
-		}
-	})
+// form lets in exactly one key, one type and one size. The declared SHA-256 is not part of it:
+// processing compares it with the content in any case, and not every store checks it in a form.
+func (s Signer) form(ctx context.Context, bucket, key string, contentType mediatype.Type,
+	size int64) (map[string]string, string, error) {
+	signed, err := s.presign.PresignPostObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key},
+		func(o *s3.PresignPostOptions) {
+			o.Expires = FormTime
+			o.Conditions = []any{
+				[]any{"eq", "$Content-Type", string(contentType)},
+				[]any{"content-length-range", size, size},
+			}
+		})
 	if err != nil {
 		return nil, "", fmt.Errorf("sign upload form: %w", err)
 	}
@@ -47,8 +51,10 @@ func (s Signer) form(ctx context.Context, bucket, key string, contentType mediat
 	return signed.Values, signed.URL, nil
 }
 
-// link hands out one object. What the store says of type and disposition is overridden by what is safe.
-func (s Signer) link(ctx context.Context, bucket, key, filename string, contentType mediatype.Type) (string, error) {
+// link hands out one object. What the store says of type and disposition is overridden by what is
+// safe.
+func (s Signer) link(ctx context.Context, bucket, key, filename string,
+	contentType mediatype.Type) (string, error) {
 	signed, err := s.presign.PresignGetObject(ctx, &s3.GetObjectInput{
 		Bucket:                     &bucket,
 		Key:                        &key,

@@ -51,7 +51,8 @@ func (d desk) file(ctx context.Context, id uuid.UUID) (File, error) {
 
 // lock takes the file's locks in the house's order. The upload is nil when there is none any more.
 func (d desk) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, error) {
-	upload, err := d.q.LockUpload(ctx, db.LockUploadParams{OrganizationID: d.organization, FileID: id})
+	upload, err := d.q.LockUpload(ctx,
+		db.LockUploadParams{OrganizationID: d.organization, FileID: id})
 	open := &upload
 	if errors.Is(err, pgx.ErrNoRows) {
 		open, err = nil, nil
@@ -77,7 +78,8 @@ func (d desk) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, err
 }
 
 // log appends to the access log. Details hold ids, states and numbers, no names and no free text.
-func (d desk) log(ctx context.Context, file uuid.UUID, action string, details map[string]any) error {
+func (d desk) log(ctx context.Context, file uuid.UUID, action string,
+	details map[string]any) error {
 	line, err := d.line(file, action, details)
 	if err != nil {
 		return err
@@ -88,9 +90,10 @@ func (d desk) log(ctx context.Context, file uuid.UUID, action string, details ma
 	return nil
 }
 
-// logAndTell is log, and in the same round trip promises word of it to the uploader and the organization's listeners. payload gets the
-// file's id.
-func (d desk) logAndTell(ctx context.Context, f File, action string, details map[string]any, topic string, payload map[string]any) error {
+// logAndTell is log, and in the same round trip promises word of it to the uploader and the
+// organization's listeners. payload gets the file's id.
+func (d desk) logAndTell(ctx context.Context, f File, action string, details map[string]any,
+	topic string, payload map[string]any) error {
 	line, err := d.line(f.ID, action, details)
 	if err != nil {
 		return err
@@ -99,7 +102,8 @@ func (d desk) logAndTell(ctx context.Context, f File, action string, details map
 	batch := &pgx.Batch{}
 	err = errors.Join(
 		db.New(tenantdb.Queue{Batch: batch}).AppendAccess(ctx, line),
-		outbox.Queue(batch, d.organization, outbox.Notification{Topic: topic, Subject: f.ID, User: f.UploadedBy, Payload: payload}),
+		outbox.Queue(batch, d.organization,
+			outbox.Notification{Topic: topic, Subject: f.ID, User: f.UploadedBy, Payload: payload}),
 	)
 	if err != nil {
 		return err
@@ -110,13 +114,15 @@ func (d desk) logAndTell(ctx context.Context, f File, action string, details map
 	return nil
 }
 
-func (d desk) line(file uuid.UUID, action string, details map[string]any) (db.AppendAccessParams, error) {
+func (d desk) line(file uuid.UUID, action string,
+	details map[string]any) (db.AppendAccessParams, error) {
 	encoded, err := json.Marshal(details)
 	if err != nil {
 		return db.AppendAccessParams{}, fmt.Errorf("encode access log: %w", err)
 	}
 	line := db.AppendAccessParams{
-		OrganizationID: d.organization, ID: uuid.New(), FileID: file, Action: action, Details: encoded, OccurredAt: d.now,
+		OrganizationID: d.organization, ID: uuid.New(), FileID: file, Action: action,
+		Details: encoded, OccurredAt: d.now,
 	}
 	if d.actor != nil {
 		line.UserID = &d.actor.User
@@ -130,7 +136,8 @@ func (d desk) line(file uuid.UUID, action string, details map[string]any) (db.Ap
 // forget queues every object below prefix for deletion.
 func (d desk) forget(ctx context.Context, bucket, prefix string, due time.Time) error {
 	err := d.q.EnqueueDeletion(ctx, db.EnqueueDeletionParams{
-		OrganizationID: d.organization, ID: uuid.New(), BucketName: bucket, Prefix: prefix, DueAt: due, CreatedAt: d.now,
+		OrganizationID: d.organization, ID: uuid.New(), BucketName: bucket, Prefix: prefix,
+		DueAt: due, CreatedAt: d.now,
 	})
 	if err != nil {
 		return fmt.Errorf("queue deletion of %s: %w", prefix, err)
@@ -149,7 +156,8 @@ func (d desk) giveUp(ctx context.Context, upload *db.FileUpload) error {
 
 // release gives the room of one file back to the quota.
 func (d desk) release(ctx context.Context, used, reserved int64) error {
-	err := d.q.ReleaseQuota(ctx, db.ReleaseQuotaParams{OrganizationID: d.organization, Used: used, Reserved: reserved, Files: 1, Now: d.now})
+	err := d.q.ReleaseQuota(ctx, db.ReleaseQuotaParams{OrganizationID: d.organization, Used: used,
+		Reserved: reserved, Files: 1, Now: d.now})
 	if err != nil {
 		return fmt.Errorf("release quota: %w", err)
 	}
@@ -158,17 +166,23 @@ func (d desk) release(ctx context.Context, used, reserved int64) error {
 
 func fileOf(row db.File, consent *Consent) (File, error) {
 	f := File{
-		Organization: row.OrganizationID, ID: row.ID, Filename: row.Filename, OriginalFilename: row.OriginalFilename,
-		ContentType: mediatype.Type(row.MimeType), Size: row.FileSize, SHA256: row.Checksum,
-		Status: Status(row.Status), StatusBefore: Status(value(row.StatusBeforeDeletion)), Reason: Reason(value(row.StatusReason)),
-		Category: Category(row.Category), Title: row.Title, Description: row.Description, Tags: row.Tags,
-		VirusScanned: row.VirusScanned, VirusScanResult: row.VirusScanResult, LastScannedAt: row.LastScannedAt,
-		ContainsPII: row.ContainsPii, RequiresConsent: row.RequiresConsent, Consent: consent,
-		RetentionDays: number[int](row.RetentionDays), DeletionDate: row.DeletionDate, UploadedBy: row.UploadedBy,
-		Width: number[int](row.Width), Height: number[int](row.Height),
+		Organization: row.OrganizationID, ID: row.ID, Filename: row.Filename,
+		OriginalFilename: row.OriginalFilename,
+		ContentType:      mediatype.Type(row.MimeType), Size: row.FileSize, SHA256: row.Checksum,
+		Status: Status(row.Status), StatusBefore: Status(value(row.StatusBeforeDeletion)),
+		Reason:   Reason(value(row.StatusReason)),
+		Category: Category(row.Category), Title: row.Title, Description: row.Description,
+		Tags:         row.Tags,
+		VirusScanned: row.VirusScanned, VirusScanResult: row.VirusScanResult,
+		LastScannedAt: row.LastScannedAt,
+		ContainsPII:   row.ContainsPii, RequiresConsent: row.RequiresConsent, Consent: consent,
+		RetentionDays: number[int](row.RetentionDays), DeletionDate: row.DeletionDate,
+		UploadedBy: row.UploadedBy,
+		Width:      number[int](row.Width), Height: number[int](row.Height),
 		DownloadCount: row.DownloadCount, LastAccessedAt: row.LastAccessedAt,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt,
-		bucket: row.BucketName, key: row.StoragePath, version: int(row.CurrentVersion), quotaBytes: row.QuotaBytes,
+		bucket: row.BucketName, key: row.StoragePath, version: int(row.CurrentVersion),
+		quotaBytes: row.QuotaBytes,
 	}
 	if err := json.Unmarshal(row.Variants, &f.Variants); err != nil {
 		return File{}, fmt.Errorf("read variants of file %s: %w", f.ID, err)
@@ -185,7 +199,8 @@ func consentOf(givenBy, basis *string, recordedBy *uuid.UUID, recordedAt *time.T
 	if givenBy == nil || basis == nil || recordedBy == nil || recordedAt == nil {
 		return nil
 	}
-	return &Consent{GivenBy: *givenBy, Basis: *basis, RecordedBy: *recordedBy, RecordedAt: *recordedAt}
+	return &Consent{GivenBy: *givenBy, Basis: *basis, RecordedBy: *recordedBy,
+		RecordedAt: *recordedAt}
 }
 
 // optional is nil for the value that means none.

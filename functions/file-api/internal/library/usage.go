@@ -22,7 +22,8 @@ type Usage struct {
 	Percent  float64 // of Total that is used or reserved, to two decimals
 	Level    string  // ok, warning or critical
 
-	// The largest single file of a kind; for kinds without a limit of their own it is the installation's.
+	// The largest single file of a kind; for kinds without a limit of their own it is the
+	// installation's.
 	MaxImage, MaxVideo, MaxAudio, MaxDocument int64
 }
 
@@ -39,16 +40,20 @@ func (l *Library) Usage(ctx context.Context, tx pgx.Tx, by Actor) (Usage, error)
 
 // freshQuota is the row that an organization's first upload makes: the defaults of storage_quotas.
 func freshQuota() db.StorageQuota {
-	return db.StorageQuota{TotalBytes: 1 << 30, MaxFiles: 100_000, WarningPercent: 80, CriticalPercent: 95}
+	return db.StorageQuota{TotalBytes: 1 << 30, MaxFiles: 100_000, WarningPercent: 80,
+		CriticalPercent: 95}
 }
 
 func usageOf(q db.StorageQuota, maxFileSize int64) Usage {
 	taken := q.UsedBytes + q.ReservedBytes
 	u := Usage{
-		Total: q.TotalBytes, Used: q.UsedBytes, Reserved: q.ReservedBytes, Free: max(0, q.TotalBytes-taken),
+		Total: q.TotalBytes, Used: q.UsedBytes, Reserved: q.ReservedBytes,
+		Free:  max(0, q.TotalBytes-taken),
 		Files: int(q.FileCount), MaxFiles: int(q.MaxFiles), Percent: 100, Level: "ok",
-		MaxImage: limit(q.MaxImageBytes, maxFileSize), MaxVideo: limit(q.MaxVideoBytes, maxFileSize),
-		MaxAudio: limit(q.MaxAudioBytes, maxFileSize), MaxDocument: limit(q.MaxDocumentBytes, maxFileSize),
+		MaxImage:    limit(q.MaxImageBytes, maxFileSize),
+		MaxVideo:    limit(q.MaxVideoBytes, maxFileSize),
+		MaxAudio:    limit(q.MaxAudioBytes, maxFileSize),
+		MaxDocument: limit(q.MaxDocumentBytes, maxFileSize),
 	}
 	if q.TotalBytes > 0 {
 		u.Percent = math.Round(float64(taken)/float64(q.TotalBytes)*10_000) / 100

@@ -28,14 +28,18 @@ func TestPictureBecomesSafePictures(t *testing.T) {
 			sum := sha256.Sum256(u.content)
 			u.checksum = sum[:]
 			key, object := w.send(u)
-			if result := w.process(object); result.Outcome != OutcomeAvailable || result.Attempt != 1 || result.Bytes != int64(len(u.content)) {
+			if result := w.process(object); result.Outcome != OutcomeAvailable ||
+				result.Attempt != 1 || result.Bytes != int64(len(u.content)) {
 				t.Fatalf("%+v", result)
 			}
 			w.expectAvailable(key, u.content)
 			w.expectVariants(key)
 			original, content := w.get("files", objectkey.Original(w.organization, key.File, 1))
-			if !bytes.Equal(content, u.content) || *original.ContentType != fmt.Sprint(w.file(key)["mime_type"]) || len(original.Metadata) != 0 {
-				t.Errorf("the original is %d bytes of %s with %v", len(content), *original.ContentType, original.Metadata)
+			if !bytes.Equal(content, u.content) ||
+				*original.ContentType != fmt.Sprint(w.file(key)["mime_type"]) ||
+				len(original.Metadata) != 0 {
+				t.Errorf("the original is %d bytes of %s with %v", len(content),
+					*original.ContentType, original.Metadata)
 			}
 		})
 	}
@@ -45,13 +49,19 @@ func TestPictureBecomesSafePictures(t *testing.T) {
 func (w *fixture) expectAvailable(key objectkey.Key, content []byte) {
 	w.t.Helper()
 	sum := sha256.Sum256(content)
-	expect(w.t, w.file(key), map[string]any{"status": "available", "status_reason": nil, "file_size": len(content), "quota_bytes": len(content),
-		"checksum": sum[:], "bucket_name": "files", "storage_path": objectkey.Original(w.organization, key.File, 1), "virus_scanned": false,
+	expect(w.t, w.file(key), map[string]any{"status": "available", "status_reason": nil,
+		"file_size": len(content), "quota_bytes": len(content),
+		"checksum": sum[:], "bucket_name": "files",
+		"storage_path": objectkey.Original(w.organization, key.File, 1), "virus_scanned": false,
 		"virus_scan_result": nil, "last_scanned_at": nil})
-	expect(w.t, w.quota(), map[string]any{"used_bytes": len(content), "reserved_bytes": 0, "file_count": 1})
-	expect(w.t, w.row(`SELECT count(*) FILTER (WHERE topic = 'file.available') AS told, count(*) AS all FROM notification_inbox`), map[string]any{"told": 1, "all": 1})
+	expect(w.t, w.quota(),
+		map[string]any{"used_bytes": len(content), "reserved_bytes": 0, "file_count": 1})
+	expect(w.t, w.row(
+		`SELECT count(*) FILTER (WHERE topic = 'file.available') AS told, count(*) AS all FROM notification_inbox`),
+		map[string]any{"told": 1, "all": 1})
 	expect(w.t, w.row(`SELECT count(*) AS uploads FROM file_uploads`), map[string]any{"uploads": 0})
-	expect(w.t, w.row(`SELECT bucket_name, prefix, due_at > now() + interval '19 minutes' AND due_at < now() + interval '21 minutes' AS due FROM object_deletions`),
+	expect(w.t, w.row(
+		`SELECT bucket_name, prefix, due_at > now() + interval '19 minutes' AND due_at < now() + interval '21 minutes' AS due FROM object_deletions`),
 		map[string]any{"bucket_name": "incoming", "prefix": incomingKey(key), "due": true})
 	for name := range w.objects(key) {
 		if strings.HasPrefix(name, "incoming ") {
@@ -71,8 +81,10 @@ func (w *fixture) expectVariants(key objectkey.Key) {
 	}
 	for _, v := range variants {
 		stored, content := w.get("files", objectkey.Variant(w.organization, key.File, 1, v.Name))
-		if int64(len(content)) != v.Size || *stored.ContentType != string(v.ContentType) || v.Width < 1 || v.Height < 1 {
-			w.t.Errorf("%s says %+v and is %d bytes of %s", v.Name, v, len(content), *stored.ContentType)
+		if int64(len(content)) != v.Size || *stored.ContentType != string(v.ContentType) ||
+			v.Width < 1 || v.Height < 1 {
+			w.t.Errorf("%s says %+v and is %d bytes of %s", v.Name, v, len(content),
+				*stored.ContentType)
 		}
 		if got := http.DetectContentType(content); got != string(v.ContentType) {
 			w.t.Errorf("%s is %s, stored as %s", v.Name, got, v.ContentType)
@@ -98,7 +110,8 @@ func TestActiveContentIsStoredAsBytes(t *testing.T) {
 			if *stored.ContentType != "application/octet-stream" {
 				t.Errorf("stored as %s", *stored.ContentType)
 			}
-			expect(t, w.row(`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type, jsonb_array_length(variants) AS n FROM files`),
+			expect(t, w.row(
+				`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type, jsonb_array_length(variants) AS n FROM files`),
 				map[string]any{"name": "original", "type": "application/octet-stream", "n": 1})
 		})
 	}
@@ -110,7 +123,8 @@ func TestPlainFileIsItsOwnVariant(t *testing.T) {
 	key, object := w.send(upload{name: "a.pdf", mime: "application/pdf", content: samplePDF()})
 	w.process(object)
 	w.expectAvailable(key, samplePDF())
-	expect(t, w.row(`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type, jsonb_array_length(variants) AS n, width FROM files`),
+	expect(t, w.row(
+		`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type, jsonb_array_length(variants) AS n, width FROM files`),
 		map[string]any{"name": "original", "type": "application/pdf", "n": 1, "width": nil})
 }
 
@@ -122,10 +136,14 @@ func TestScannerFinds(t *testing.T) {
 		want Outcome
 		why  Reason
 	}{
-		"eicar":           {upload{name: "a.txt", mime: "text/plain", content: eicar()}, OutcomeQuarantined, Infected},
-		"eicar as a jpeg": {upload{name: "a.jpg", mime: "image/jpeg", content: eicar()}, OutcomeQuarantined, Infected},
-		"eicar in a zip":  {upload{name: "a.zip", mime: "application/zip", content: sampleZIP(t, eicar(), 0)}, OutcomeQuarantined, Infected},
-		"encrypted zip":   {upload{name: "a.zip", mime: "application/zip", content: sampleZIP(t, bytes.Repeat([]byte("cipher"), 20), 1)}, OutcomeRejected, Encrypted},
+		"eicar": {upload{name: "a.txt", mime: "text/plain", content: eicar()},
+			OutcomeQuarantined, Infected},
+		"eicar as a jpeg": {upload{name: "a.jpg", mime: "image/jpeg", content: eicar()},
+			OutcomeQuarantined, Infected},
+		"eicar in a zip": {upload{name: "a.zip", mime: "application/zip",
+			content: sampleZIP(t, eicar(), 0)}, OutcomeQuarantined, Infected},
+		"encrypted zip": {upload{name: "a.zip", mime: "application/zip", content: sampleZIP(t,
+			bytes.Repeat([]byte("cipher"), 20), 1)}, OutcomeRejected, Encrypted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -136,7 +154,8 @@ func TestScannerFinds(t *testing.T) {
 			}
 			w.expectGivenBack()
 			row := w.file(key)
-			expect(t, row, map[string]any{"status": string(c.want), "status_reason": c.why, "variants": "[]", "width": nil})
+			expect(t, row, map[string]any{"status": string(c.want), "status_reason": c.why,
+				"variants": "[]", "width": nil})
 			if c.want != OutcomeQuarantined {
 				expect(t, row, map[string]any{"virus_scanned": false, "virus_scan_result": nil})
 				if left := w.objects(key); len(left) != 0 {
@@ -145,13 +164,17 @@ func TestScannerFinds(t *testing.T) {
 				return
 			}
 			place := objectkey.Quarantine(w.organization, key.File, 1)
-			expect(t, row, map[string]any{"virus_scanned": true, "bucket_name": "quarantine", "storage_path": place})
-			if !strings.Contains(fmt.Sprint(row["virus_scan_result"]), "icar") || !strings.HasPrefix(fmt.Sprint(row["virus_scan_engine"]), "ClamAV ") {
+			expect(t, row, map[string]any{"virus_scanned": true, "bucket_name": "quarantine",
+				"storage_path": place})
+			if !strings.Contains(fmt.Sprint(row["virus_scan_result"]), "icar") ||
+				!strings.HasPrefix(fmt.Sprint(row["virus_scan_engine"]), "ClamAV ") {
 				t.Errorf("found %v by %v", row["virus_scan_result"], row["virus_scan_engine"])
 			}
 			stored, content := w.get("quarantine", place)
-			if left := w.objects(key); len(left) != 1 || !bytes.Equal(content, c.content) || *stored.ContentType != "application/octet-stream" {
-				t.Errorf("kept %d bytes as %s; left are %v", len(content), *stored.ContentType, left)
+			if left := w.objects(key); len(left) != 1 || !bytes.Equal(content, c.content) ||
+				*stored.ContentType != "application/octet-stream" {
+				t.Errorf("kept %d bytes as %s; left are %v", len(content), *stored.ContentType,
+					left)
 			}
 		})
 	}
@@ -163,15 +186,18 @@ func TestScannedAndClean(t *testing.T) {
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	w.process(object)
 	row := w.file(key)
-	expect(t, row, map[string]any{"status": "available", "virus_scanned": true, "virus_scan_result": "clean"})
-	if row["last_scanned_at"] == nil || !strings.HasPrefix(fmt.Sprint(row["virus_scan_engine"]), "ClamAV ") {
+	expect(t, row,
+		map[string]any{"status": "available", "virus_scanned": true, "virus_scan_result": "clean"})
+	if row["last_scanned_at"] == nil ||
+		!strings.HasPrefix(fmt.Sprint(row["virus_scan_engine"]), "ClamAV ") {
 		t.Errorf("scanned at %v by %v", row["last_scanned_at"], row["virus_scan_engine"])
 	}
 	// A type that lies is refused after the scan, and the scan is told all the same.
 	key, object = w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleEXE()})
 	w.process(object)
 	checksum := sha256.Sum256(sampleEXE())
-	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": TypeMismatch, "virus_scan_result": "clean"})
+	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": TypeMismatch,
+		"virus_scan_result": "clean"})
 	if got := fmt.Sprintf("%x", w.file(key)["checksum"]); got != hex.EncodeToString(checksum[:]) {
 		t.Errorf("checksum %s", got)
 	}

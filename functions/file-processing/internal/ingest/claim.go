@@ -1,7 +1,8 @@
 package ingest
 
-// maxAttempts is how often work on a file is begun before it is given up. It is below the queue's receive count, so that a file which ends
-// every worker gets a verdict that its uploader can see rather than a place in the dead-letter queue.
+// maxAttempts is how often work on a file is begun before it is given up. It is below the queue's
+// receive count, so that a file which ends every worker gets a verdict that its uploader can see
+// rather than a place in the dead-letter queue.
 const maxAttempts = 4
 
 // reservation is what a claim decides on: the upload's row, locked.
@@ -21,8 +22,9 @@ const (
 	busy    decision = "busy"    // another worker holds it: come back
 )
 
-// decide says what to do about one version of an uploaded object; r is nil when nothing waits for its key: never reserved, another tenant's,
-// cancelled, or settled already. That another version won is final even while the winner is being worked on.
+// decide says what to do about one version of an uploaded object; r is nil when nothing waits for
+// its key: never reserved, another tenant's, cancelled, or settled already. That another version
+// won is final even while the winner is being worked on.
 func decide(r *reservation, objectVersion string) decision {
 	switch {
 	case r == nil:
@@ -37,7 +39,8 @@ func decide(r *reservation, objectVersion string) decision {
 	return takeIt
 }
 
-// reasonToGiveUp names what the last attempt failed on where that is something an operator can repair.
+// reasonToGiveUp names what the last attempt failed on where that is something an operator can
+// repair.
 func reasonToGiveUp(r reservation) Reason {
 	if r.lastError == string(ScannerUnavailable) {
 		return ScannerUnavailable

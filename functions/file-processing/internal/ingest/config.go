@@ -26,16 +26,19 @@ const (
 func (c Config) Validate() error {
 	var faults []error
 	if c.Incoming == c.Files || c.Incoming == c.Quarantine {
-		faults = append(faults, errors.New("INCOMING_BUCKET: must differ from FILES_BUCKET and QUARANTINE_BUCKET, or outputs would be processed again"))
+		faults = append(faults, errors.New("INCOMING_BUCKET: must differ from FILES_BUCKET "+
+			"and QUARANTINE_BUCKET, or outputs would be processed again"))
 	}
 	if c.Files == c.Quarantine {
-		faults = append(faults, errors.New("QUARANTINE_BUCKET: must differ from FILES_BUCKET, or what is infected could be handed out"))
+		faults = append(faults, errors.New("QUARANTINE_BUCKET: must differ from FILES_BUCKET, "+
+			"or what is infected could be handed out"))
 	}
 	if c.MaxFileSize < 1 {
 		faults = append(faults, errors.New("MAX_FILE_SIZE: must be at least 1"))
 	}
 	if c.ThumbnailSize < smallestThumbnail || c.ThumbnailSize > largestThumbnail {
-		faults = append(faults, fmt.Errorf("THUMBNAIL_SIZE: must be from %d to %d", smallestThumbnail, largestThumbnail))
+		faults = append(faults, fmt.Errorf("THUMBNAIL_SIZE: must be from %d to %d",
+			smallestThumbnail, largestThumbnail))
 	}
 	if len(c.Allowed) == 0 {
 		faults = append(faults, errors.New("ALLOWED_MIME_TYPES: must name at least one type"))

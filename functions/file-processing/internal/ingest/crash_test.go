@@ -19,8 +19,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
 )
 
-// TestEveryFaultIsOutlived breaks each exchange with the object store and with Postgres in turn, delivers again as the queue would, and
-// compares everything that is left with a run without a fault.
+// TestEveryFaultIsOutlived breaks each exchange with the object store and with Postgres in turn,
+// delivers again as the queue would, and compares everything that is left with a run without a
+// fault.
 func TestEveryFaultIsOutlived(t *testing.T) {
 	t.Parallel()
 	database := pgtest.New(t)
@@ -128,12 +129,18 @@ func withoutUploads(state string) string {
 func TestScannerFailsClosed(t *testing.T) {
 	t.Parallel()
 	for name, behaviour := range map[string]func(net.Conn, string){
-		"hangs up at once":       func(net.Conn, string) {},
-		"knows no version":       func(c net.Conn, _ string) { fmt.Fprint(c, "UNKNOWN COMMAND\x00") },
-		"hangs up in the stream": versioned(func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, 10)) }),
-		"answers nonsense":       versioned(func(c net.Conn) { drain(c); fmt.Fprint(c, "stream: MAYBE\x00") }),
-		"answers half":           versioned(func(c net.Conn) { drain(c); fmt.Fprint(c, "stream: O") }),
-		"answers another OK":     versioned(func(c net.Conn) { drain(c); fmt.Fprint(c, "OK\x00") }),
+		"hangs up at once": func(net.Conn, string) {},
+		"knows no version": func(c net.Conn,
+			_ string) {
+			fmt.Fprint(c, "UNKNOWN COMMAND\x00")
+		},
+		"hangs up in the stream": versioned(
+			func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, 10)) }),
+		"answers nonsense": versioned(
+			func(c net.Conn) { drain(c); fmt.Fprint(c, "stream: MAYBE\x00") }),
+		"answers half": versioned(
+			func(c net.Conn) { drain(c); fmt.Fprint(c, "stream: O") }),
+		"answers another OK": versioned(func(c net.Conn) { drain(c); fmt.Fprint(c, "OK\x00") }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -145,10 +152,13 @@ func TestScannerFailsClosed(t *testing.T) {
 				if result.Attempt != attempt || fault.KindOf(err) != fault.Temporary {
 					t.Fatalf("attempt %d: %+v, %v", attempt, result, err)
 				}
-				expect(t, w.file(key), map[string]any{"status": "processing", "virus_scanned": false})
-				expect(t, w.row(`SELECT lease_until, last_error FROM file_uploads`), map[string]any{"lease_until": nil, "last_error": ScannerUnavailable})
+				expect(t, w.file(key),
+					map[string]any{"status": "processing", "virus_scanned": false})
+				expect(t, w.row(`SELECT lease_until, last_error FROM file_uploads`),
+					map[string]any{"lease_until": nil, "last_error": ScannerUnavailable})
 			}
-			if result := w.process(object); result.Reason != ScannerUnavailable || result.Outcome != OutcomeRejected {
+			if result := w.process(object); result.Reason != ScannerUnavailable ||
+				result.Outcome != OutcomeRejected {
 				t.Fatalf("%+v", result)
 			}
 			w.expectKept(key, ScannerUnavailable, content)
@@ -165,7 +175,8 @@ func TestSilentScanner(t *testing.T) {
 	_, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
 	ctx, cancel := context.WithTimeout(t.Context(), closing+300*time.Millisecond)
 	defer cancel()
-	if result, err := w.processor.Process(ctx, object); result.Outcome != OutcomeRetry || fault.KindOf(err) != fault.Temporary {
+	if result, err := w.processor.Process(ctx, object); result.Outcome != OutcomeRetry ||
+		fault.KindOf(err) != fault.Temporary {
 		t.Errorf("%+v, %v", result, err)
 	}
 	expect(t, w.row(`SELECT attempts, lease_until, last_error FROM file_uploads`),
@@ -186,11 +197,13 @@ func drain(conn net.Conn) {
 	}
 }
 
-// expectKept is what holds for a file without a verdict of its own: an error for its uploader, the bytes for an operator.
+// expectKept is what holds for a file without a verdict of its own: an error for its uploader, the
+// bytes for an operator.
 func (w *fixture) expectKept(key objectkey.Key, why Reason, content []byte) {
 	w.t.Helper()
 	place := objectkey.Quarantine(w.organization, key.File, 1)
-	expect(w.t, w.file(key), map[string]any{"status": "error", "status_reason": why, "bucket_name": "quarantine", "storage_path": place,
+	expect(w.t, w.file(key), map[string]any{"status": "error", "status_reason": why,
+		"bucket_name": "quarantine", "storage_path": place,
 		"virus_scanned": false, "virus_scan_result": nil})
 	w.expectGivenBack()
 	if _, kept := w.get("quarantine", place); string(kept) != string(content) {
@@ -215,7 +228,8 @@ func TestClamdKilledMidStream(t *testing.T) {
 	w.processor.S3 = s3Client(t, &faultyStore{body: func(body io.ReadCloser) io.ReadCloser {
 		return &hookedReader{ReadCloser: body, first: func() { must(t, daemon.Kill()) }}
 	}})
-	if result, err := w.processor.Process(t.Context(), object); fault.KindOf(err) != fault.Temporary || result.Outcome != OutcomeRetry {
+	if result, err := w.processor.Process(t.Context(),
+		object); fault.KindOf(err) != fault.Temporary || result.Outcome != OutcomeRetry {
 		t.Errorf("%+v, %v", result, err)
 	}
 	expect(t, w.row(`SELECT attempts, lease_until, last_error FROM file_uploads`),
@@ -238,7 +252,8 @@ func TestPostgresRestartedMidRun(t *testing.T) {
 			w := fixtureOn(t, database)
 			w.processor.S3 = s3Client(t, &faultyStore{before: func(i int64, _ *http.Request) {
 				if i == n {
-					must(t, errors.Join(database.Cluster.Crash(context.Background()), database.Cluster.Resume(context.Background())))
+					must(t, errors.Join(database.Cluster.Crash(context.Background()),
+						database.Cluster.Resume(context.Background())))
 					database.Superuser.Reset() // the test's own connections died too
 				}
 			}})
@@ -269,8 +284,11 @@ func TestGivenUpAndGone(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
-	w.exec(`UPDATE file_uploads SET attempts = $1, object_version = $2, last_error = 'scanner_unavailable'`, maxAttempts, object.Version)
-	_, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour) // and then the worker dies
+	w.exec(
+		`UPDATE file_uploads SET attempts = $1, object_version = $2, last_error = 'scanner_unavailable'`,
+		maxAttempts, object.Version)
+	// and then the worker dies
+	_, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour)
 	if what != giveUp || err != nil {
 		t.Fatal(what, err)
 	}
@@ -279,11 +297,13 @@ func TestGivenUpAndGone(t *testing.T) {
 	if result := w.process(object); result.Reason != ScannerUnavailable {
 		t.Fatalf("%+v", result)
 	}
-	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": ScannerUnavailable, "bucket_name": "incoming"})
+	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": ScannerUnavailable,
+		"bucket_name": "incoming"})
 	w.expectGivenBack()
 }
 
-// A worker that is killed cleans nothing up, and Lambda keeps its sandbox with the temporary directory: an upload in hand must have no name there.
+// A worker that is killed cleans nothing up, and Lambda keeps its sandbox with the temporary
+// directory: an upload in hand must have no name there.
 func TestAKilledWorkerLeavesNoSpool(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -291,11 +311,14 @@ func TestAKilledWorkerLeavesNoSpool(t *testing.T) {
 	looked := false
 	look := func() {
 		looked = true
-		if spooled, err := filepath.Glob(filepath.Join(os.TempDir(), spoolPattern)); err != nil || len(spooled) > 0 {
+		if spooled, err := filepath.Glob(filepath.Join(os.TempDir(), spoolPattern)); err != nil ||
+			len(spooled) > 0 {
 			t.Errorf("killed now, the worker would leave %v, %v", spooled, err)
 		}
 	}
-	w.processor.S3 = s3Client(t, &faultyStore{body: func(body io.ReadCloser) io.ReadCloser { return &hookedReader{ReadCloser: body, first: look} }})
+	w.processor.S3 = s3Client(t, &faultyStore{body: func(body io.ReadCloser) io.ReadCloser {
+		return &hookedReader{ReadCloser: body, first: look}
+	}})
 	w.process(object)
 	if !looked {
 		t.Error("nothing was read")

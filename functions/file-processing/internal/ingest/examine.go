@@ -17,8 +17,9 @@ import (
 // spoolPattern names the temporary files that uploads are read into.
 const spoolPattern = "upload-*"
 
-// makeSpool opens a temporary file that has no name any more, so that it goes with the process however that ends: Lambda does not clear /tmp
-// when it starts a killed worker again, and what killed workers left would fill it.
+// makeSpool opens a temporary file that has no name any more, so that it goes with the process
+// however that ends: Lambda does not clear /tmp when it starts a killed worker again, and what
+// killed workers left would fill it.
 func makeSpool() (*os.File, error) {
 	spool, err := os.CreateTemp("", spoolPattern)
 	if err != nil {
@@ -27,8 +28,9 @@ func makeSpool() (*os.File, error) {
 	return spool, os.Remove(spool.Name())
 }
 
-// examine finds out what an upload is. The checks go from the cheap to the dear and stop at the first that fails; nothing is decoded that was
-// not scanned where scanning is on. An error means that nothing was found out.
+// examine finds out what an upload is. The checks go from the cheap to the dear and stop at the
+// first that fails; nothing is decoded that was not scanned where scanning is on. An error means
+// that nothing was found out.
 func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
 	object, err := p.objects().open(ctx, c.key, c.objectVersion)
 	if errors.Is(err, errGone) {
@@ -55,7 +57,8 @@ func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
 }
 
 // judge goes on with an upload that has the right size and lies in spool.
-func (p *Processor) judge(ctx context.Context, c claim, spool *os.File, f finding, read reading) (finding, error) {
+func (p *Processor) judge(ctx context.Context, c claim, spool *os.File, f finding,
+	read reading) (finding, error) {
 	if f.reason = judgeChecksum(read.checksum, c.checksum); f.reason != "" {
 		return f, nil
 	}
@@ -73,7 +76,8 @@ func (p *Processor) judge(ctx context.Context, c claim, spool *os.File, f findin
 }
 
 // judgeContent looks at the type, and makes the pictures of a picture.
-func (p *Processor) judgeContent(ctx context.Context, c claim, spool *os.File, f finding) (finding, error) {
+func (p *Processor) judgeContent(ctx context.Context, c claim, spool *os.File,
+	f finding) (finding, error) {
 	head := make([]byte, sniff.Head)
 	n, err := spool.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {

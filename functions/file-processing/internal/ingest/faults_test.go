@@ -30,7 +30,8 @@ const (
 
 var errInjected = errors.New("injected")
 
-// faultyStore is a way to the object store that fails once, at the request with the number at (from 1).
+// faultyStore is a way to the object store that fails once, at the request with the number at (from
+// 1).
 type faultyStore struct {
 	at       int64
 	how      failure
@@ -69,7 +70,8 @@ func (f *faultyStore) spoil(response *http.Response) (*http.Response, error) {
 	if err != nil || f.how == unanswered {
 		return nil, errors.Join(err, errInjected)
 	}
-	response.Body = io.NopCloser(io.MultiReader(bytes.NewReader(content[:len(content)/2]), failingReader{}))
+	response.Body = io.NopCloser(io.MultiReader(bytes.NewReader(content[:len(content)/2]),
+		failingReader{}))
 	return response, nil
 }
 
@@ -92,7 +94,8 @@ func (h *hookedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// faultyPostgres is a way to the database that breaks once, at the client's message with the number at (from 1), and works afterwards.
+// faultyPostgres is a way to the database that breaks once, at the client's message with the number
+// at (from 1), and works afterwards.
 type faultyPostgres struct {
 	target   string
 	at       int64
@@ -101,7 +104,8 @@ type faultyPostgres struct {
 	address  string
 }
 
-func newFaultyPostgres(t *testing.T, database *pgtest.Database, at int64, how failure) (*faultyPostgres, *tenantdb.DB) {
+func newFaultyPostgres(t *testing.T, database *pgtest.Database, at int64,
+	how failure) (*faultyPostgres, *tenantdb.DB) {
 	t.Helper()
 	address, err := url.Parse(database.URL(entry))
 	must(t, err)
@@ -132,7 +136,8 @@ func (f *faultyPostgres) serve(listener net.Listener) {
 	}
 }
 
-// forward takes one write of the client for one message: pgx writes what belongs to a round trip at once.
+// forward takes one write of the client for one message: pgx writes what belongs to a round trip at
+// once.
 func (f *faultyPostgres) forward(client, server net.Conn) {
 	defer client.Close()
 	defer server.Close()
@@ -194,7 +199,8 @@ func faultyScanner(t *testing.T, behaviour func(conn net.Conn, command string)) 
 			go func() {
 				defer conn.Close()
 				var command []byte
-				for c := make([]byte, 1); len(command) == 0 || command[len(command)-1] != 0; command = append(command, c[0]) {
+				for c := make([]byte, 1); len(command) == 0 ||
+					command[len(command)-1] != 0; command = append(command, c[0]) {
 					if _, err := conn.Read(c); err != nil {
 						return
 					}
@@ -220,6 +226,7 @@ func versioned(stream func(conn net.Conn)) func(net.Conn, string) {
 // expireLease does what time does after a worker was killed.
 func (w *fixture) expireLease() {
 	w.t.Helper()
-	_, err := w.Superuser.Exec(context.Background(), `UPDATE file_uploads SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL`)
+	_, err := w.Superuser.Exec(context.Background(),
+		`UPDATE file_uploads SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL`)
 	must(w.t, err)
 }

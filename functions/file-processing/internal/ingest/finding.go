@@ -22,7 +22,8 @@ type finding struct {
 	lost     bool // it was to be kept in quarantine and could not be
 }
 
-// variant is an element of files.variants. Its key follows from its name: objectkey.Original for the original, objectkey.Variant otherwise.
+// variant is an element of files.variants. Its key follows from its name: objectkey.Original for
+// the original, objectkey.Variant otherwise.
 type variant struct {
 	Name        string         `json:"name"`
 	ContentType mediatype.Type `json:"content_type"`
@@ -31,7 +32,8 @@ type variant struct {
 	Height      int            `json:"height,omitempty"`
 }
 
-// original is the variant of a file that is no picture: itself. Of a picture it is never handed out, since it was not cleaned.
+// original is the variant of a file that is no picture: itself. Of a picture it is never handed
+// out, since it was not cleaned.
 const original = "original"
 
 func (f finding) variants() []variant {
@@ -40,7 +42,8 @@ func (f finding) variants() []variant {
 		list = append(list, variant{p.Name, p.ContentType, int64(len(p.Data)), p.Width, p.Height})
 	}
 	if f.reason == "" && len(list) == 0 {
-		list = append(list, variant{Name: original, ContentType: mediatype.Served(f.mimeType), Size: f.size})
+		list = append(list,
+			variant{Name: original, ContentType: mediatype.Served(f.mimeType), Size: f.size})
 	}
 	return list
 }
@@ -53,7 +56,8 @@ func (f finding) row(c claim, config Config) db.SettleFileParams {
 	}
 	row := db.SettleFileParams{
 		OrganizationID: c.key.Organization, ID: c.key.File, CurrentVersion: int32(c.key.Version),
-		Status: string(f.reason.status()), StatusReason: present(string(f.reason)), Variants: variants,
+		Status: string(f.reason.status()), StatusReason: present(string(f.reason)),
+		Variants: variants,
 		FileSize: present(f.size), Checksum: f.checksum, MimeType: present(string(f.mimeType)),
 		Width: present(int32(f.info.Width)), Height: present(int32(f.info.Height)),
 	}
@@ -87,7 +91,8 @@ func (f finding) place(key objectkey.Key, config Config) (bucket, path string) {
 
 // details is what the file's access log says of a verdict.
 func (f finding) details(c claim) map[string]any {
-	details := map[string]any{"status": f.reason.status(), "attempt": c.attempt, "version": c.key.Version}
+	details := map[string]any{"status": f.reason.status(), "attempt": c.attempt,
+		"version": c.key.Version}
 	if f.reason != "" {
 		details["reason"] = f.reason
 	}
@@ -107,7 +112,8 @@ func (f finding) topic() string {
 	return "file.rejected"
 }
 
-// news is what a notification carries: ids, states and numbers, because it may travel through a third party.
+// news is what a notification carries: ids, states and numbers, because it may travel through a
+// third party.
 func (f finding) news(c claim) any {
 	return struct {
 		FileID  string `json:"file_id"`
@@ -117,7 +123,8 @@ func (f finding) news(c claim) any {
 		Size    int64  `json:"size,omitempty"`
 		Width   int    `json:"width,omitempty"`
 		Height  int    `json:"height,omitempty"`
-	}{c.key.File.String(), c.key.Version, f.reason.status(), f.reason, f.size, f.info.Width, f.info.Height}
+	}{c.key.File.String(), c.key.Version, f.reason.status(), f.reason, f.size, f.info.Width,
+		f.info.Height}
 }
 
 // present is nil for a zero value, which the database has as NULL.

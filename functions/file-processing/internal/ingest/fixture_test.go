@@ -50,9 +50,10 @@ func TestMain(m *testing.M) {
 	var stop []func() error
 	var lock sync.Mutex
 	servers.s3 = sync.OnceValues(func() (*s3.Server, error) {
-		server, err := s3.Start(context.Background(), s3.Options{Dir: filepath.Join(dir, "s3"), Buckets: s3.Buckets{
-			Incoming: "incoming", Files: "files", Quarantine: "quarantine",
-		}})
+		server, err := s3.Start(context.Background(),
+			s3.Options{Dir: filepath.Join(dir, "s3"), Buckets: s3.Buckets{
+				Incoming: "incoming", Files: "files", Quarantine: "quarantine",
+			}})
 		if err == nil {
 			lock.Lock()
 			defer lock.Unlock()
@@ -70,7 +71,8 @@ func TestMain(m *testing.M) {
 		return daemon, err
 	})
 	code := m.Run()
-	if spooled, err := filepath.Glob(filepath.Join(os.TempDir(), spoolPattern)); err != nil || len(spooled) > 0 {
+	if spooled, err := filepath.Glob(filepath.Join(os.TempDir(), spoolPattern)); err != nil ||
+		len(spooled) > 0 {
 		fmt.Fprintln(os.Stderr, "uploads are left in the temporary directory:", spooled, err)
 		code = 1
 	}
@@ -83,12 +85,15 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// useTempDir gives this process a temporary directory of its own, which clamd's unprivileged user can enter too.
+// useTempDir gives this process a temporary directory of its own, which clamd's unprivileged user
+// can enter too.
 func useTempDir(dir string) error {
-	return errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Mkdir(dir, 0o755), os.Setenv("TMPDIR", dir))
+	return errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Mkdir(dir, 0o755),
+		os.Setenv("TMPDIR", dir))
 }
 
-// fixture is everything around the processor: a database, a school with a quota, and an object store.
+// fixture is everything around the processor: a database, a school with a quota, and an object
+// store.
 type fixture struct {
 	*pgtest.Database
 	t            *testing.T
@@ -111,8 +116,9 @@ func fixtureOn(t *testing.T, database *pgtest.Database) *fixture {
 	w.s3 = s3Client(t, nil)
 	w.processor = &Processor{
 		Config: Config{
-			Incoming: "incoming", Files: "files", Quarantine: "quarantine", MaxFileSize: maxSize, ThumbnailSize: 64,
-			Allowed: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
+			Incoming: "incoming", Files: "files", Quarantine: "quarantine", MaxFileSize: maxSize,
+			ThumbnailSize: 64,
+			Allowed:       mediatype.Patterns{"image/*", "application/pdf", "text/*"},
 		},
 		DB: w.DB(t, entry), S3: s3Client(t, &faultyStore{}), Log: slog.New(slog.DiscardHandler),
 	}
@@ -128,7 +134,8 @@ func s3Client(t *testing.T, transport http.RoundTripper) *awss3.Client {
 	}
 	config := aws.Config{
 		Region: server.Region, BaseEndpoint: &server.Endpoint,
-		Credentials:                credentials.NewStaticCredentialsProvider(server.AccessKey, server.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(server.AccessKey,
+			server.SecretKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 		Retryer:                    func() aws.Retryer { return aws.NopRetryer{} },
@@ -183,10 +190,13 @@ func (w *fixture) reserve(u *upload) objectkey.Key {
 	extension := strings.TrimPrefix(filepath.Ext(u.name), ".")
 	w.exec(`INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path,
 			checksum, uploaded_by, created_by) VALUES ($1, $2, $3, $3, $4, $5, $6, 'incoming', $7, $8, $9, $9)`,
-		w.organization, u.file, u.name, extension, u.declare, u.mime, incomingKey(key), u.checksum, w.uploader)
+		w.organization, u.file, u.name, extension, u.declare, u.mime, incomingKey(
+			key), u.checksum, w.uploader)
 	w.exec(`INSERT INTO file_uploads (organization_id, file_id, uploaded_by, reserved_bytes, expires_at)
 		VALUES ($1, $2, $3, $4, now() + interval '15 minutes')`, w.organization, u.file, w.uploader, u.declare)
-	w.exec(`UPDATE storage_quotas SET reserved_bytes = reserved_bytes + $2, file_count = file_count + 1 WHERE organization_id = $1`, w.organization, u.declare)
+	w.exec(
+		`UPDATE storage_quotas SET reserved_bytes = reserved_bytes + $2, file_count = file_count + 1 WHERE organization_id = $1`,
+		w.organization, u.declare)
 	return key
 }
 
@@ -194,8 +204,9 @@ func (w *fixture) reserve(u *upload) objectkey.Key {
 func (w *fixture) put(key string, content []byte) Object {
 	w.t.Helper()
 	out, err := w.s3.PutObject(context.Background(), &awss3.PutObjectInput{
-		Bucket: aws.String("incoming"), Key: &key, Body: bytes.NewReader(content), ContentType: aws.String("text/html"),
-		Metadata: map[string]string{"note": "the uploader's words"},
+		Bucket: aws.String("incoming"), Key: &key, Body: bytes.NewReader(content),
+		ContentType: aws.String("text/html"),
+		Metadata:    map[string]string{"note": "the uploader's words"},
 	})
 	if err != nil {
 		w.t.Fatalf("upload: %v", err)
@@ -241,7 +252,8 @@ func (w *fixture) row(query string, args ...any) map[string]any {
 
 func (w *fixture) file(key objectkey.Key) map[string]any {
 	w.t.Helper()
-	return w.row(`SELECT * FROM files WHERE organization_id = $1 AND id = $2`, key.Organization, key.File)
+	return w.row(`SELECT * FROM files WHERE organization_id = $1 AND id = $2`, key.Organization,
+		key.File)
 }
 
 // expect compares some columns of a row.

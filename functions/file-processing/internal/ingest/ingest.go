@@ -1,7 +1,9 @@
-// Package ingest decides what becomes of an uploaded file, and does it: one stored object in, a verdict and safe pictures out.
+// Package ingest decides what becomes of an uploaded file, and does it: one stored object in, a
+// verdict and safe pictures out.
 //
-// Whatever is repeated ends the same. The first version of a key that is claimed is the only one that counts; a claim is a lease with a
-// fencing token; outputs have fixed keys and fixed bytes; and the verdict is one transaction, after which nothing waits for the object.
+// Whatever is repeated ends the same. The first version of a key that is claimed is the only one
+// that counts; a claim is a lease with a fencing token; outputs have fixed keys and fixed bytes;
+// and the verdict is one transaction, after which nothing waits for the object.
 package ingest
 
 import (
@@ -67,8 +69,8 @@ type Processor struct {
 	Log     *slog.Logger
 }
 
-// Process takes one object to its end. With an error there is no end yet and the same object must come again; what came of a file's content,
-// be it a rejection, is no error.
+// Process takes one object to its end. With an error there is no end yet and the same object must
+// come again; what came of a file's content, be it a rejection, is no error.
 func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	key, err := objectkey.ParseIncoming(o.Key)
 	if err != nil || key.Organization == uuid.Nil || o.Bucket != p.Config.Incoming {
@@ -76,7 +78,8 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	}
 	result := Result{Organization: key.Organization, File: key.File, Outcome: OutcomeRetry}
 	if o.Version == "" {
-		return result, fmt.Errorf("object %s has no version: switch on versioning of bucket %s", o.Key, o.Bucket)
+		return result, fmt.Errorf("object %s has no version: switch on versioning of bucket %s",
+			o.Key, o.Bucket)
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -107,7 +110,8 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 }
 
 // work is everything between a claim and its end.
-func (p *Processor) work(ctx context.Context, c claim, until time.Time) (Outcome, Reason, int64, error) {
+func (p *Processor) work(ctx context.Context, c claim,
+	until time.Time) (Outcome, Reason, int64, error) {
 	found := finding{reason: c.giveUp}
 	if c.giveUp == "" {
 		working, cancel := context.WithDeadline(ctx, until)
@@ -121,7 +125,8 @@ func (p *Processor) work(ctx context.Context, c claim, until time.Time) (Outcome
 		}
 	} else if err := p.objects().quarantine(ctx, c.key, c.objectVersion); err != nil {
 		// A file that was given up needs its verdict more than an operator needs its bytes.
-		p.Log.ErrorContext(ctx, "a file that was given up could not be kept", "file", c.key.File, "error", err)
+		p.Log.ErrorContext(ctx, "a file that was given up could not be kept", "file", c.key.File,
+			"error", err)
 		found.lost = true
 	}
 	ended, err := p.store().settle(ctx, c, found, p.Config)
@@ -136,7 +141,8 @@ func (p *Processor) work(ctx context.Context, c claim, until time.Time) (Outcome
 		return OutcomeSuperseded, "", 0, nil
 	}
 	if err := p.objects().deleteUploads(ctx, c.key); err != nil {
-		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file", c.key.File, "error", err) // settle put it on the list
+		// settle put it on the list
+		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file", c.key.File, "error", err)
 	}
 	return Outcome(found.reason.status()), found.reason, found.size, nil
 }
@@ -157,7 +163,8 @@ func (p *Processor) publish(ctx context.Context, c claim, found finding) error {
 	return nil
 }
 
-// release hands the file back at once instead of when its lease ends. It may fail: then the lease ends by itself.
+// release hands the file back at once instead of when its lease ends. It may fail: then the lease
+// ends by itself.
 func (p *Processor) release(ctx context.Context, c claim, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing/2)
 	defer cancel()
@@ -176,5 +183,6 @@ func (p *Processor) release(ctx context.Context, c claim, cause error) {
 func (p *Processor) store() store { return store{p.DB} }
 
 func (p *Processor) objects() objects {
-	return objects{client: p.S3, incoming: p.Config.Incoming, files: p.Config.Files, quarantined: p.Config.Quarantine}
+	return objects{client: p.S3, incoming: p.Config.Incoming, files: p.Config.Files,
+		quarantined: p.Config.Quarantine}
 }

@@ -39,11 +39,12 @@ func TestSurplusIsDeleted(t *testing.T) {
 	deleted := w.reserve(&upload{name: "b.txt", mime: "text/plain", content: []byte("text")})
 	w.exec(`DELETE FROM files WHERE id = $1`, deleted.File)
 	for name, key := range map[string]string{
-		"never reserved":                      objectkey.Incoming(w.organization, uuid.New(), 1),
-		"another tenant's file under our own": objectkey.Incoming(other.organization, reserved.File, 1),
-		"no such tenant":                      objectkey.Incoming(uuid.New(), reserved.File, 1),
-		"another version of the file":         objectkey.Incoming(w.organization, reserved.File, 2),
-		"deleted row":                         incomingKey(deleted),
+		"never reserved": objectkey.Incoming(w.organization, uuid.New(), 1),
+		"another tenant's file under our own": objectkey.Incoming(other.organization, reserved.File,
+			1),
+		"no such tenant":              objectkey.Incoming(uuid.New(), reserved.File, 1),
+		"another version of the file": objectkey.Incoming(w.organization, reserved.File, 2),
+		"deleted row":                 incomingKey(deleted),
 	} {
 		object := w.put(key, []byte("text"))
 		if result := w.process(object); result.Outcome != OutcomeSurplus {
@@ -59,7 +60,8 @@ func TestSurplusIsDeleted(t *testing.T) {
 		}
 	}
 	expect(t, w.file(reserved), map[string]any{"status": "pending"})
-	expect(t, w.row(`SELECT attempts, object_version FROM file_uploads`), map[string]any{"attempts": 0, "object_version": nil})
+	expect(t, w.row(`SELECT attempts, object_version FROM file_uploads`),
+		map[string]any{"attempts": 0, "object_version": nil})
 }
 
 func TestForeignObjectsAreLeftAlone(t *testing.T) {
@@ -70,8 +72,10 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	stray := w.put("incoming/stray-"+uuid.NewString(), []byte("text"))
 	for _, o := range []Object{
 		stray, {Bucket: "files", Key: object.Key, Version: object.Version},
-		{Bucket: "incoming", Key: objectkey.Incoming(uuid.Nil, key.File, 1), Version: object.Version},
-		{Bucket: "incoming", Key: "incoming/" + strings.ToUpper(w.organization.String()) + "/" + key.File.String() + "/1", Version: object.Version},
+		{Bucket: "incoming", Key: objectkey.Incoming(uuid.Nil, key.File, 1),
+			Version: object.Version},
+		{Bucket: "incoming", Key: "incoming/" + strings.ToUpper(w.organization.String()) +
+			"/" + key.File.String() + "/1", Version: object.Version},
 	} {
 		if result := w.process(o); result.Outcome != OutcomeForeign {
 			t.Errorf("%+v: %+v", o, result)
@@ -81,7 +85,8 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 	if after := w.state(key); after != before {
 		t.Errorf("a file changed from\n%s\nto\n%s", before, after)
 	}
-	if _, err := w.processor.Process(t.Context(), Object{Bucket: "incoming", Key: object.Key}); err == nil {
+	if _, err := w.processor.Process(t.Context(),
+		Object{Bucket: "incoming", Key: object.Key}); err == nil {
 		t.Error("an object without a version was taken")
 	}
 }
@@ -134,7 +139,8 @@ func TestReorderedVersions(t *testing.T) {
 	w.expectAvailable(key, []byte("two"))
 }
 
-// One form sent two hundred times, at once and in any order: one file, one version, and the quota of one.
+// One form sent two hundred times, at once and in any order: one file, one version, and the quota
+// of one.
 func TestOneFormForManyUploads(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
@@ -157,7 +163,8 @@ func TestOneFormForManyUploads(t *testing.T) {
 	must(t, workers.Wait())
 	_, served := w.get("files", objectkey.Original(w.organization, key.File, 1))
 	w.expectAvailable(key, served)
-	if len(content) != uploads || !slices.ContainsFunc(sent, func(o Object) bool { return bytes.Equal(content[o.Version], served) }) {
+	if len(content) != uploads || !slices.ContainsFunc(sent,
+		func(o Object) bool { return bytes.Equal(content[o.Version], served) }) {
 		t.Errorf("served is %q, of %d versions", served, len(content))
 	}
 }
@@ -180,7 +187,8 @@ func TestLeaseOfADeadWorker(t *testing.T) {
 	}
 	w.expectAvailable(key, []byte("text"))
 	// It was not dead, only slow: nothing of what it does counts any more.
-	if how, err := w.processor.store().settle(t.Context(), killed, finding{reason: CorruptImage}, w.processor.Config); how != leaseLost || err != nil {
+	if how, err := w.processor.store().settle(t.Context(), killed, finding{reason: CorruptImage},
+		w.processor.Config); how != leaseLost || err != nil {
 		t.Errorf("the slow worker: %s, %v", how, err)
 	}
 	must(t, w.processor.store().release(t.Context(), killed, "late"))
@@ -201,15 +209,18 @@ func TestOnlyTheLatestClaimCounts(t *testing.T) {
 		t.Fatal(what, err)
 	}
 	before := w.state(key)
-	if how, err := store.settle(t.Context(), slow, finding{reason: CorruptImage}, w.processor.Config); how != leaseLost || err != nil {
+	if how, err := store.settle(t.Context(), slow, finding{reason: CorruptImage},
+		w.processor.Config); how != leaseLost || err != nil {
 		t.Errorf("the slow worker settles: %s, %v", how, err)
 	}
 	must(t, store.release(t.Context(), slow, "late"))
-	expect(t, w.row(`SELECT lease_until > now() AS held, last_error FROM file_uploads`), map[string]any{"held": true, "last_error": nil})
+	expect(t, w.row(`SELECT lease_until > now() AS held, last_error FROM file_uploads`),
+		map[string]any{"held": true, "last_error": nil})
 	if after := w.state(key); after != before {
 		t.Errorf("the slow worker changed\n%s\nto\n%s", before, after)
 	}
-	if how, err := store.settle(t.Context(), latest, finding{reason: CorruptImage}, w.processor.Config); how != settled || err != nil {
+	if how, err := store.settle(t.Context(), latest, finding{reason: CorruptImage},
+		w.processor.Config); how != settled || err != nil {
 		t.Errorf("the latest worker settles: %s, %v", how, err)
 	}
 	w.expectGivenBack()
@@ -257,11 +268,13 @@ func TestOvertaken(t *testing.T) {
 	winner := *w.processor
 	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/", func() {
 		w.expireLease()
-		if result, err := winner.Process(context.Background(), object); err != nil || result.Outcome != OutcomeAvailable {
+		if result, err := winner.Process(context.Background(), object); err != nil ||
+			result.Outcome != OutcomeAvailable {
 			t.Errorf("the winner: %+v, %v", result, err)
 		}
 	}))
-	// Its copy fails or its lease is lost, by how far it had come; either way it ends, and the queue sends no third worker into trouble.
+	// Its copy fails or its lease is lost, by how far it had come; either way it ends, and the
+	// queue sends no third worker into trouble.
 	result, err := w.processor.Process(t.Context(), object)
 	if err == nil && result.Outcome != OutcomeSuperseded {
 		t.Errorf("the loser: %+v", result)
@@ -276,14 +289,18 @@ func TestDeletedWhileWorkedOn(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
-	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/", func() { w.exec(`DELETE FROM files WHERE id = $1`, key.File) }))
+	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/",
+		func() { w.exec(`DELETE FROM files WHERE id = $1`, key.File) }))
 	if result := w.process(object); result.Outcome != OutcomeSuperseded {
 		t.Errorf("%+v", result)
 	}
-	expect(t, w.row(`SELECT array_agg(bucket_name || ' ' || prefix ORDER BY prefix) AS due FROM object_deletions WHERE due_at <= now()`), map[string]any{"due": []string{
-		"files " + objectkey.Original(w.organization, key.File, 1), "quarantine " + objectkey.Quarantine(w.organization, key.File, 1),
-		"files " + objectkey.Variant(w.organization, key.File, 1, ""),
-	}})
+	expect(t, w.row(
+		`SELECT array_agg(bucket_name || ' ' || prefix ORDER BY prefix) AS due FROM object_deletions WHERE due_at <= now()`),
+		map[string]any{"due": []string{
+			"files " + objectkey.Original(w.organization, key.File, 1),
+			"quarantine " + objectkey.Quarantine(w.organization, key.File, 1),
+			"files " + objectkey.Variant(w.organization, key.File, 1, ""),
+		}})
 	left := w.objects(key)
 	if len(left) != 5 {
 		t.Errorf("the test is to find four variants and the original, and has %v", left)
@@ -302,12 +319,15 @@ func TestOutOfTime(t *testing.T) {
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	ctx, cancel := context.WithTimeout(t.Context(), closing+50*time.Millisecond)
 	defer cancel()
-	w.processor.S3 = s3Client(t, at(http.MethodGet, "/incoming/", func() { time.Sleep(100 * time.Millisecond) }))
+	w.processor.S3 = s3Client(t,
+		at(http.MethodGet, "/incoming/", func() { time.Sleep(100 * time.Millisecond) }))
 	result, err := w.processor.Process(ctx, object)
-	if result.Outcome != OutcomeRetry || !errors.Is(err, context.DeadlineExceeded) || fault.KindOf(err) != fault.Temporary {
+	if result.Outcome != OutcomeRetry || !errors.Is(err, context.DeadlineExceeded) ||
+		fault.KindOf(err) != fault.Temporary {
 		t.Errorf("%+v, %v", result, err)
 	}
-	expect(t, w.row(`SELECT attempts, lease_until FROM file_uploads`), map[string]any{"attempts": 1, "lease_until": nil})
+	expect(t, w.row(`SELECT attempts, lease_until FROM file_uploads`),
+		map[string]any{"attempts": 1, "lease_until": nil})
 	w.process(object)
 	w.expectAvailable(key, sampleJPEG(t))
 }

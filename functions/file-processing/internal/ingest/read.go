@@ -17,9 +17,11 @@ type reading struct {
 	scanErr  error // why there is no verdict
 }
 
-// readOnce reads the upload to its end and feeds copy, the checksum and the scanner from the same stream, so that all of them saw the same
-// bytes. A scanner that breaks off ends only its own part. The error says that the bytes did not all arrive, or could not be kept.
-func readOnce(ctx context.Context, body io.Reader, size int64, copy io.Writer, scanner *scan.Client) (reading, error) {
+// readOnce reads the upload to its end and feeds copy, the checksum and the scanner from the same
+// stream, so that all of them saw the same bytes. A scanner that breaks off ends only its own part.
+// The error says that the bytes did not all arrive, or could not be kept.
+func readOnce(ctx context.Context, body io.Reader, size int64, copy io.Writer,
+	scanner *scan.Client) (reading, error) {
 	digest := sha256.New()
 	source := &counted{from: io.TeeReader(body, io.MultiWriter(copy, digest))}
 	var r reading
@@ -28,8 +30,9 @@ func readOnce(ctx context.Context, body io.Reader, size int64, copy io.Writer, s
 	}
 	_, _ = io.Copy(io.Discard, source) // what the scanner left; source has the error
 	if source.err != nil || source.n != size {
-		return reading{}, fault.Wrap(fmt.Errorf("read %d of %d bytes: %w", source.n, size, orShort(source.err)),
-			fault.Temporary, "upload-unreadable", "The upload could not be read to its end.")
+		return reading{},
+			fault.Wrap(fmt.Errorf("read %d of %d bytes: %w", source.n, size, orShort(source.err)),
+				fault.Temporary, "upload-unreadable", "The upload could not be read to its end.")
 	}
 	r.checksum = digest.Sum(nil)
 	return r, nil

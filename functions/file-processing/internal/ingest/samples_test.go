@@ -17,7 +17,8 @@ import (
 	"testing"
 )
 
-// eicar is the test file that every scanner knows (https://www.eicar.org), in two parts so that no scanner takes this source for it.
+// eicar is the test file that every scanner knows (https://www.eicar.org), in two parts so that no
+// scanner takes this source for it.
 func eicar() []byte {
 	return []byte(`X5O!P%@AP[4\PZX54(P^)7CC)7}` + `$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*`)
 }
@@ -54,24 +55,29 @@ func sampleGIF(t testing.TB) []byte {
 
 // sampleWebP is one lossy pixel.
 func sampleWebP(t testing.TB) []byte {
-	b, err := base64.StdEncoding.DecodeString("UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA")
+	b, err := base64.StdEncoding.DecodeString(
+		"UklGRiIAAABXRUJQVlA4IBYAAAAwAQCdASoBAAEADsD+JaQAA3AAAAAA")
 	must(t, err)
 	return b
 }
 
 func samplePDF() []byte {
-	return []byte("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
+	return []byte("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 " +
+		"0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
 }
 
 func sampleHTML() []byte {
-	return []byte("<!DOCTYPE html><html><body><script>alert(document.domain)</script></body></html>")
+	return []byte(
+		"<!DOCTYPE html><html><body><script>alert(document.domain)</script></body></html>")
 }
 
 func sampleSVG() []byte {
-	return []byte(`<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>`)
+	return []byte(
+		`<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>`)
 }
 
-// sampleEXE is the beginning of a program for Windows: the DOS header, and the PE header that it points to.
+// sampleEXE is the beginning of a program for Windows: the DOS header, and the PE header that it
+// points to.
 func sampleEXE() []byte {
 	b := make([]byte, 512)
 	copy(b, "MZ")
@@ -108,7 +114,8 @@ func bombPNG(t testing.TB, side int) []byte {
 	must(t, deflate.Close())
 	var b bytes.Buffer
 	b.WriteString("\x89PNG\r\n\x1a\n")
-	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(side)), uint32(side))
+	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(side)),
+		uint32(side))
 	writeChunk(&b, "IHDR", append(header, 1, 0, 0, 0, 0))
 	writeChunk(&b, "IDAT", pixels.Bytes())
 	writeChunk(&b, "IEND", nil)

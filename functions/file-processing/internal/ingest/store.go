@@ -17,8 +17,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// store is the rows of an upload. The organization is always that of the object's key, which only the holder of a form signed for that
-// organization could write to.
+// store is the rows of an upload. The organization is always that of the object's key, which only
+// the holder of a form signed for that organization could write to.
 type store struct {
 	db *tenantdb.DB
 }
@@ -36,8 +36,10 @@ type claim struct {
 	checksum      []byte // SHA-256; nil: none was declared
 }
 
-// claim begins an attempt, and counts it before any of its work is done, so that work which kills its worker is counted too.
-func (s store) claim(ctx context.Context, key objectkey.Key, version string, lease time.Duration) (c claim, what decision, err error) {
+// claim begins an attempt, and counts it before any of its work is done, so that work which kills
+// its worker is counted too.
+func (s store) claim(ctx context.Context, key objectkey.Key, version string,
+	lease time.Duration) (c claim, what decision, err error) {
 	err = s.db.InTenant(ctx, key.Organization, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		r, err := lock(ctx, q, key)
@@ -59,7 +61,8 @@ func (s store) claim(ctx context.Context, key objectkey.Key, version string, lea
 }
 
 func lock(ctx context.Context, q *db.Queries, key objectkey.Key) (*reservation, error) {
-	row, err := q.LockUpload(ctx, db.LockUploadParams{OrganizationID: key.Organization, FileID: key.File, Version: int32(key.Version)})
+	row, err := q.LockUpload(ctx, db.LockUploadParams{OrganizationID: key.Organization,
+		FileID: key.File, Version: int32(key.Version)})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -67,11 +70,13 @@ func lock(ctx context.Context, q *db.Queries, key objectkey.Key) (*reservation, 
 		return nil, fmt.Errorf("lock the reservation: %w", err)
 	}
 	return &reservation{
-		objectVersion: deref(row.ObjectVersion), attempts: int(row.Attempts), leased: row.Leased, lastError: deref(row.LastError),
+		objectVersion: deref(row.ObjectVersion), attempts: int(row.Attempts), leased: row.Leased,
+		lastError: deref(row.LastError),
 	}, nil
 }
 
-func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration, lastError *string) error {
+func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration,
+	lastError *string) error {
 	taken, err := q.ClaimUpload(ctx, db.ClaimUploadParams{
 		OrganizationID: c.key.Organization, FileID: c.key.File,
 		ObjectVersion: c.objectVersion, LeaseSeconds: lease.Seconds(), LastError: lastError,
@@ -79,7 +84,8 @@ func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration, la
 	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)
 	}
-	file, err := q.StartProcessing(ctx, db.StartProcessingParams{OrganizationID: c.key.Organization, ID: c.key.File})
+	file, err := q.StartProcessing(ctx,
+		db.StartProcessingParams{OrganizationID: c.key.Organization, ID: c.key.File})
 	if err != nil {
 		return fmt.Errorf("file is neither pending nor processing: %w", err)
 	}
@@ -107,10 +113,12 @@ const (
 )
 
 // settle writes the verdict and everything that follows from it, or nothing.
-func (s store) settle(ctx context.Context, c claim, found finding, config Config) (how ending, err error) {
+func (s store) settle(ctx context.Context, c claim, found finding,
+	config Config) (how ending, err error) {
 	err = s.db.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		upload, err := q.EndUpload(ctx, db.EndUploadParams{OrganizationID: c.key.Organization, FileID: c.key.File, Fence: c.fence})
+		upload, err := q.EndUpload(ctx, db.EndUploadParams{OrganizationID: c.key.Organization,
+			FileID: c.key.File, Fence: c.fence})
 		if errors.Is(err, pgx.ErrNoRows) {
 			how, err = lost(ctx, q, c, config)
 			return err
@@ -131,10 +139,12 @@ func (s store) settle(ctx context.Context, c claim, found finding, config Config
 	return how, err
 }
 
-// lost tells why there is no upload to end. What was made of a file that is gone goes the way of all objects, through maintenance: this entry,
-// which decodes what strangers send, may delete nothing that was accepted.
+// lost tells why there is no upload to end. What was made of a file that is gone goes the way of
+// all objects, through maintenance: this entry, which decodes what strangers send, may delete
+// nothing that was accepted.
 func lost(ctx context.Context, q *db.Queries, c claim, config Config) (ending, error) {
-	exists, err := q.FileExists(ctx, db.FileExistsParams{OrganizationID: c.key.Organization, ID: c.key.File})
+	exists, err := q.FileExists(ctx,
+		db.FileExistsParams{OrganizationID: c.key.Organization, ID: c.key.File})
 	if err != nil {
 		return "", fmt.Errorf("look for the file: %w", err)
 	}
@@ -142,17 +152,22 @@ func lost(ctx context.Context, q *db.Queries, c claim, config Config) (ending, e
 		return leaseLost, nil
 	}
 	return fileGone, errors.Join(
-		queueDeletion(ctx, q, c.key, config.Files, objectkey.Original(c.key.Organization, c.key.File, c.key.Version), nil),
-		queueDeletion(ctx, q, c.key, config.Files, objectkey.Variant(c.key.Organization, c.key.File, c.key.Version, ""), nil),
-		queueDeletion(ctx, q, c.key, config.Quarantine, objectkey.Quarantine(c.key.Organization, c.key.File, c.key.Version), nil),
+		queueDeletion(ctx, q, c.key, config.Files,
+			objectkey.Original(c.key.Organization, c.key.File, c.key.Version), nil),
+		queueDeletion(ctx, q, c.key, config.Files,
+			objectkey.Variant(c.key.Organization, c.key.File, c.key.Version, ""), nil),
+		queueDeletion(ctx, q, c.key, config.Quarantine,
+			objectkey.Quarantine(c.key.Organization, c.key.File, c.key.Version), nil),
 	)
 }
 
-// formGrace is how long after its form's expiry an upload may still arrive: it is checked when the request begins.
+// formGrace is how long after its form's expiry an upload may still arrive: it is checked when the
+// request begins.
 const formGrace = 5 * time.Minute
 
 // queueDeletion has maintenance delete every version below prefix once due has come; nil is now.
-func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket, prefix string, due *time.Time) error {
+func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket, prefix string,
+	due *time.Time) error {
 	if err := q.QueueDeletion(ctx, db.QueueDeletionParams{
 		OrganizationID: key.Organization, BucketName: bucket, Prefix: prefix, DueAt: due,
 	}); err != nil {
@@ -161,14 +176,17 @@ func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket
 	return nil
 }
 
-// settlement queues what a verdict changes, and who learns of it: the file's log, and whoever listens. In one round trip, because the quota's
-// row, through which all uploads of an organization go, stays locked until the commit.
-func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding, config Config, upload db.EndUploadRow) error {
+// settlement queues what a verdict changes, and who learns of it: the file's log, and whoever
+// listens. In one round trip, because the quota's row, through which all uploads of an organization
+// go, stays locked until the commit.
+func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding, config Config,
+	upload db.EndUploadRow) error {
 	details, err := json.Marshal(found.details(c))
 	if err != nil {
 		return fmt.Errorf("encode log details: %w", err)
 	}
-	line := db.LogProcessingParams{OrganizationID: c.key.Organization, FileID: c.key.File, Details: details}
+	line := db.LogProcessingParams{OrganizationID: c.key.Organization, FileID: c.key.File,
+		Details: details}
 	if id := telemetry.RequestID(ctx); id != "" {
 		line.RequestID = &id
 	}
@@ -180,14 +198,16 @@ func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding, 
 		queueDeletion(ctx, q, c.key, config.Incoming, incomingKey(c.key), &due),
 		q.LogProcessing(ctx, line),
 		outbox.Queue(batch, c.key.Organization, outbox.Notification{
-			Topic: found.topic(), Subject: c.key.File, User: upload.UploadedBy, Payload: found.news(c),
+			Topic: found.topic(), Subject: c.key.File, User: upload.UploadedBy,
+			Payload: found.news(c),
 		}),
 	)
 }
 
 func (f finding) quota(organization uuid.UUID, reserved int64) db.SettleQuotaParams {
 	if f.reason == "" {
-		return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved, UsedBytes: f.size}
+		return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved,
+			UsedBytes: f.size}
 	}
 	return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved, GivenUp: 1}
 }

@@ -20,12 +20,14 @@ const (
 	Rejected    Status = "error"
 )
 
-// Reason says why a file was not accepted: values of files.status_reason. The zero value is no reason, so the file is accepted.
+// Reason says why a file was not accepted: values of files.status_reason. The zero value is no
+// reason, so the file is accepted.
 type Reason string
 
 // The reasons, in the order in which they are looked for.
 const (
-	ObjectMissing      Reason = "object_missing"       // reserved and announced, but the object is gone
+	// reserved and announced, but the object is gone
+	ObjectMissing      Reason = "object_missing"
 	EmptyFile          Reason = "empty_file"           // no bytes
 	TooLarge           Reason = "too_large"            // over MAX_FILE_SIZE
 	SizeMismatch       Reason = "size_mismatch"        // not the size that was reserved
@@ -33,13 +35,15 @@ const (
 	Infected           Reason = "infected"             // the scanner found malware
 	Encrypted          Reason = "encrypted"            // the scanner cannot look inside
 	ScanLimitsExceeded Reason = "scan_limits_exceeded" // the scanner would not look at all of it
-	TypeMismatch       Reason = "type_mismatch"        // the content is not what it is declared or named as
-	TypeNotAllowed     Reason = "type_not_allowed"     // a true type that ALLOWED_MIME_TYPES does not have
-	UnsupportedImage   Reason = "unsupported_image"    // a picture that could not be cleaned
-	CorruptImage       Reason = "corrupt_image"        // a picture that does not decode
-	TooManyPixels      Reason = "too_many_pixels"      // a picture that would not fit into memory
-	ScannerUnavailable Reason = "scanner_unavailable"  // no answer of the scanner in any attempt
-	TooManyAttempts    Reason = "too_many_attempts"    // every attempt ended without a verdict
+	// the content is not what it is declared or named as
+	TypeMismatch Reason = "type_mismatch"
+	// a true type that ALLOWED_MIME_TYPES does not have
+	TypeNotAllowed     Reason = "type_not_allowed"
+	UnsupportedImage   Reason = "unsupported_image"   // a picture that could not be cleaned
+	CorruptImage       Reason = "corrupt_image"       // a picture that does not decode
+	TooManyPixels      Reason = "too_many_pixels"     // a picture that would not fit into memory
+	ScannerUnavailable Reason = "scanner_unavailable" // no answer of the scanner in any attempt
+	TooManyAttempts    Reason = "too_many_attempts"   // every attempt ended without a verdict
 )
 
 // status is where a file with this reason ends.
@@ -53,7 +57,8 @@ func (r Reason) status() Status {
 	return Rejected
 }
 
-// kept reports whether the bytes stay, in quarantine, for somebody to look at. What is merely wrong is deleted: its uploader has it.
+// kept reports whether the bytes stay, in quarantine, for somebody to look at. What is merely wrong
+// is deleted: its uploader has it.
 func (r Reason) kept() bool {
 	return r == Infected || r == ScannerUnavailable || r == TooManyAttempts
 }
@@ -79,8 +84,8 @@ func judgeChecksum(actual, declared []byte) Reason {
 	return ""
 }
 
-// judgeScan turns the scanner's answer into a reason. Any error that is no statement about the content is handed back, because then
-// nothing is known about it.
+// judgeScan turns the scanner's answer into a reason. Any error that is no statement about the
+// content is handed back, because then nothing is known about it.
 func judgeScan(verdict scan.Verdict, err error) (Reason, error) {
 	switch {
 	case errors.Is(err, scan.ErrEncrypted):
@@ -88,7 +93,8 @@ func judgeScan(verdict scan.Verdict, err error) (Reason, error) {
 	case errors.Is(err, scan.ErrLimitsExceeded):
 		return ScanLimitsExceeded, nil
 	case errors.Is(err, scan.ErrUnavailable):
-		return "", fault.Wrap(err, fault.Temporary, "scanner-unavailable", "The virus scanner gave no answer.")
+		return "", fault.Wrap(err, fault.Temporary, "scanner-unavailable",
+			"The virus scanner gave no answer.")
 	case err != nil:
 		return "", err
 	case verdict.Infected:
@@ -107,7 +113,8 @@ func judgePicture(err error) (Reason, error) {
 	case errors.Is(err, picture.ErrCorrupt):
 		return CorruptImage, nil
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
-		return "", fault.Wrap(err, fault.Temporary, "out-of-time", "The picture was not done in time.")
+		return "", fault.Wrap(err, fault.Temporary, "out-of-time",
+			"The picture was not done in time.")
 	}
 	return "", err
 }

@@ -20,15 +20,21 @@ func TestDecide(t *testing.T) {
 		row  *reservation
 		want decision
 	}{
-		"nothing waits":                        {nil, surplus},
-		"new":                                  {&reservation{}, takeIt},
-		"the same again":                       {&reservation{objectVersion: "v1", attempts: 3}, takeIt},
-		"another version won":                  {&reservation{objectVersion: "v0"}, surplus},
-		"another version won and is worked on": {&reservation{objectVersion: "v0", leased: true}, surplus},
-		"another version had its attempts":     {&reservation{objectVersion: "v0", attempts: 4}, surplus},
-		"being worked on":                      {&reservation{objectVersion: "v1", leased: true}, busy},
-		"being worked on for the last time":    {&reservation{objectVersion: "v1", leased: true, attempts: 4}, busy},
-		"had its attempts":                     {&reservation{objectVersion: "v1", attempts: 4}, giveUp},
+		"nothing waits": {nil, surplus},
+		"new":           {&reservation{}, takeIt},
+		"the same again": {&reservation{objectVersion: "v1", attempts: 3},
+			takeIt},
+		"another version won": {&reservation{objectVersion: "v0"}, surplus},
+		"another version won and is worked on": {&reservation{objectVersion: "v0", leased: true},
+			surplus},
+		"another version had its attempts": {&reservation{objectVersion: "v0", attempts: 4},
+			surplus},
+		"being worked on": {&reservation{objectVersion: "v1", leased: true},
+			busy},
+		"being worked on for the last time": {
+			&reservation{objectVersion: "v1", leased: true, attempts: 4}, busy},
+		"had its attempts": {&reservation{objectVersion: "v1", attempts: 4},
+			giveUp},
 	} {
 		if got := decide(c.row, "v1"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -43,17 +49,20 @@ func TestJudgeSize(t *testing.T) {
 		want                  Reason
 	}{
 		{0, 5, 10, EmptyFile}, {5, 5, 10, ""}, {10, 10, 10, ""},
-		{6, 5, 10, SizeMismatch}, {4, 5, 10, SizeMismatch}, {11, 5, 10, TooLarge}, {11, 11, 10, TooLarge},
+		{6, 5, 10, SizeMismatch}, {4, 5, 10, SizeMismatch}, {11, 5, 10, TooLarge},
+		{11, 11, 10, TooLarge},
 	} {
 		if got := judgeSize(c.size, c.reserved, c.limit); got != c.want {
-			t.Errorf("%d bytes of %d reserved and %d allowed: %q, want %q", c.size, c.reserved, c.limit, got, c.want)
+			t.Errorf("%d bytes of %d reserved and %d allowed: %q, want %q", c.size, c.reserved,
+				c.limit, got, c.want)
 		}
 	}
 }
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	good := Config{Incoming: "a", Files: "b", Quarantine: "c", MaxFileSize: 1, ThumbnailSize: 300, Allowed: mediatype.Patterns{"*/*"}}
+	good := Config{Incoming: "a", Files: "b", Quarantine: "c", MaxFileSize: 1, ThumbnailSize: 300,
+		Allowed: mediatype.Patterns{"*/*"}}
 	if err := good.Validate(); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
@@ -66,7 +75,8 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	}
 }
 
-// What comes in, and what becomes of it. Nothing of a rejected file may be left but what is kept on purpose.
+// What comes in, and what becomes of it. Nothing of a rejected file may be left but what is kept on
+// purpose.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	jpeg, png, gif, webp := sampleJPEG(t), samplePNG(t), sampleGIF(t), sampleWebP(t)
@@ -82,42 +92,66 @@ func TestBadInput(t *testing.T) {
 		upload
 		want Reason
 	}{
-		"empty":                   {upload{name: "a.txt", mime: "text/plain", declare: 10}, EmptyFile},
-		"larger than declared":    {upload{name: "a.txt", mime: "text/plain", content: []byte("abcdef"), declare: 5}, SizeMismatch},
-		"smaller than declared":   {upload{name: "a.txt", mime: "text/plain", content: []byte("abcd"), declare: 5}, SizeMismatch},
-		"over the limit":          {upload{name: "a.txt", mime: "text/plain", content: make([]byte, maxSize+1)}, TooLarge},
-		"wrong checksum":          {upload{name: "a.pdf", mime: "application/pdf", content: samplePDF(), checksum: wrong[:]}, ChecksumMismatch},
-		"exe as jpg":              {upload{name: "a.jpg", mime: "image/jpeg", content: sampleEXE()}, TypeMismatch},
-		"html as png":             {upload{name: "a.png", mime: "image/png", content: sampleHTML()}, TypeMismatch},
-		"zip as pdf":              {upload{name: "a.pdf", mime: "application/pdf", content: sampleZIP(t, []byte("x"), 0)}, TypeMismatch},
-		"jpeg named png":          {upload{name: "a.png", mime: "image/jpeg", content: jpeg}, TypeMismatch},
-		"a type not allowed":      {upload{name: "a.zip", mime: "application/zip", content: sampleZIP(t, []byte("x"), 0)}, TypeNotAllowed},
-		"a raster format we lack": {upload{name: "a.tiff", mime: "image/tiff", content: []byte("II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00")}, UnsupportedImage},
-		"truncated jpeg":          {upload{name: "a.jpg", mime: "image/jpeg", content: jpeg[:len(jpeg)/2]}, CorruptImage},
-		"truncated png":           {upload{name: "a.png", mime: "image/png", content: png[:len(png)/2]}, CorruptImage},
-		"truncated gif":           {upload{name: "a.gif", mime: "image/gif", content: damagedGIF}, CorruptImage},
-		"truncated webp":          {upload{name: "a.webp", mime: "image/webp", content: webp[:len(webp)-6]}, CorruptImage},
-		"corrupt jpeg":            {upload{name: "a.jpg", mime: "image/jpeg", content: flipped}, CorruptImage},
-		"corrupt png":             {upload{name: "a.png", mime: "image/png", content: damagedPNG}, CorruptImage},
-		"corrupt gif":             {upload{name: "a.gif", mime: "image/gif", content: append([]byte("GIF89a\x10\x00\x10\x00\x00\x00\x00"), 0xee, 0xee)}, CorruptImage},
-		"corrupt webp":            {upload{name: "a.webp", mime: "image/webp", content: append(append([]byte{}, webp[:20]...), make([]byte, len(webp)-20)...)}, CorruptImage},
-		"30,000 pixels squared":   {upload{name: "a.png", mime: "image/png", content: bombPNG(t, 30_000)}, TooManyPixels},
+		"empty": {upload{name: "a.txt", mime: "text/plain", declare: 10},
+			EmptyFile},
+		"larger than declared": {upload{name: "a.txt", mime: "text/plain",
+			content: []byte("abcdef"), declare: 5}, SizeMismatch},
+		"smaller than declared": {upload{name: "a.txt", mime: "text/plain",
+			content: []byte("abcd"), declare: 5}, SizeMismatch},
+		"over the limit": {
+			upload{name: "a.txt", mime: "text/plain", content: make([]byte, maxSize+1)}, TooLarge},
+		"wrong checksum": {upload{name: "a.pdf", mime: "application/pdf",
+			content: samplePDF(), checksum: wrong[:]}, ChecksumMismatch},
+		"exe as jpg": {upload{name: "a.jpg", mime: "image/jpeg", content: sampleEXE()},
+			TypeMismatch},
+		"html as png": {upload{name: "a.png", mime: "image/png", content: sampleHTML()},
+			TypeMismatch},
+		"zip as pdf": {upload{name: "a.pdf", mime: "application/pdf",
+			content: sampleZIP(t, []byte("x"), 0)}, TypeMismatch},
+		"jpeg named png": {upload{name: "a.png", mime: "image/jpeg", content: jpeg},
+			TypeMismatch},
+		"a type not allowed": {upload{name: "a.zip", mime: "application/zip",
+			content: sampleZIP(t, []byte("x"), 0)}, TypeNotAllowed},
+		"a raster format we lack": {upload{name: "a.tiff", mime: "image/tiff",
+			content: []byte("II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00")}, UnsupportedImage},
+		"truncated jpeg": {
+			upload{name: "a.jpg", mime: "image/jpeg", content: jpeg[:len(jpeg)/2]}, CorruptImage},
+		"truncated png": {
+			upload{name: "a.png", mime: "image/png", content: png[:len(png)/2]}, CorruptImage},
+		"truncated gif": {upload{name: "a.gif", mime: "image/gif", content: damagedGIF},
+			CorruptImage},
+		"truncated webp": {
+			upload{name: "a.webp", mime: "image/webp", content: webp[:len(webp)-6]}, CorruptImage},
+		"corrupt jpeg": {upload{name: "a.jpg", mime: "image/jpeg", content: flipped},
+			CorruptImage},
+		"corrupt png": {upload{name: "a.png", mime: "image/png", content: damagedPNG},
+			CorruptImage},
+		"corrupt gif": {upload{name: "a.gif", mime: "image/gif", content: append(
+			[]byte("GIF89a\x10\x00\x10\x00\x00\x00\x00"), 0xee, 0xee)}, CorruptImage},
+		"corrupt webp": {upload{name: "a.webp", mime: "image/webp", content: append(
+			append([]byte{}, webp[:20]...), make([]byte, len(webp)-20)...)}, CorruptImage},
+		"30,000 pixels squared": {
+			upload{name: "a.png", mime: "image/png", content: bombPNG(t, 30_000)}, TooManyPixels},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newFixture(t)
 			key, object := w.send(c.upload)
-			if result := w.process(object); result.Reason != c.want || result.Outcome != OutcomeRejected {
+			if result := w.process(object); result.Reason != c.want ||
+				result.Outcome != OutcomeRejected {
 				t.Errorf("%s, %q; want %q", result.Outcome, result.Reason, c.want)
 			}
-			expect(t, w.file(key), map[string]any{"status": "error", "status_reason": c.want, "variants": "[]", "quota_bytes": 0,
+			expect(t, w.file(key), map[string]any{"status": "error", "status_reason": c.want,
+				"variants": "[]", "quota_bytes": 0,
 				"virus_scanned": false, "virus_scan_result": nil})
 			w.expectGivenBack()
 			if left := w.objects(key); len(left) != 0 {
 				t.Errorf("left are %v", left)
 			}
-			expect(t, w.row(`SELECT topic, payload->>'reason' AS reason FROM notification_inbox`), map[string]any{"topic": "file.rejected", "reason": c.want})
-			expect(t, w.row(`SELECT action, details->>'reason' AS reason FROM file_access_logs`), map[string]any{"action": "process", "reason": c.want})
+			expect(t, w.row(`SELECT topic, payload->>'reason' AS reason FROM notification_inbox`),
+				map[string]any{"topic": "file.rejected", "reason": c.want})
+			expect(t, w.row(`SELECT action, details->>'reason' AS reason FROM file_access_logs`),
+				map[string]any{"action": "process", "reason": c.want})
 		})
 	}
 }
@@ -129,17 +163,21 @@ func (w *fixture) expectGivenBack() {
 
 func (w *fixture) quota() map[string]any {
 	w.t.Helper()
-	return w.row(`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`, w.organization)
+	return w.row(
+		`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`,
+		w.organization)
 }
 
 // An object store may find only at the end that what it sent is not what it keeps.
 func TestErrorAfterTheLastByte(t *testing.T) {
 	t.Parallel()
 	body := io.MultiReader(strings.NewReader("text"), failingReader{})
-	if _, err := readOnce(t.Context(), body, 4, io.Discard, nil); fault.KindOf(err) != fault.Temporary {
+	if _, err := readOnce(t.Context(), body, 4, io.Discard,
+		nil); fault.KindOf(err) != fault.Temporary {
 		t.Errorf("four good bytes and an error were taken: %v", err)
 	}
-	if _, err := readOnce(t.Context(), strings.NewReader("text"), 5, io.Discard, nil); fault.KindOf(err) != fault.Temporary {
+	if _, err := readOnce(t.Context(), strings.NewReader("text"), 5, io.Discard,
+		nil); fault.KindOf(err) != fault.Temporary {
 		t.Errorf("four bytes of five were taken: %v", err)
 	}
 }
@@ -148,7 +186,8 @@ func TestObjectGone(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.pdf", mime: "application/pdf", content: samplePDF()})
-	_, err := w.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("incoming"), Key: &object.Key, VersionId: &object.Version})
+	_, err := w.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("incoming"),
+		Key: &object.Key, VersionId: &object.Version})
 	must(t, err)
 	if result := w.process(object); result.Reason != ObjectMissing {
 		t.Errorf("reason %q", result.Reason)

@@ -30,7 +30,8 @@ func realClamd(t *testing.T) (*scan.Client, *clamd.Clamd) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	daemon, err := clamd.Start(ctx, clamd.Options{StreamMaxLength: streamLimit, DatabaseDir: t.TempDir()})
+	daemon, err := clamd.Start(ctx,
+		clamd.Options{StreamMaxLength: streamLimit, DatabaseDir: t.TempDir()})
 	if errors.Is(err, clamd.ErrNotInstalled) && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
@@ -48,7 +49,8 @@ func realClamd(t *testing.T) (*scan.Client, *clamd.Clamd) {
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	client, _ := realClamd(t)
-	padded := append(append(bytes.Repeat([]byte("school "), 20_000), eicar()...), bytes.Repeat([]byte{0}, 100_000)...)
+	padded := append(append(bytes.Repeat([]byte("school "), 20_000), eicar()...),
+		bytes.Repeat([]byte{0}, 100_000)...)
 	tests := []struct {
 		name     string
 		content  []byte
@@ -64,11 +66,16 @@ func TestVerdicts(t *testing.T) {
 		{name: "eicar zipped", content: zipped(t, eicar()), infected: true},
 		{name: "eicar zipped twice", content: zipped(t, zipped(t, eicar())), infected: true},
 		{name: "eicar in an encrypted zip", content: encryptedZip(t), err: scan.ErrEncrypted},
-		{name: "a byte over the limit", content: bytes.Repeat([]byte("a"), streamLimit+1), err: scan.ErrLimitsExceeded},
-		{name: "far over the limit", content: bytes.Repeat([]byte("a"), 32<<20), err: scan.ErrLimitsExceeded},
-		{name: "eicar behind more zeros than a stream may have", content: zipped(t, append(make([]byte, 2*streamLimit), eicar()...)), infected: true},
-		{name: "eicar behind more zeros than are scanned", content: zipped(t, append(make([]byte, 5*streamLimit), eicar()...)), err: scan.ErrLimitsExceeded},
-		{name: "eicar behind more zeros than a file may have", content: zipped(t, append(make([]byte, 40*streamLimit), eicar()...)), err: scan.ErrLimitsExceeded},
+		{name: "a byte over the limit", content: bytes.Repeat([]byte("a"), streamLimit+1),
+			err: scan.ErrLimitsExceeded},
+		{name: "far over the limit", content: bytes.Repeat([]byte("a"), 32<<20),
+			err: scan.ErrLimitsExceeded},
+		{name: "eicar behind more zeros than a stream may have",
+			content: zipped(t, append(make([]byte, 2*streamLimit), eicar()...)), infected: true},
+		{name: "eicar behind more zeros than are scanned", content: zipped(t,
+			append(make([]byte, 5*streamLimit), eicar()...)), err: scan.ErrLimitsExceeded},
+		{name: "eicar behind more zeros than a file may have", content: zipped(t,
+			append(make([]byte, 40*streamLimit), eicar()...)), err: scan.ErrLimitsExceeded},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -129,7 +136,8 @@ func TestKilledMidStreamIsUnavailableAndComesBack(t *testing.T) {
 	if _, err := client.Scan(t.Context(), content); !errors.Is(err, scan.ErrUnavailable) {
 		t.Fatalf("killed mid-stream: %v", err)
 	}
-	if _, err := client.Scan(t.Context(), bytes.NewReader(nil)); !errors.Is(err, scan.ErrUnavailable) {
+	if _, err := client.Scan(t.Context(), bytes.NewReader(nil)); !errors.Is(err,
+		scan.ErrUnavailable) {
 		t.Fatalf("while down: %v", err)
 	}
 	if err := daemon.Restart(t.Context()); err != nil {
@@ -144,7 +152,8 @@ func TestFailingSourceIsNotTheScannersFault(t *testing.T) {
 	t.Parallel()
 	client, _ := realClamd(t)
 	gone := errors.New("object is gone")
-	_, err := client.Scan(t.Context(), io.MultiReader(strings.NewReader("half"), readerFunc(func([]byte) (int, error) { return 0, gone })))
+	_, err := client.Scan(t.Context(), io.MultiReader(strings.NewReader("half"),
+		readerFunc(func([]byte) (int, error) { return 0, gone })))
 	if !errors.Is(err, gone) || errors.Is(err, scan.ErrUnavailable) {
 		t.Fatalf("got %v", err)
 	}

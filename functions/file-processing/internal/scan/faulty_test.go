@@ -70,9 +70,11 @@ func TestFaultyScannerFailsClosed(t *testing.T) {
 		want      error
 	}{
 		{"closes at once", func(net.Conn) {}, scan.ErrUnavailable},
-		{"closes mid-stream", func(conn net.Conn) { io.CopyN(io.Discard, conn, 100<<10) }, scan.ErrUnavailable},
+		{"closes mid-stream", func(conn net.Conn) { io.CopyN(io.Discard, conn, 100<<10) },
+			scan.ErrUnavailable},
 		{"closes without a reply", readStream, scan.ErrUnavailable},
-		{"says OK before the end", func(conn net.Conn) { io.WriteString(conn, "stream: OK\x00") }, scan.ErrUnavailable},
+		{"says OK before the end", func(conn net.Conn) { io.WriteString(conn, "stream: OK\x00") },
+			scan.ErrUnavailable},
 		{"reply cut short", say("stream: OK"), scan.ErrUnavailable},
 		{"garbage", say("\xff\xfe HTTP/1.1 200 OK\x00"), scan.ErrUnavailable},
 		{"OK and more", say("stream: OK FOUND maybe\x00"), scan.ErrUnavailable},
@@ -92,8 +94,10 @@ func TestFaultyScannerFailsClosed(t *testing.T) {
 			io.CopyN(io.Discard, conn, 100<<10)
 			io.WriteString(conn, "INSTREAM size limit exceeded. ERROR\x00")
 		}, scan.ErrLimitsExceeded},
-		{"limit of the archive", say("stream: Heuristics.Limits.Exceeded.MaxScanSize FOUND\x00"), scan.ErrLimitsExceeded},
-		{"encrypted document", say("stream: Heuristics.Encrypted.PDF FOUND\x00"), scan.ErrEncrypted},
+		{"limit of the archive", say("stream: Heuristics.Limits.Exceeded.MaxScanSize FOUND\x00"),
+			scan.ErrLimitsExceeded},
+		{"encrypted document", say("stream: Heuristics.Encrypted.PDF FOUND\x00"),
+			scan.ErrEncrypted},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,12 +208,14 @@ func TestNoScannerAtAll(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	for _, a := range []string{address, "tcp://" + address, "unix:" + filepath.Join(t.TempDir(), "none")} {
+	for _, a := range []string{address, "tcp://" + address,
+		"unix:" + filepath.Join(t.TempDir(), "none")} {
 		client, err := scan.New(a)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := client.Scan(t.Context(), strings.NewReader("x")); !errors.Is(err, scan.ErrUnavailable) {
+		if _, err := client.Scan(t.Context(), strings.NewReader("x")); !errors.Is(err,
+			scan.ErrUnavailable) {
 			t.Errorf("%s: %v", a, err)
 		}
 	}
@@ -217,12 +223,14 @@ func TestNoScannerAtAll(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"tcp://127.0.0.1:3310", "clamd.internal:3310", "[::1]:3310", "unix:///run/clamd.sock", "unix:/run/clamd.sock"} {
+	for _, good := range []string{"tcp://127.0.0.1:3310", "clamd.internal:3310", "[::1]:3310",
+		"unix:///run/clamd.sock", "unix:/run/clamd.sock"} {
 		if _, err := scan.New(good); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "clamd", "tcp://", "tcp://:3310", "http://clamd:3310", "unix:", "unix://clamd.sock", "tcp://clamd:"} {
+	for _, bad := range []string{"", "clamd", "tcp://", "tcp://:3310", "http://clamd:3310",
+		"unix:", "unix://clamd.sock", "tcp://clamd:"} {
 		if _, err := scan.New(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}

@@ -75,13 +75,15 @@ func New(address string) (*Client, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		path = strings.TrimPrefix(path, "//")
 		if !strings.HasPrefix(path, "/") {
-			return nil, fmt.Errorf("clamd address %q: a unix socket needs an absolute path", address)
+			return nil, fmt.Errorf("clamd address %q: a unix socket needs an absolute path",
+				address)
 		}
 		return &Client{"unix", path}, nil
 	}
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(address, "tcp://"))
 	if err != nil || host == "" || port == "" || strings.Contains(host, "/") {
-		return nil, fmt.Errorf("clamd address %q: want tcp://host:port, unix:///path or host:port", address)
+		return nil, fmt.Errorf("clamd address %q: want tcp://host:port, unix:///path or host:port",
+			address)
 	}
 	return &Client{"tcp", net.JoinHostPort(host, port)}, nil
 }
@@ -143,7 +145,8 @@ func (c *Client) instream(ctx context.Context, r io.Reader) (string, error) {
 		return "", unavailable(ctx, "scan", errors.Join(sink, err))
 	}
 	if sink != nil && reply != overStreamLimit {
-		return "", unavailable(ctx, "scan", fmt.Errorf("reply %q before the content ended: %w", reply, sink))
+		return "", unavailable(ctx, "scan",
+			fmt.Errorf("reply %q before the content ended: %w", reply, sink))
 	}
 	return reply, nil
 }

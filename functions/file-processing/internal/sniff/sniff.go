@@ -1,5 +1,5 @@
-// Package sniff decides what an uploaded file is, from its first bytes and what was said of it, and whether
-// it may stay. It reads nothing itself: every decision is a function of its arguments.
+// Package sniff decides what an uploaded file is, from its first bytes and what was said of it, and
+// whether it may stay. It reads nothing itself: every decision is a function of its arguments.
 package sniff
 
 import (
@@ -18,11 +18,13 @@ const Head = 4096
 // Content is what the bytes of a file say.
 type Content struct {
 	Type mediatype.Type // the most precise type, OctetStream when nothing is recognised
-	// Kinds are Type and the wider types that it is one of, as a JSON file is text and a DOCX a ZIP.
+	// Kinds are Type and the wider types that it is one of, as a JSON file is text and a DOCX a
+	// ZIP.
 	kinds []*mimetype.MIME
 }
 
-// Detect recognises the type by signatures in the first Head bytes. Markup in UTF-16 is recognised too.
+// Detect recognises the type by signatures in the first Head bytes. Markup in UTF-16 is recognised
+// too.
 func Detect(head []byte) Content {
 	head = head[:min(len(head), Head)]
 	content := detect(head)

@@ -121,7 +121,8 @@ type DeleteExpiredKeysParams struct {
 	Page int32
 }
 
-// across: bounded, oldest first. The policy of maintenance's role lets it see nothing but expired keys.
+// across: bounded, oldest first. The policy of maintenance's role lets it see nothing but expired
+// keys.
 func (q *Queries) DeleteExpiredKeys(ctx context.Context, arg DeleteExpiredKeysParams) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteExpiredKeys, arg.Now, arg.Page)
 	if err != nil {
@@ -235,9 +236,10 @@ const ensureQuota = `-- name: EnsureQuota :exec
 INSERT INTO storage_quotas (organization_id) VALUES ($1) ON CONFLICT DO NOTHING
 `
 
-// Every query names the organization although row-level security does too: the planner gets an index condition, and a reader sees the scope.
-// Those marked "across" belong to maintenance, whose role may look (not write) in every organization.
-// Locks are taken in one order by every transaction, here and in file-processing: file_uploads, files, storage_quotas.
+// Every query names the organization although row-level security does too: the planner gets an
+// index condition, and a reader sees the scope. Those marked "across" belong to maintenance, whose
+// role may look (not write) in every organization. Locks are taken in one order by every
+// transaction, here and in file-processing: file_uploads, files, storage_quotas.
 func (q *Queries) EnsureQuota(ctx context.Context, organizationID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, ensureQuota, organizationID)
 	return err
@@ -352,8 +354,9 @@ type FilesToPurgeRow struct {
 	ID             uuid.UUID
 }
 
-// across: what is past its deletion date, and what has been in the bin for long enough. A file in processing waits for its verdict.
-// The order is total, so that a run can step over those which it could not purge: they stay first.
+// across: what is past its deletion date, and what has been in the bin for long enough. A file in
+// processing waits for its verdict. The order is total, so that a run can step over those which it
+// could not purge: they stay first.
 func (q *Queries) FilesToPurge(ctx context.Context, arg FilesToPurgeParams) ([]FilesToPurgeRow, error) {
 	rows, err := q.db.Query(ctx, filesToPurge,
 		arg.Now,
@@ -1029,7 +1032,8 @@ type UploadsToCheckRow struct {
 	CheckedAt      *time.Time
 }
 
-// across: reservations that nothing has happened to for a while, and work whose lease has ended; those looked at longest ago come first.
+// across: reservations that nothing has happened to for a while, and work whose lease has ended;
+// those looked at longest ago come first.
 func (q *Queries) UploadsToCheck(ctx context.Context, arg UploadsToCheckParams) ([]UploadsToCheckRow, error) {
 	rows, err := q.db.Query(ctx, uploadsToCheck, arg.CheckedBefore, arg.LeaseBefore, arg.Page)
 	if err != nil {

@@ -1,4 +1,5 @@
--- Locks are taken in one order by every transaction, here and in file-api: file_uploads, files, storage_quotas.
+-- Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
+-- storage_quotas.
 
 -- name: LockUpload :one
 -- clock_timestamp and not now(): the transaction may have waited for the lock since it began.
@@ -35,7 +36,8 @@ RETURNING reserved_bytes, expires_at, uploaded_by;
 SELECT EXISTS (SELECT FROM files WHERE organization_id = @organization_id AND id = @id);
 
 -- name: SettleFile :exec
--- What was not found out (the object was never read, or not to its end) keeps what the client declared.
+-- What was not found out (the object was never read, or not to its end) keeps what the client
+-- declared.
 UPDATE files SET
 	status = @status,
 	status_reason = sqlc.narg(status_reason),

@@ -112,7 +112,8 @@ type LockUploadRow struct {
 	Leased        bool
 }
 
-// Locks are taken in one order by every transaction, here and in file-api: file_uploads, files, storage_quotas.
+// Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
+// storage_quotas.
 // clock_timestamp and not now(): the transaction may have waited for the lock since it began.
 func (q *Queries) LockUpload(ctx context.Context, arg LockUploadParams) (LockUploadRow, error) {
 	row := q.db.QueryRow(ctx, lockUpload, arg.OrganizationID, arg.FileID, arg.Version)
@@ -233,7 +234,8 @@ type SettleFileParams struct {
 	ID              uuid.UUID
 }
 
-// What was not found out (the object was never read, or not to its end) keeps what the client declared.
+// What was not found out (the object was never read, or not to its end) keeps what the client
+// declared.
 func (q *Queries) SettleFile(ctx context.Context, arg SettleFileParams) error {
 	_, err := q.db.Exec(ctx, settleFile,
 		arg.Status,
