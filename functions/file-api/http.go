@@ -14,6 +14,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -34,39 +35,39 @@ func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, log *slog.Logger) *ht
 	return api
 }
 
-// face turns requests into the library's words.
-type face struct {
+// handlers turn HTTP requests into calls of the library.
+type handlers struct {
 	library *library.Library
 	base    string // of Location
 }
 
 func routes(api *httpapi.API, c Config, l *library.Library) {
-	f := face{library: l, base: c.PublicAPIURL}
+	h := handlers{library: l, base: c.PublicAPIURL}
 	create := op(http.MethodPost, "", "create-file",
 		"Reserve room for a file and get a form to upload it with", 409, 413, 415, 429)
 	create.DefaultStatus = http.StatusCreated
-	httpapi.Write(api, create, f.create)
+	httpapi.Write(api, create, h.create)
 	httpapi.Read(api, op(http.MethodGet, "", "list-files",
-		"List the files that you can see, newest first"), f.list)
-	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), f.get)
+		"List the files that you can see, newest first"), h.list)
+	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), h.get)
 	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file",
-		"Change what is said about a file (JSON merge patch)", 403, 404, 409), f.change)
+		"Change what is said about a file (JSON merge patch)", 403, 404, 409), h.change)
 	httpapi.Write(api, op(http.MethodDelete, "/{id}", "delete-file",
-		"Put a file in the bin, cancel its upload, or delete it for good", 403, 404, 409), f.remove)
+		"Put a file in the bin, cancel its upload, or delete it for good", 403, 404, 409), h.remove)
 	httpapi.Write(api, op(http.MethodPost, "/{id}/restore", "restore-file",
-		"Take a file out of the bin", 403, 404, 409), f.restore)
+		"Take a file out of the bin", 403, 404, 409), h.restore)
 	httpapi.Read(api, op(http.MethodGet, "/{id}/download", "download-file",
-		"Get a link to a file that works for five minutes", 403, 404, 409), f.download)
+		"Get a link to a file that works for five minutes", 403, 404, 409), h.download)
 	httpapi.Write(api, op(http.MethodPut, "/{id}/consent", "record-consent",
-		"Record that consent was given to hand a file out", 403, 404), f.consent)
+		"Record that consent was given to hand a file out", 403, 404), h.consent)
 	httpapi.Write(api, op(http.MethodDelete, "/{id}/consent", "withdraw-consent",
-		"Withdraw the consent on record", 403, 404, 409), f.withdraw)
+		"Withdraw the consent on record", 403, 404, 409), h.withdraw)
 	httpapi.Read(api, op(http.MethodGet, "/{id}/access-log", "list-accesses",
-		"List who did what with a file, newest first", 403, 404), f.accesses)
+		"List who did what with a file, newest first", 403, 404), h.accesses)
 	httpapi.Read(api, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/usage", OperationID: "get-usage",
 		Tags: []string{"files"}, Summary: "Get how much of its quota your organization uses",
-	}, f.usage)
+	}, h.usage)
 }
 
 func op(method, path, id, summary string, errors ...int) huma.Operation {
@@ -97,7 +98,7 @@ type fileAnswer struct {
 	}
 }
 
-func answer(by library.Actor, file library.File, err error) (*fileAnswer, error) {
+func answer(by tenant.Caller, file library.File, err error) (*fileAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +107,9 @@ func answer(by library.Actor, file library.File, err error) (*fileAnswer, error)
 	return out, nil
 }
 
-func actor(c httpapi.Caller) library.Actor {
-	return library.Actor{Caller: c.Caller, IP: c.IP, UserAgent: c.UserAgent, RequestID: c.RequestID}
-}
-
-func (f face) get(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) get(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *Target) (*fileAnswer, error) {
-	by := actor(c)
-	file, err := f.library.Get(ctx, tx, by, in.file())
+	file, err := h.library.Get(ctx, tx, by, in.file())
 	return answer(by, file, err)
 }
 
@@ -129,13 +125,12 @@ type removed struct {
 	}
 }
 
-func (f face) remove(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) remove(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *removal) (*removed, error) {
-	by := actor(c)
 	if in.Permanent {
-		return &removed{Status: http.StatusNoContent}, f.library.Purge(ctx, tx, by, in.file())
+		return &removed{Status: http.StatusNoContent}, h.library.Purge(ctx, tx, by, in.file())
 	}
-	file, err := f.library.Delete(ctx, tx, by, in.file())
+	file, err := h.library.Delete(ctx, tx, by, in.file())
 	if err != nil {
 		return nil, err
 	}
@@ -145,10 +140,9 @@ func (f face) remove(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
 	return out, nil
 }
 
-func (f face) restore(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) restore(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *Target) (*fileAnswer, error) {
-	by := actor(c)
-	file, err := f.library.Restore(ctx, tx, by, in.file())
+	file, err := h.library.Restore(ctx, tx, by, in.file())
 	return answer(by, file, err)
 }
 
@@ -160,17 +154,15 @@ type consentIn struct {
 	}
 }
 
-func (f face) consent(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) consent(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *consentIn) (*fileAnswer, error) {
-	by := actor(c)
-	file, err := f.library.RecordConsent(ctx, tx, by, in.file(), in.Body.GivenBy, in.Body.Basis)
+	file, err := h.library.RecordConsent(ctx, tx, by, in.file(), in.Body.GivenBy, in.Body.Basis)
 	return answer(by, file, err)
 }
 
-func (f face) withdraw(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) withdraw(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *Target) (*fileAnswer, error) {
-	by := actor(c)
-	file, err := f.library.WithdrawConsent(ctx, tx, by, in.file())
+	file, err := h.library.WithdrawConsent(ctx, tx, by, in.file())
 	return answer(by, file, err)
 }
 
@@ -186,9 +178,9 @@ type downloadOut struct {
 	}
 }
 
-func (f face) download(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) download(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *downloadIn) (*downloadOut, error) {
-	link, err := f.library.Download(ctx, tx, actor(c), in.file(), in.Variant)
+	link, err := h.library.Download(ctx, tx, by, in.file(), in.Variant)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // field is a member of a JSON merge patch: absent, null or a value.
@@ -50,15 +51,15 @@ type changeIn struct {
 	}
 }
 
-func (f face) change(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) change(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *changeIn) (*fileAnswer, error) {
-	by, b := actor(c), in.Body
+	b := in.Body
 	if b.Tags.Value != nil {
 		if err := checkTags(*b.Tags.Value); err != nil {
 			return nil, err
 		}
 	}
-	file, err := f.library.Change(ctx, tx, by, in.file(), library.Change{
+	file, err := h.library.Change(ctx, tx, by, in.file(), library.Change{
 		Filename: b.Filename.Patch, Title: b.Title.Patch, Description: b.Description.Patch,
 		Tags: b.Tags.Patch, Metadata: b.Metadata.Patch,
 		Category: library.Patch[library.Category]{Set: b.Category.Set,

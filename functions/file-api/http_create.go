@@ -9,6 +9,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 const createRoute = "POST /v1/files"
@@ -48,7 +49,7 @@ type uploadBody struct {
 	ExpiresAt time.Time         `json:"expires_at"`
 }
 
-func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) create(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *createIn) (*createOut, error) {
 	new, err := in.Body.newFile()
 	if err != nil {
@@ -58,29 +59,28 @@ func (f face) create(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
 	if err != nil {
 		return nil, err
 	}
-	earlier, replay, err := httpapi.BeginIdempotent(ctx, tx, c, createRoute, in.Key, hash)
+	earlier, replay, err := httpapi.BeginIdempotent(ctx, tx, by, createRoute, in.Key, hash)
 	if err != nil {
 		return nil, err
 	}
-	by := actor(c)
 	if replay {
-		file, upload, err := f.library.Resume(ctx, tx, by, earlier)
-		return f.created(by, file, upload, err)
+		file, upload, err := h.library.Resume(ctx, tx, by, earlier)
+		return h.created(by, file, upload, err)
 	}
-	file, upload, err := f.library.Reserve(ctx, tx, by, new)
+	file, upload, err := h.library.Reserve(ctx, tx, by, new)
 	if err != nil {
 		return nil, err
 	}
-	err = httpapi.CompleteIdempotent(ctx, tx, c, createRoute, in.Key, hash, file.ID)
-	return f.created(by, file, &upload, err)
+	err = httpapi.CompleteIdempotent(ctx, tx, by, createRoute, in.Key, hash, file.ID)
+	return h.created(by, file, &upload, err)
 }
 
-func (f face) created(by library.Actor, file library.File, upload *library.Upload,
+func (h handlers) created(by tenant.Caller, file library.File, upload *library.Upload,
 	err error) (*createOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &createOut{Location: f.base + "/v1/files/" + file.ID.String()}
+	out := &createOut{Location: h.base + "/v1/files/" + file.ID.String()}
 	out.Body.File = bodyOf(by, file)
 	if upload != nil {
 		out.Body.Upload = &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields,

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // fileBody is one file as clients see it. Sizes are bytes.
@@ -52,7 +53,7 @@ type consentBody struct {
 	RecordedAt time.Time `json:"recorded_at"`
 }
 
-func bodyOf(by library.Actor, f library.File) fileBody {
+func bodyOf(by tenant.Caller, f library.File) fileBody {
 	return fileBody{
 		ID: f.ID, Filename: f.Filename, OriginalName: f.OriginalFilename,
 		ContentType: string(f.ContentType), Size: f.Size,
@@ -71,12 +72,12 @@ func bodyOf(by library.Actor, f library.File) fileBody {
 	}
 }
 
-func consentOf(by library.Actor, f library.File) *consentBody {
+func consentOf(by tenant.Caller, f library.File) *consentBody {
 	if f.Consent == nil {
 		return nil
 	}
 	body := &consentBody{RecordedBy: f.Consent.RecordedBy, RecordedAt: f.Consent.RecordedAt.UTC()}
-	if by.MayKnowConsent(f) {
+	if library.CanReadConsent(by, f) {
 		body.GivenBy, body.Basis = f.Consent.GivenBy, f.Consent.Basis
 	}
 	return body

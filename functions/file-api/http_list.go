@@ -12,6 +12,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // Page is a place in a list and how much of it to send.
@@ -55,7 +56,7 @@ type listOut struct {
 	}
 }
 
-func (f face) list(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *listIn) (*listOut, error) {
+func (h handlers) list(ctx context.Context, tx pgx.Tx, by tenant.Caller, in *listIn) (*listOut, error) {
 	after, err := in.after()
 	if err != nil {
 		return nil, err
@@ -64,8 +65,7 @@ func (f face) list(ctx context.Context, tx pgx.Tx, c httpapi.Caller, in *listIn)
 	if err != nil {
 		return nil, err
 	}
-	by := actor(c)
-	files, err := f.library.List(ctx, tx, by, library.Filter{
+	files, err := h.library.List(ctx, tx, by, library.Filter{
 		Status: library.Status(in.Status), Category: library.Category(in.Category),
 		ContentType: in.ContentType, Name: in.Name,
 		UploadedBy: uploader, After: after, Limit: in.Limit + 1,
@@ -142,13 +142,13 @@ type accessBody struct {
 	OccurredAt time.Time      `json:"occurred_at"`
 }
 
-func (f face) accesses(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) accesses(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *accessIn) (*accessOut, error) {
 	after, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	entries, err := f.library.AccessLog(ctx, tx, actor(c), in.file(), after, in.Limit+1)
+	entries, err := h.library.AccessLog(ctx, tx, by, in.file(), after, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}

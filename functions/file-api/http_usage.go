@@ -5,7 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 type usageOut struct {
@@ -33,9 +33,9 @@ type limitsBody struct {
 	Document int64 `json:"document"`
 }
 
-func (f face) usage(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (h handlers) usage(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	_ *struct{}) (*usageOut, error) {
-	u, err := f.library.Usage(ctx, tx, actor(c))
+	u, err := h.library.Usage(ctx, tx, by)
 	if err != nil {
 		return nil, err
 	}

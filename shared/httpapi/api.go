@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -88,7 +89,7 @@ const bearerScheme = "bearer"
 
 // Handler answers one request inside its transaction. Its error rolls the transaction back and
 // becomes a problem: a *fault.Error one that says what to do, any other a 500 that says nothing.
-type Handler[I, O any] func(ctx context.Context, tx pgx.Tx, c Caller, in *I) (*O, error)
+type Handler[I, O any] func(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *I) (*O, error)
 
 // Read adds a route that every member may use, also when the organization is suspended or
 // cancelled. I and O follow huma: fields with path, query and header tags, and Body.
@@ -103,7 +104,7 @@ func Write[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
 }
 
 // transactor runs fn in the transaction of one request, as read or write does.
-type transactor func(ctx context.Context, who identity, fn func(pgx.Tx, Caller) error) error
+type transactor func(ctx context.Context, who identity, fn func(pgx.Tx, tenant.Caller) error) error
 
 func register[I, O any](api *API, op huma.Operation, handle Handler[I, O],
 	inTransaction transactor) {
@@ -118,7 +119,7 @@ func register[I, O any](api *API, op huma.Operation, handle Handler[I, O],
 			return nil, api.problemOf(ctx, errors.New("the route was reached without sign-in"))
 		}
 		var out *O
-		err := inTransaction(ctx, who, func(tx pgx.Tx, c Caller) (err error) {
+		err := inTransaction(ctx, who, func(tx pgx.Tx, c tenant.Caller) (err error) {
 			out, err = handle(ctx, tx, c, in)
 			return err
 		})

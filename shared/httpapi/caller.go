@@ -17,14 +17,6 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-// Caller is a member and the request that they make, as an access log wants it.
-type Caller struct {
-	tenant.Caller
-	RequestID string
-	IP        *netip.Addr // nil when the gateway gave none
-	UserAgent string      // at most 256 characters, without control characters
-}
-
 // identity is what a token says, which is not yet that its bearer is a member.
 type identity struct {
 	organization uuid.UUID
@@ -69,15 +61,15 @@ func printable(s string, most int) string {
 	return string(runes[:min(len(runes), most)])
 }
 
-func (a *API) read(ctx context.Context, who identity, fn func(pgx.Tx, Caller) error) error {
-	return a.inTenant(ctx, who, func(tx pgx.Tx, c Caller, _ string) error { return fn(tx, c) })
+func (a *API) read(ctx context.Context, who identity, fn func(pgx.Tx, tenant.Caller) error) error {
+	return a.inTenant(ctx, who, func(tx pgx.Tx, c tenant.Caller, _ string) error { return fn(tx, c) })
 }
 
-func (a *API) write(ctx context.Context, who identity, fn func(pgx.Tx, Caller) error) error {
+func (a *API) write(ctx context.Context, who identity, fn func(pgx.Tx, tenant.Caller) error) error {
 	if err := a.admit(ctx, who); err != nil {
 		return err
 	}
-	return a.inTenant(ctx, who, func(tx pgx.Tx, c Caller, status string) error {
+	return a.inTenant(ctx, who, func(tx pgx.Tx, c tenant.Caller, status string) error {
 		if frozen(status) {
 			return errSuspended()
 		}
@@ -88,14 +80,14 @@ func (a *API) write(ctx context.Context, who identity, fn func(pgx.Tx, Caller) e
 // inTenant opens the request's transaction. Its first query finds out whether the bearer is a
 // member, so that a removed user is out at once.
 func (a *API) inTenant(ctx context.Context, who identity,
-	fn func(tx pgx.Tx, c Caller, status string) error) error {
+	fn func(tx pgx.Tx, c tenant.Caller, status string) error) error {
 	return a.db.InTenant(ctx, who.organization, func(tx pgx.Tx) error {
 		role, status, err := a.membership(ctx, tx, who)
 		if err != nil {
 			return err
 		}
-		return fn(tx, Caller{
-			Caller:    tenant.Caller{Organization: who.organization, User: who.user, Role: role},
+		return fn(tx, tenant.Caller{
+			Organization: who.organization, User: who.user, Role: role,
 			RequestID: telemetry.RequestID(ctx), IP: who.ip, UserAgent: who.userAgent,
 		}, status)
 	})

@@ -96,7 +96,7 @@ type fixture struct {
 	// inside POST /v1/things, between BeginIdempotent and CompleteIdempotent
 	work    func(ctx context.Context, tx pgx.Tx) error
 	worked  atomic.Int64
-	seen    atomic.Pointer[httpapi.Caller]
+	seen    atomic.Pointer[tenant.Caller]
 	refusal error // of GET /v1/fails
 }
 
@@ -146,7 +146,7 @@ type thingOutput struct{ Body thing }
 func (w *fixture) routes(api *httpapi.API) {
 	httpapi.Read(api,
 		huma.Operation{OperationID: "get-thing", Method: http.MethodGet, Path: "/v1/things/{id}"},
-		func(_ context.Context, _ pgx.Tx, c httpapi.Caller, in *struct {
+		func(_ context.Context, _ pgx.Tx, c tenant.Caller, in *struct {
 			ID    uuid.UUID `path:"id"`
 			Limit int       `query:"limit" minimum:"1" maximum:"100"`
 		}) (*thingOutput, error) {
@@ -157,19 +157,19 @@ func (w *fixture) routes(api *httpapi.API) {
 		Path: "/v1/things", DefaultStatus: 201, Errors: []int{409, 429}}, w.post)
 	httpapi.Read(api,
 		huma.Operation{OperationID: "fail", Method: http.MethodGet, Path: "/v1/fails"},
-		func(context.Context, pgx.Tx, httpapi.Caller,
+		func(context.Context, pgx.Tx, tenant.Caller,
 			*struct{}) (*struct{}, error) {
 			return nil, w.refusal
 		})
 	httpapi.Read(api,
 		huma.Operation{OperationID: "panic", Method: http.MethodGet, Path: "/v1/panics"},
-		func(context.Context, pgx.Tx, httpapi.Caller,
+		func(context.Context, pgx.Tx, tenant.Caller,
 			*struct{}) (*struct{}, error) {
 			panic("a secret detail")
 		})
 }
 
-func (w *fixture) post(ctx context.Context, tx pgx.Tx, c httpapi.Caller,
+func (w *fixture) post(ctx context.Context, tx pgx.Tx, c tenant.Caller,
 	in *thingInput) (*thingOutput, error) {
 	hash, err := httpapi.HashRequest(in.Body)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // IdempotencyKey is an input's field for the header Idempotency-Key: embed it.
@@ -38,7 +39,7 @@ func HashRequest(v any) ([]byte, error) {
 // It locks the key until the transaction ends, and no row says "running": a Lambda that dies leaves
 // nothing behind that would block the next attempt. While another request holds the key it returns
 // 409 request-in-progress; for a different request under the same key, 422 idempotency-key-reused.
-func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string,
+func BeginIdempotent(ctx context.Context, tx pgx.Tx, by tenant.Caller, route, key string,
 	requestHash []byte) (resource uuid.UUID, replay bool, err error) {
 	if key == "" {
 		return uuid.Nil, false, nil
@@ -48,14 +49,14 @@ func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string
 	var locked bool
 	var earlier []byte
 	batch := &pgx.Batch{}
-	scope := fmt.Sprintf("idempotency %s %s %s %s", c.Organization, c.User, route, key)
+	scope := fmt.Sprintf("idempotency %s %s %s %s", by.Organization, by.User, route, key)
 	batch.Queue(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))`,
 		scope).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&locked)
 	})
 	batch.Queue(`SELECT request_hash, resource_id FROM idempotency_keys
 		WHERE organization_id = $1 AND user_id = $2 AND route = $3 AND key = $4 AND expires_at > now()`,
-		c.Organization, c.User, route, key).QueryRow(func(row pgx.Row) error {
+		by.Organization, by.User, route, key).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(&earlier, &resource)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
@@ -81,7 +82,7 @@ func BeginIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string
 
 // CompleteIdempotent records what the request under key created, for 24 hours. Call it after
 // BeginIdempotent, in the same transaction. With an empty key it does nothing.
-func CompleteIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key string,
+func CompleteIdempotent(ctx context.Context, tx pgx.Tx, by tenant.Caller, route, key string,
 	requestHash []byte, resource uuid.UUID) error {
 	if key == "" {
 		return nil
@@ -93,7 +94,7 @@ func CompleteIdempotent(ctx context.Context, tx pgx.Tx, c Caller, route, key str
 		SET request_hash = excluded.request_hash, resource_id = excluded.resource_id,
 			created_at = excluded.created_at, expires_at = excluded.expires_at
 		WHERE k.expires_at <= now()`,
-		c.Organization, c.User, route, key, requestHash, resource)
+		by.Organization, by.User, route, key, requestHash, resource)
 	if err != nil {
 		return fmt.Errorf("record idempotency key: %w", err)
 	}

@@ -26,8 +26,8 @@ func TestTheCallerIsWhoTheDatabaseSays(t *testing.T) {
 		t.Fatal(a.raw)
 	}
 	c := w.seen.Load()
-	if c.Caller != w.member.Caller || c.Role != tenant.Staff {
-		t.Errorf("caller %+v, want %+v", c.Caller, w.member.Caller)
+	if c.Organization != w.member.Organization || c.User != w.member.User || c.Role != tenant.Staff {
+		t.Errorf("caller %+v, want %+v", c, w.member.Caller)
 	}
 	if c.RequestID == "" || c.RequestID != a.header.Get("X-Request-Id") || c.IP == nil ||
 		!c.IP.IsLoopback() {

@@ -3,6 +3,7 @@ package tenant
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/google/uuid"
 )
@@ -41,11 +42,15 @@ func (r Role) rank() int {
 	}
 }
 
-// Caller is a user who was found to be a member of an organization.
+// Caller is a user who was found to be a member of an organization, and where the request came
+// from. The last three are for access logs and may be empty.
 type Caller struct {
 	Organization uuid.UUID
 	User         uuid.UUID
 	Role         Role
+	RequestID    string
+	IP           *netip.Addr
+	UserAgent    string // at most 256 characters, without control characters
 }
 
 // UserID returns the id of the user whom issuer calls subject: a version 5 UUID (RFC 9562) of both

@@ -11,20 +11,20 @@ import "github.com/toolboxai-solutions/satchel/shared/tenant"
 //	read the access log   yes       no      yes    yes
 //	record consent        staff     no      yes    yes     (withdraw it, and lift requires_consent, too)
 
-func (a Actor) sees(f File) bool {
-	return f.Category != StudentSubmission || f.UploadedBy == a.User || a.Role.AtLeast(tenant.Staff)
+func canSee(by tenant.Caller, f File) bool {
+	return f.Category != StudentSubmission || f.UploadedBy == by.User || by.Role.AtLeast(tenant.Staff)
 }
 
-func (a Actor) changes(f File) bool {
-	return f.UploadedBy == a.User || a.Role.AtLeast(tenant.Admin)
+func canChange(by tenant.Caller, f File) bool {
+	return f.UploadedBy == by.User || by.Role.AtLeast(tenant.Admin)
 }
 
-func (a Actor) readsLogOf(f File) bool {
-	return f.UploadedBy == a.User || a.Role.AtLeast(tenant.Staff)
+func canReadLog(by tenant.Caller, f File) bool {
+	return f.UploadedBy == by.User || by.Role.AtLeast(tenant.Staff)
 }
 
-func (a Actor) keepsConsent() bool { return a.Role.AtLeast(tenant.Staff) }
+func canManageConsent(by tenant.Caller) bool { return by.Role.AtLeast(tenant.Staff) }
 
-// MayKnowConsent reports whether the caller may read who gave consent and on what basis: a parent's
+// CanReadConsent reports whether the caller may read who gave consent and on what basis: a parent's
 // name is not for every member.
-func (a Actor) MayKnowConsent(f File) bool { return a.readsLogOf(f) }
+func CanReadConsent(by tenant.Caller, f File) bool { return canReadLog(by, f) }

@@ -27,14 +27,14 @@ type Access struct {
 }
 
 // AccessLog returns a file's log to staff and to its uploader, newest first.
-func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, after *Position,
+func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID, after *Position,
 	limit int) ([]Access, error) {
 	d := l.desk(tx, by)
 	file, err := d.file(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if !by.readsLogOf(file) {
+	if !canReadLog(by, file) {
 		return nil, notYours("Only its uploader and staff may read the access log of this file.")
 	}
 	before, beforeID := after.parts()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // Patch is a change of one field as JSON merge patch (RFC 7396) has it: absent leaves it alone,
@@ -36,7 +37,7 @@ type Change struct {
 
 // Change applies a patch and returns the file as it is then. The name that the client gave first
 // stays on record.
-func (l *Library) Change(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID,
+func (l *Library) Change(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
 	c Change) (File, error) {
 	d := l.desk(tx, by)
 	file, _, err := d.lock(ctx, id)
@@ -63,8 +64,8 @@ func (l *Library) Change(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID,
 	return d.file(ctx, id)
 }
 
-func mayChange(by Actor, f File) error {
-	if !by.changes(f) {
+func mayChange(by tenant.Caller, f File) error {
+	if !canChange(by, f) {
 		return notYours("Only its uploader and admins may change this file. Ask one of them.")
 	}
 	if f.Status == Deleted {
@@ -74,7 +75,7 @@ func mayChange(by Actor, f File) error {
 }
 
 // apply changes f and names the fields that the patch sets.
-func (c Change) apply(by Actor, f *File) ([]string, error) {
+func (c Change) apply(by tenant.Caller, f *File) ([]string, error) {
 	var changed []string
 	set := func(name string, is bool) bool {
 		if is {
@@ -112,7 +113,7 @@ func (c Change) apply(by Actor, f *File) ([]string, error) {
 	}
 	if set("requires_consent", c.RequiresConsent.Set) {
 		needs := value(c.RequiresConsent.Value)
-		if f.RequiresConsent && !needs && !by.keepsConsent() {
+		if f.RequiresConsent && !needs && !canManageConsent(by) {
 			return nil, notYours("Only staff may lift the need for consent. Ask a teacher.")
 		}
 		f.RequiresConsent = needs

@@ -9,11 +9,12 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // RecordConsent puts on record that consent was given. One that is in force already is withdrawn in
 // its favour, unless it says the same.
-func (l *Library) RecordConsent(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID, givenBy,
+func (l *Library) RecordConsent(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID, givenBy,
 	basis string) (File, error) {
 	d, file, err := l.consentDesk(ctx, tx, by, id)
 	if err != nil {
@@ -41,7 +42,7 @@ func (l *Library) RecordConsent(ctx context.Context, tx pgx.Tx, by Actor, id uui
 // WithdrawConsent ends the consent in force; the record that it was once given stays. Links that
 // were signed before end within LinkTime.
 func (l *Library) WithdrawConsent(ctx context.Context, tx pgx.Tx,
-	by Actor, id uuid.UUID) (File, error) {
+	by tenant.Caller, id uuid.UUID) (File, error) {
 	d, _, err := l.consentDesk(ctx, tx, by, id)
 	if err != nil {
 		return File{}, err
@@ -60,13 +61,13 @@ func (l *Library) WithdrawConsent(ctx context.Context, tx pgx.Tx,
 	return d.file(ctx, id)
 }
 
-func (l *Library) consentDesk(ctx context.Context, tx pgx.Tx, by Actor,
+func (l *Library) consentDesk(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	id uuid.UUID) (desk, File, error) {
 	d := l.desk(tx, by)
 	if _, _, err := d.lock(ctx, id); err != nil {
 		return d, File{}, err
 	}
-	if !by.keepsConsent() {
+	if !canManageConsent(by) {
 		return d, File{}, notYours("Only staff may record or withdraw consent. Ask a teacher.")
 	}
 	file, err := d.file(ctx, id)

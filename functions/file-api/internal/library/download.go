@@ -13,6 +13,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // Original and Optimized are the variants that are handed out when none is named.
@@ -30,7 +31,7 @@ type Link struct {
 // Download returns a link to a variant ("": the default one) of an available file, counts it and
 // logs it. A picture's original is never handed out: it holds what its camera wrote about place and
 // person.
-func (l *Library) Download(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID,
+func (l *Library) Download(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
 	variant string) (Link, error) {
 	d := l.desk(tx, by)
 	file, err := d.file(ctx, id)

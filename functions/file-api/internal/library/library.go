@@ -7,14 +7,12 @@
 package library
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
-	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // Library is the rules for the files of every organization.
@@ -37,14 +35,6 @@ type Buckets struct {
 	Incoming   string
 	Files      string
 	Quarantine string
-}
-
-// Actor is who acts, and from where. The last three are for the access log and may be empty.
-type Actor struct {
-	tenant.Caller
-	IP        *netip.Addr
-	UserAgent string
-	RequestID string
 }
 
 // Position is a place in a list that is ordered by time and id, newest first.

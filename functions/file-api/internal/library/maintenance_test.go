@@ -109,18 +109,18 @@ func newFixture(t *testing.T) *fixture {
 	return w
 }
 
-func (w *fixture) member(slug string) Actor {
-	return Actor{Caller: w.db.Member(w.t, w.db.Organization(w.t, slug), tenant.Member).Caller}
+func (w *fixture) member(slug string) tenant.Caller {
+	return w.db.Member(w.t, w.db.Organization(w.t, slug), tenant.Member).Caller
 }
 
-func (w *fixture) in(by Actor, fn func(tx pgx.Tx) error) {
+func (w *fixture) in(by tenant.Caller, fn func(tx pgx.Tx) error) {
 	w.t.Helper()
 	if err := w.http.InTenant(w.t.Context(), by.Organization, fn); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-func (w *fixture) reserve(by Actor) (f File) {
+func (w *fixture) reserve(by tenant.Caller) (f File) {
 	w.t.Helper()
 	w.in(by, func(tx pgx.Tx) (err error) {
 		f, _, err = w.library.Reserve(w.t.Context(), tx,
@@ -217,7 +217,7 @@ func (w *fixture) wantFile(f File, want string) {
 		f.ID)
 }
 
-func (w *fixture) wantQuota(by Actor, want string) {
+func (w *fixture) wantQuota(by tenant.Caller, want string) {
 	w.t.Helper()
 	w.wantText(want,
 		`SELECT format('%s used %s reserved %s files', used_bytes, reserved_bytes, file_count) FROM storage_quotas WHERE organization_id = $1`,
@@ -346,7 +346,7 @@ func TestRejectLosesToAnotherClaim(t *testing.T) {
 	}
 }
 
-func (w *fixture) available(by Actor) File {
+func (w *fixture) available(by tenant.Caller) File {
 	w.t.Helper()
 	f := w.reserve(by)
 	w.exec(`DELETE FROM file_uploads WHERE file_id = $1`, f.ID)
@@ -533,7 +533,7 @@ func TestDrainThatFailsComesBackLater(t *testing.T) {
 func TestExpiredKeysGo(t *testing.T) {
 	w := newFixture(t)
 	one, two := w.member("one"), w.member("two")
-	for _, by := range []Actor{one, two} {
+	for _, by := range []tenant.Caller{one, two} {
 		for key, age := range map[string]time.Duration{"old": -time.Hour, "new": time.Hour} {
 			w.exec(`INSERT INTO idempotency_keys (organization_id, user_id, route, key, request_hash, resource_id, expires_at)
 				VALUES ($1, $2, 'r', $3, decode(repeat('ab', 32), 'hex'), $2, $4)`, by.Organization, by.User, key, w.now.Add(age))

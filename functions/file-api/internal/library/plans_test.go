@@ -38,7 +38,7 @@ func (e explained) Query(ctx context.Context, query string, arguments ...any) (p
 }
 
 // fill makes many files of a few organizations, with what is looked for being rare.
-func fill(t *testing.T, d *pgtest.Database, by Actor, rare uuid.UUID) {
+func fill(t *testing.T, d *pgtest.Database, by tenant.Caller, rare uuid.UUID) {
 	t.Helper()
 	for _, slug := range []string{"north", "south", "east"} {
 		d.Organization(t, slug)
@@ -64,7 +64,7 @@ func fill(t *testing.T, d *pgtest.Database, by Actor, rare uuid.UUID) {
 func TestFiltersUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
-	by := Actor{Caller: d.Member(t, d.Organization(t, "school"), tenant.Staff).Caller}
+	by := d.Member(t, d.Organization(t, "school"), tenant.Staff).Caller
 	rare := uuid.New()
 	fill(t, d, by, rare)
 	db := d.DB(t, "file-api/http")

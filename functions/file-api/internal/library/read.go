@@ -13,7 +13,7 @@ import (
 )
 
 // Get returns one file that the caller sees, a deleted one too.
-func (l *Library) Get(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (File, error) {
+func (l *Library) Get(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) (File, error) {
 	return l.desk(tx, by).file(ctx, id)
 }
 
@@ -29,7 +29,7 @@ type Filter struct {
 }
 
 // List returns files that the caller sees, newest first.
-func (l *Library) List(ctx context.Context, tx pgx.Tx, by Actor, f Filter) ([]File, error) {
+func (l *Library) List(ctx context.Context, tx pgx.Tx, by tenant.Caller, f Filter) ([]File, error) {
 	before, beforeID := f.After.parts()
 	rows, err := db.New(tx).ListFiles(ctx, db.ListFilesParams{
 		OrganizationID: by.Organization,

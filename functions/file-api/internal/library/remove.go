@@ -11,6 +11,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // formGrace is for an upload that began just before its form expired.
@@ -22,7 +23,7 @@ const processingWait = 10 * time.Second
 // Delete puts a file in the bin, from where Restore takes it; it keeps its room in the quota until
 // it is purged. A pending file's upload is cancelled, and its room comes back at once. Deleting
 // again changes nothing.
-func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (File, error) {
+func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) (File, error) {
 	d := l.desk(tx, by)
 	file, upload, err := d.lock(ctx, id)
 	if err != nil {
@@ -57,7 +58,7 @@ func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID)
 
 // Restore takes a file out of the bin, into the state that it had: what was quarantined is
 // quarantined again.
-func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) (File, error) {
+func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) (File, error) {
 	d := l.desk(tx, by)
 	file, _, err := d.lock(ctx, id)
 	if err != nil {
@@ -89,7 +90,7 @@ func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID
 
 // Purge removes a file for good, with every version of its objects. Only its lines in the access
 // log stay.
-func (l *Library) Purge(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) error {
+func (l *Library) Purge(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) error {
 	d := l.desk(tx, by)
 	file, upload, err := d.lock(ctx, id)
 	if err != nil {
@@ -101,8 +102,8 @@ func (l *Library) Purge(ctx context.Context, tx pgx.Tx, by Actor, id uuid.UUID) 
 	return d.purge(ctx, l.Buckets, file, upload, "request")
 }
 
-func mayRemove(by Actor, f File) error {
-	if !by.changes(f) {
+func mayRemove(by tenant.Caller, f File) error {
+	if !canChange(by, f) {
 		return notYours(
 			"Only its uploader and admins may delete or restore this file. Ask one of them.")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // firstVersion is the version that POST /v1/files makes.
@@ -28,7 +29,7 @@ const uploadWait = 30 * time.Second
 
 // Reserve takes room for a file and returns the form to upload it with. The reservation ends with
 // the verdict, with Delete, or by maintenance when the upload does not come.
-func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by Actor,
+func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	n NewFile) (File, Upload, error) {
 	filename, contentType, err := l.Limits.admit(n)
 	if err != nil {
@@ -56,7 +57,7 @@ func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by Actor,
 // Resume returns the file of an earlier Reserve, for a client that did not hear the answer. While
 // the upload is still awaited it comes with a new form, good for the full time again; otherwise the
 // upload is nil.
-func (l *Library) Resume(ctx context.Context, tx pgx.Tx, by Actor,
+func (l *Library) Resume(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	id uuid.UUID) (File, *Upload, error) {
 	d := l.desk(tx, by)
 	_, open, err := d.lock(ctx, id)

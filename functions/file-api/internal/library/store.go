@@ -14,6 +14,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/outbox"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -23,10 +24,10 @@ type desk struct {
 	q            *db.Queries
 	organization uuid.UUID
 	now          time.Time
-	actor        *Actor // nil: maintenance
+	actor        *tenant.Caller // nil: maintenance
 }
 
-func (l *Library) desk(tx pgx.Tx, by Actor) desk {
+func (l *Library) desk(tx pgx.Tx, by tenant.Caller) desk {
 	return desk{tx: tx, q: db.New(tx), organization: by.Organization, now: l.now(), actor: &by}
 }
 
@@ -43,7 +44,7 @@ func (d desk) file(ctx context.Context, id uuid.UUID) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	if d.actor != nil && !d.actor.sees(file) {
+	if d.actor != nil && !canSee(*d.actor, file) {
 		return File{}, notFound()
 	}
 	return file, nil
@@ -71,7 +72,7 @@ func (d desk) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, err
 	if err != nil {
 		return File{}, nil, err
 	}
-	if d.actor != nil && !d.actor.sees(file) {
+	if d.actor != nil && !canSee(*d.actor, file) {
 		return File{}, nil, notFound()
 	}
 	return file, open, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // Usage is what an organization's files take of its quota. Sizes are bytes.
@@ -28,7 +29,7 @@ type Usage struct {
 }
 
 // Usage returns what the organization's files take.
-func (l *Library) Usage(ctx context.Context, tx pgx.Tx, by Actor) (Usage, error) {
+func (l *Library) Usage(ctx context.Context, tx pgx.Tx, by tenant.Caller) (Usage, error) {
 	quota, err := db.New(tx).Quota(ctx, by.Organization)
 	if errors.Is(err, pgx.ErrNoRows) {
 		quota = freshQuota()
