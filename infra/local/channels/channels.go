@@ -63,10 +63,11 @@ type Server struct {
 	served  chan error
 	context context.Context // ends with the server
 	stop    context.CancelFunc
-	sockets sync.WaitGroup
 
-	mu    sync.Mutex
-	fault func(*http.Request) Fault
+	mu      sync.Mutex
+	fault   func(*http.Request) Fault
+	stopped bool
+	running sync.WaitGroup // requests and connections; joined under mu, while not stopped
 }
 
 // Start serves one app.
@@ -89,25 +90,41 @@ func Start(o Options) (*Server, error) {
 		served: make(chan error, 1),
 	}
 	s.context, s.stop = context.WithCancel(context.Background())
-	s.http = &http.Server{Handler: s.disturbed(s.routes()), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: s.tracked(s.disturbed(s.routes())), ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.http.Serve(listener) }()
 	return s, nil
 }
 
-// Stop ends the server and every connection.
+// Stop ends the server and every request and connection, at once.
 func (s *Server) Stop() error {
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
 	s.stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	err := s.http.Shutdown(ctx)
+	err := s.http.Close()
 	if served := <-s.served; !errors.Is(served, http.ErrServerClosed) {
 		err = errors.Join(err, served)
 	}
-	s.sockets.Wait()
+	s.running.Wait()
 	if err != nil {
 		return fmt.Errorf("stop the channels server: %w", err)
 	}
 	return nil
+}
+
+// tracked has Stop wait for what runs, hijacked connections included.
+func (s *Server) tracked(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		if s.stopped {
+			s.mu.Unlock()
+			panic(http.ErrAbortHandler)
+		}
+		s.running.Add(1)
+		s.mu.Unlock()
+		defer s.running.Done()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // DropConnections cuts every WebSocket without a word, as a lost network does.

@@ -39,8 +39,6 @@ type socket struct {
 
 // connect is a client's whole life.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
-	s.sockets.Add(1)
-	defer s.sockets.Done()
 	// Pages of every origin may connect to Pusher.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
