@@ -5,12 +5,16 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
+
+// pause is what a client is asked to wait when Postgres is away or overloaded.
+const pause = 5 * time.Second
 
 // classify gives an error of Postgres its kind. What is classified already keeps its kind, and pgx.ErrNoRows stays what it is: only the caller
 // knows whether an absent row is a fault.
@@ -22,7 +26,7 @@ func classify(err error) error {
 		return classifyCode(err, pg.Code)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return fault.Wrap(err, fault.Temporary, "out-of-time", "The work did not end in time. Try again.")
+		return outOfTime(err)
 	}
 	if unreachable(err) {
 		return unavailable(err)
@@ -34,7 +38,9 @@ func classify(err error) error {
 func classifyCode(err error, code string) error {
 	switch code {
 	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
-		return fault.Wrap(err, fault.Temporary, "busy", "Another change was in the way. Try again.")
+		return fault.Wrap(err, fault.Temporary, "busy", "Another change was in the way. Try again.").After(time.Second)
+	case "57014": // statement timeout
+		return outOfTime(err)
 	case "25P03": // idle in transaction for too long
 		return unavailable(err)
 	case "23505": // unique violation
@@ -50,7 +56,11 @@ func classifyCode(err error, code string) error {
 }
 
 func unavailable(err error) error {
-	return fault.Wrap(err, fault.Temporary, "database-unavailable", "The database cannot be reached just now. Try again in a moment.")
+	return fault.Wrap(err, fault.Temporary, "database-unavailable", "The database cannot be reached just now. Try again in a moment.").After(pause)
+}
+
+func outOfTime(err error) error {
+	return fault.Wrap(err, fault.Temporary, "out-of-time", "The work did not end in time. Try again.").After(pause)
 }
 
 func unreachable(err error) bool {

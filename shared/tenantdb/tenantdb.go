@@ -19,6 +19,18 @@ import (
 type Config struct {
 	URL     string `env:"DATABASE_URL,required" help:"postgres:// URL with the entry's own role"`
 	IAMAuth bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" help:"sign in with an RDS IAM token instead of a password"`
+
+	// One for each entry: a lock is given up before its statement, and a statement before the function's own time is over, which nobody would hear of.
+	StatementTimeout time.Duration `env:"DATABASE_STATEMENT_TIMEOUT" envDefault:"10s" help:"longest that one statement may take; less than the function's timeout"`
+	LockTimeout      time.Duration `env:"DATABASE_LOCK_TIMEOUT" envDefault:"3s" help:"longest that a statement may wait for a lock; less than DATABASE_STATEMENT_TIMEOUT"`
+}
+
+// Validate refuses timeouts that would never apply, and those that Postgres would read as none.
+func (c Config) Validate() error {
+	if c.LockTimeout < time.Millisecond || c.StatementTimeout <= c.LockTimeout {
+		return errors.New("DATABASE_LOCK_TIMEOUT: must be at least 1ms, and less than DATABASE_STATEMENT_TIMEOUT")
+	}
+	return nil
 }
 
 // maxConnections is small because a Lambda works on one event at a time; the second serves what runs beside it.
@@ -33,7 +45,8 @@ const idleInTransactionTimeout = "30s"
 
 // DB is a pool behind the two doors.
 type DB struct {
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	limits string // the part of each BEGIN that bounds it in time
 }
 
 // Open prepares the pool, and refuses a role that row-level security would not bind (ErrPowerfulRole). A database that cannot be reached is no
@@ -64,7 +77,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		pool.Close()
 		return nil, err
 	}
-	return &DB{pool: pool}, nil
+	return &DB{pool: pool, limits: limits(c)}, nil
 }
 
 // Close ends every connection.
@@ -85,12 +98,17 @@ func (db *DB) AcrossTenants(ctx context.Context, fn func(tx pgx.Tx) error) error
 	return db.transaction(ctx, "", fn)
 }
 
-// transaction says in its BEGIN all that it must not take over from whoever had the connection before: the organization, and where names are
+// transaction says in its BEGIN how long anything may take, and all that it must not take over from whoever had the connection before: the organization, and where names are
 // looked up. With pg_temp last, no temporary table that was left behind can stand in for one of ours.
 func (db *DB) transaction(ctx context.Context, organization string, fn func(tx pgx.Tx) error) error {
 	begin := "begin; select set_config('app.current_organization_id', '" + organization + "', true), set_config('search_path', 'public, pg_temp', true)" +
-		", set_config('idle_in_transaction_session_timeout', '" + idleInTransactionTimeout + "', true)"
+		db.limits
 	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, fn))
+}
+
+func limits(c Config) string {
+	return fmt.Sprintf(", set_config('idle_in_transaction_session_timeout', '%s', true), set_config('statement_timeout', '%d', true), set_config('lock_timeout', '%d', true)",
+		idleInTransactionTimeout, c.StatementTimeout.Milliseconds(), c.LockTimeout.Milliseconds())
 }
 
 func iamPassword(ctx context.Context) (func(context.Context, *pgx.ConnConfig) error, error) {
