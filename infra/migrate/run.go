@@ -14,8 +14,9 @@ import (
 
 // database is the one to migrate.
 type database struct {
-	URL     string `env:"DATABASE_URL,required" help:"postgres:// URL with the role that owns the database and may make roles"`
-	IAMAuth bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" help:"sign in with an RDS IAM token instead of a password"`
+	URL      string `env:"DATABASE_URL,required" help:"postgres:// URL with the role that owns the database and may make roles"`
+	Platform string `env:"PLATFORM_ROLE" help:"the platform's own database role, which may then write agents and executions; it has to exist"`
+	IAMAuth  bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" help:"sign in with an RDS IAM token instead of a password"`
 }
 
 // request is what is to be done; To is for down alone, which will not guess it.
@@ -43,7 +44,9 @@ func (d database) run(ctx context.Context, r request) (result, error) {
 	)
 	switch {
 	case r.Command == "up" && r.To == nil:
-		steps, err = migrations.Up(ctx, owner, nil)
+		if steps, err = migrations.Up(ctx, owner, nil); err == nil && d.Platform != "" {
+			err = migrations.AdmitPlatform(ctx, owner, d.Platform)
+		}
 	case r.Command == "status" && r.To == nil:
 		steps, err = migrations.Status(ctx, owner)
 	case r.Command == "down" && r.To != nil:

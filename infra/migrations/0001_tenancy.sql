@@ -11,7 +11,7 @@ RETURN nullif(current_setting('app.current_organization_id', true), '')::uuid;
 
 -- protect_tenant_table puts a table with an organization_id under row-level security: nobody, its
 -- owner included, sees or writes a row of another organization. Call it from a migration for any
--- table of the platform: SELECT protect_tenant_table('agent_instances'). The policy compares with a
+-- table of the platform: SELECT protect_tenant_table('course_plans'). The policy compares with a
 -- sub-select, so that the setting is read once for a statement and not once for a row.
 -- +goose StatementBegin
 CREATE FUNCTION protect_tenant_table(tenant_table regclass) RETURNS void

@@ -88,7 +88,7 @@ func Hash() (string, error) {
 		fmt.Fprintf(&all, "%s %d\n%s", name, len(content), content)
 		return err
 	})
-	for _, e := range Entries() {
+	for _, e := range Roles() {
 		fmt.Fprintln(&all, e.Name, e.Role)
 	}
 	sum := sha256.Sum256(all.Bytes())

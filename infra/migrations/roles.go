@@ -28,7 +28,14 @@ func Entries() []Entry {
 	}
 }
 
-// Passwords are those of entries, by Entry.Name. An entry that has none keeps the one that it had
+// Platform is what the platform's own code signs in as, to write the agents and what they executed.
+// It may be a group of its roles (PLATFORM_ROLE).
+func Platform() Entry { return Entry{"platform", "satchel_platform"} }
+
+// Roles are those of all entries and of the platform.
+func Roles() []Entry { return append(Entries(), Platform()) }
+
+// Passwords are those of Roles, by Entry.Name. An entry that has none keeps the one that it had
 // and, where there is a role rds_iam, signs in with an IAM token. They are printable ASCII.
 type Passwords map[string]string
 
@@ -48,7 +55,7 @@ func makeRoles(ctx context.Context, ownerURL string, passwords Passwords) error 
 		return fmt.Errorf("connect as the owner: %w", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	for _, e := range Entries() {
+	for _, e := range Roles() {
 		err := retryRaces(ctx, func() error {
 			return pgx.BeginFunc(ctx, conn,
 				func(tx pgx.Tx) error { return makeRole(ctx, tx, e.Role, passwords[e.Name]) })
@@ -56,6 +63,25 @@ func makeRoles(ctx context.Context, ownerURL string, passwords Passwords) error 
 		if err != nil {
 			return fmt.Errorf("make role %s: %w", e.Role, err)
 		}
+	}
+	return nil
+}
+
+// AdmitPlatform lets a login role of the platform's own do what satchel_platform may. The role has
+// to exist and to inherit, as roles do by default.
+func AdmitPlatform(ctx context.Context, ownerURL, role string) error {
+	config, err := parse(ownerURL)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("connect as the owner: %w", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	grant := "GRANT " + Platform().Role + " TO " + pgx.Identifier{role}.Sanitize()
+	if _, err := conn.Exec(ctx, grant); err != nil {
+		return fmt.Errorf("let %s write agents and executions: %w", role, err)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func (h *host) makeTemplate(ctx context.Context) error {
 		return err
 	}
 	passwords := migrations.Passwords{}
-	for _, e := range migrations.Entries() {
+	for _, e := range migrations.Roles() {
 		passwords[e.Name] = h.cluster.Password(e.Role)
 	}
 	if _, err := migrations.Up(ctx, owner, passwords); err != nil {

@@ -69,9 +69,10 @@ func NewIsolated(t testing.TB) *Database {
 	return h.database(t)
 }
 
-// URL is the address for an entry's role, for example "file-api/http".
+// URL is the address for an entry's role, for example "file-api/http", or for
+// that of the "platform".
 func (d *Database) URL(entry string) string {
-	for _, e := range migrations.Entries() {
+	for _, e := range migrations.Roles() {
 		if e.Name == entry {
 			return d.Cluster.URL(d.name, e.Role, d.Cluster.Password(e.Role))
 		}

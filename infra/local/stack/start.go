@@ -93,7 +93,7 @@ func (s *Stack) startPostgres(ctx context.Context) (string, error) {
 		name = ""
 	}
 	s.Ready.Roles = map[string]string{}
-	for _, e := range migrations.Entries() {
+	for _, e := range migrations.Roles() {
 		passwords[e.Name] = c.Password(e.Role)
 		s.Ready.Roles[e.Name] = c.URL(name, e.Role, passwords[e.Name])
 	}

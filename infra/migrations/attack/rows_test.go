@@ -62,6 +62,13 @@ var rowsOf = []rowOf{
 		`INSERT INTO notification_keys (organization_id, key, id, expires_at) VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid(), now())`},
 	{"public.notification_pace",
 		`INSERT INTO notification_pace (organization_id, bucket) VALUES ($1::uuid, gen_random_uuid())`},
+	{"public.agent_instances", `INSERT INTO agent_instances (organization_id, agent_id, agent_type)
+		VALUES ($1::uuid, gen_random_uuid(), 'tutor')`},
+	{"public.agent_executions", `INSERT INTO agent_executions
+		(organization_id, task_id, agent_instance_id, agent_type, task_type)
+		VALUES ($1::uuid, 'secret', gen_random_uuid(), 'tutor', 'quiz')`},
+	{"public.agent_execution_changes", `INSERT INTO agent_execution_changes (organization_id, bucket_start)
+		VALUES ($1::uuid, bucket_of(now()))`},
 }
 
 type rowOf struct{ table, insert string }

@@ -232,7 +232,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 		"a public schema of before version 15": {`GRANT CREATE ON SCHEMA public TO PUBLIC`,
 			[]string{"schema-create: public satchel_file_api_http",
 				"schema-create: public satchel_file_api_maintenance",
-				"schema-create: public satchel_file_processing_events"}},
+				"schema-create: public satchel_file_processing_events",
+				"schema-create: public satchel_platform"}},
 		"the migrations' schema": {
 			`GRANT USAGE ON SCHEMA satchel_migrations TO satchel_file_api_http`,
 			[]string{"schema-usage: satchel_migrations satchel_file_api_http"}},

@@ -34,7 +34,7 @@ func Check(ctx context.Context, tx pgx.Tx) ([]Finding, error) {
 		return nil, fmt.Errorf("set the search path: %w", err)
 	}
 	var roles []string
-	for _, e := range migrations.Entries() {
+	for _, e := range migrations.Roles() {
 		roles = append(roles, e.Role)
 	}
 	var findings []Finding

@@ -13,7 +13,7 @@ import (
 
 // The tables that the platform has today, with the columns that such tables have.
 const platform = `
-CREATE TABLE agent_instances (
+CREATE TABLE course_plans (
 	organization_id uuid NOT NULL REFERENCES organizations, id uuid NOT NULL DEFAULT gen_random_uuid(), name text NOT NULL,
 	state text NOT NULL DEFAULT 'idle', config jsonb NOT NULL DEFAULT '{}', heartbeat_at timestamptz, PRIMARY KEY (organization_id, id));
 CREATE TABLE roblox_environments (
@@ -38,14 +38,14 @@ func TestProtectsTheTablesOfThePlatform(t *testing.T) {
 		}
 		run(platform)
 		for _, organization := range []uuid.UUID{a, b} {
-			run(`INSERT INTO agent_instances (organization_id, name) VALUES ($1, 'tutor'), ($1, 'grader')`,
+			run(`INSERT INTO course_plans (organization_id, name) VALUES ($1, 'tutor'), ($1, 'grader')`,
 				organization)
 			run(`INSERT INTO roblox_environments (organization_id, universe, name) VALUES ($1::uuid, hashtext($1::uuid::text), 'lab')`,
 				organization)
 			run(`INSERT INTO customers (organization_id, email) VALUES ($1, 'office@example.test')`,
 				organization)
 		}
-		tables := []string{"agent_instances", "roblox_environments", "customers"}
+		tables := []string{"course_plans", "roblox_environments", "customers"}
 		for _, table := range tables {
 			run(`SELECT protect_tenant_table($1::text::regclass)`, table)
 			run(`GRANT SELECT, INSERT, UPDATE, DELETE ON ` + table + ` TO satchel_file_api_http`)

@@ -7,13 +7,16 @@ import (
 )
 
 const (
-	// leastSamples is how many weeks must have a value for an hour before anything can be unusual at that hour.
+	// leastSamples is how many weeks must have a value for an hour before anything can be unusual
+	// at that hour.
 	leastSamples = 5
 	// mostWeeks is how far back the same hour of the week is looked at.
 	mostWeeks = 12
-	// unusual is the modified z-score from which a value is an anomaly (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
+	// unusual is the modified z-score from which a value is an anomaly (Iglewicz and Hoaglin, How
+	// to Detect and Handle Outliers, 1993).
 	unusual = 3.5
-	// consistent makes the median absolute deviation estimate the standard deviation of a normal distribution (same source).
+	// consistent makes the median absolute deviation estimate the standard deviation of a normal
+	// distribution (same source).
 	consistent = 0.6745
 )
 
@@ -28,8 +31,9 @@ type Comparison struct {
 // Anomalous reports whether the value is further from what is usual than chance explains.
 func (c Comparison) Anomalous() bool { return math.Abs(c.Score) >= unusual }
 
-// compare is false when there are too few samples to say. Where the samples hardly differ, floor is the deviation that is taken to be
-// usual: without it the first task that fails after a perfect month would be infinitely unusual.
+// compare is false when there are too few samples to say. Where the samples hardly differ, floor is
+// the deviation that is taken to be usual: without it the first task that fails after a perfect
+// month would be infinitely unusual.
 func compare(seen float64, samples []float64, floor float64) (Comparison, bool) {
 	if len(samples) < leastSamples {
 		return Comparison{}, false
@@ -49,8 +53,8 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// sameHours are the starts of the same hour of the week in the weeks before, newest first. The hour is the one on the wall: a school begins
-// at eight in summer and in winter.
+// sameHours are the starts of the same hour of the week in the weeks before, newest first. The hour
+// is the one on the wall: a school begins at eight in summer and in winter.
 func sameHours(hour time.Time, zone *time.Location) []time.Time {
 	local := hour.In(zone)
 	var hours []time.Time

@@ -1,7 +1,8 @@
 package rollup
 
-// Millionths is a sum of fixed-point values: microseconds of seconds, or millionths of anything else. Sums of whole numbers do not depend on
-// the order in which they are added, as sums of floats do.
+// Millionths is a sum of fixed-point values: microseconds of seconds, or millionths of anything
+// else. Sums of whole numbers do not depend on the order in which they are added, as sums of floats
+// do.
 type Millionths int64
 
 // Float is the sum in its own unit.
@@ -60,7 +61,8 @@ func (f Figures) Add(g Figures) Figures {
 	}
 }
 
-// SuccessRate is the per cent of tasks that completed, of those that completed or failed: a cancelled task is neither.
+// SuccessRate is the per cent of tasks that completed, of those that completed or failed: a
+// cancelled task is neither.
 func (f Figures) SuccessRate() *float64 { return percent(f.Completed, f.Completed+f.Failed) }
 
 // ErrorRate is the per cent of tasks that failed, of those that completed or failed.

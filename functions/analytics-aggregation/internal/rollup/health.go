@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Health is an organization's state at the end of a bucket. It follows from the last healthBuckets closed buckets alone, so it can be computed
-// again, and it has a memory of an hour and no more.
+// Health is an organization's state at the end of a bucket. It follows from the last healthBuckets
+// closed buckets alone, so it can be computed again, and it has a memory of an hour and no more.
 type Health struct {
 	State   State
 	Since   time.Time // start of the first bucket of the window in this state
@@ -19,7 +19,8 @@ type Health struct {
 // State is what Health comes to.
 type State string
 
-// The states. Degraded and healthy differ by the last bucket's score alone; to and from critical takes several buckets.
+// The states. Degraded and healthy differ by the last bucket's score alone; to and from critical
+// takes several buckets.
 const (
 	Healthy  State = "healthy"
 	Degraded State = "degraded"
@@ -38,8 +39,9 @@ type Part struct {
 
 const (
 	healthBuckets = 12 // an hour
-	// Critical is entered when fallen of the last fallWindow buckets score below criticalBelow, and left when the last riseWindow all score
-	// above it: a single bad bucket, or a single good one, changes nothing.
+	// Critical is entered when fallen of the last fallWindow buckets score below criticalBelow, and
+	// left when the last riseWindow all score above it: a single bad bucket, or a single good one,
+	// changes nothing.
 	criticalBelow = 50.0
 	healthyAbove  = 75.0
 	fallen        = 3
@@ -114,8 +116,8 @@ func allAbove(scores []*float64, window int) bool {
 	return true
 }
 
-// grade is a scale from a value that is as it should be to one that is critical. A value in between is on the straight lines from 100 at good
-// through 50 at warning to 0 at critical.
+// grade is a scale from a value that is as it should be to one that is critical. A value in between
+// is on the straight lines from 100 at good through 50 at warning to 0 at critical.
 type grade struct {
 	name                    string
 	weight                  float64
@@ -172,7 +174,8 @@ func (g grade) score(value float64) float64 {
 	return math.Min(100, 100-50*toWarning)
 }
 
-// scoreOf weighs the parts of which something is known. An empty queue alone says nothing of agents that nobody hears of.
+// scoreOf weighs the parts of which something is known. An empty queue alone says nothing of agents
+// that nobody hears of.
 func scoreOf(parts []Part) *float64 {
 	var sum, weight float64
 	known := false

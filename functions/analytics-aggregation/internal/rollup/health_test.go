@@ -107,7 +107,8 @@ func TestHealthSaysSinceWhenAndWhy(t *testing.T) {
 	}
 }
 
-// Whatever comes, the state leaves and enters critical by its two rules only, and the same buckets give the same answer.
+// Whatever comes, the state leaves and enters critical by its two rules only, and the same buckets
+// give the same answer.
 func TestHealthIsAFunctionOfItsBuckets(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(5, 6))

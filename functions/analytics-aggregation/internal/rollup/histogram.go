@@ -9,13 +9,15 @@ import (
 const (
 	// mostValues is how many values are kept as they are. Beyond it they are counted in bins.
 	mostValues = 256
-	// growth is the ratio between the edges of a bin. A bin answers with a value that is at most (growth-1)/(growth+1), 0.99 %, away from
-	// any value in it (Masson, Rim, Lee: DDSketch, VLDB 2019).
+	// growth is the ratio between the edges of a bin. A bin answers with a value that is at most
+	// (growth-1)/(growth+1), 0.99 %, away from any value in it (Masson, Rim, Lee: DDSketch, VLDB
+	// 2019).
 	growth = 1.02
 )
 
-// Histogram holds the distribution of whole numbers that are not negative, here microseconds. Up to mostValues of them are kept exactly; more
-// are counted in bins. Merging in any order and any grouping gives the same histogram.
+// Histogram holds the distribution of whole numbers that are not negative, here microseconds. Up to
+// mostValues of them are kept exactly; more are counted in bins. Merging in any order and any
+// grouping gives the same histogram.
 type Histogram struct {
 	values []int64 // sorted, while there are at most mostValues
 	bins   []int16 // ascending
@@ -94,8 +96,9 @@ func addBins(a, b Histogram) Histogram {
 	return out
 }
 
-// Percentile is the smallest value that is not below the share p of all, 0 < p <= 1 (nearest rank, as percentile_disc): exact while values are
-// kept, and at most 1 % of it away where they are in bins. False when there are no values.
+// Percentile is the smallest value that is not below the share p of all, 0 < p <= 1 (nearest rank,
+// as percentile_disc): exact while values are kept, and at most 1 % of it away where they are in
+// bins. False when there are no values.
 func (h Histogram) Percentile(p float64) (int64, bool) {
 	if h.n == 0 {
 		return 0, false
@@ -115,7 +118,8 @@ func (h Histogram) Percentile(p float64) (int64, bool) {
 // zeroBin holds the value 0, which has no logarithm.
 const zeroBin = -1
 
-// binOf numbers the bin (growth^(n-1), growth^n] that v is in. bin_of in the migrations is the same for Postgres.
+// binOf numbers the bin (growth^(n-1), growth^n] that v is in. bin_of in the migrations is the same
+// for Postgres.
 func binOf(v int64) int16 {
 	if v <= 0 {
 		return zeroBin

@@ -1,5 +1,6 @@
-// Package rollup turns what agents and files did into metrics that can be computed again and come out the same: five-minute buckets from the
-// raw rows, hours and days merged from them, and what they tell of an organization's health.
+// Package rollup turns what agents and files did into metrics that can be computed again and come
+// out the same: five-minute buckets from the raw rows, hours and days merged from them, and what
+// they tell of an organization's health.
 package rollup
 
 import (
@@ -42,7 +43,8 @@ func periodOf(t time.Time, interval Interval, zone *time.Location) Period {
 	}
 }
 
-// periodsIn lists the periods that overlap [from, to), oldest first; more than limit end the list at limit+1.
+// periodsIn lists the periods that overlap [from, to), oldest first; more than limit end the list
+// at limit+1.
 func periodsIn(from, to time.Time, interval Interval, zone *time.Location, limit int) []Period {
 	var all []Period
 	for at := from; at.Before(to) && len(all) <= limit; {
@@ -53,7 +55,8 @@ func periodsIn(from, to time.Time, interval Interval, zone *time.Location, limit
 	return all
 }
 
-// hourOf is the hour of the clock on the wall, cut where the clock is changed: a zone that changes by half an hour then has a short one.
+// hourOf is the hour of the clock on the wall, cut where the clock is changed: a zone that changes
+// by half an hour then has a short one.
 func hourOf(t time.Time, zone *time.Location) Period {
 	local := t.In(zone)
 	into := time.Duration(local.Minute())*time.Minute + time.Duration(local.Second())*time.Second + time.Duration(local.Nanosecond())
@@ -74,8 +77,8 @@ func dayOf(t time.Time, zone *time.Location) Period {
 	return Period{dayStart(year, month, day, zone), dayStart(year, month, day+1, zone)}
 }
 
-// dayStart is the first instant of a calendar day. Where the clock skips midnight that is the change itself, and where midnight comes twice
-// it is the first one: time.Date promises neither.
+// dayStart is the first instant of a calendar day. Where the clock skips midnight that is the
+// change itself, and where midnight comes twice it is the first one: time.Date promises neither.
 func dayStart(year int, month time.Month, day int, zone *time.Location) time.Time {
 	wall := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
 	near := time.Date(year, month, day, 0, 0, 0, 0, zone)

@@ -37,7 +37,8 @@ func TestABucketIsHalfOpen(t *testing.T) {
 	}
 }
 
-// The days on which clocks change, in zones that do it at 2 in the night, at midnight, by half an hour, and by a whole day.
+// The days on which clocks change, in zones that do it at 2 in the night, at midnight, by half an
+// hour, and by a whole day.
 func TestDaysOfAZone(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -65,7 +66,8 @@ func TestDaysOfAZone(t *testing.T) {
 	}
 }
 
-// Whatever the zone, days and hours follow one another without a gap or an overlap, and hold the instants that they are asked for.
+// Whatever the zone, days and hours follow one another without a gap or an overlap, and hold the
+// instants that they are asked for.
 func TestPeriodsTileTime(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"UTC", "Europe/Berlin", "America/Santiago", "America/Havana", "Asia/Beirut", "Africa/Cairo", "Asia/Kathmandu",

@@ -5,9 +5,10 @@ import (
 	"slices"
 )
 
-// Trend is the slope of a series of hours, by Theil and Sen: the median of the slopes between all pairs of values, which a few outliers do not
-// turn. Low and High bound it with 95 % confidence (Sen, Journal of the American Statistical Association 63, 1968), as far as the values
-// are independent of one another.
+// Trend is the slope of a series of hours, by Theil and Sen: the median of the slopes between all
+// pairs of values, which a few outliers do not turn. Low and High bound it with 95 % confidence
+// (Sen, Journal of the American Statistical Association 63, 1968), as far as the values are
+// independent of one another.
 type Trend struct {
 	PerHour   float64
 	Low, High float64
