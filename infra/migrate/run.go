@@ -52,7 +52,9 @@ func (d database) run(ctx context.Context, r request) (result, error) {
 	case r.Command == "down" && r.To != nil:
 		steps, err = migrations.Down(ctx, owner, *r.To)
 	default:
-		err = errors.New(`want the command "up", "status", or "down" with the version to go down to`)
+		err = errors.New(
+			`want the command "up", "status", or "down" with the version to go down to`,
+		)
 	}
 	return result{steps}, err
 }

@@ -92,11 +92,22 @@ func TestExecutionsTellAndNote(t *testing.T) {
 	expect("running", told(), "task.started 1 1 running", "task.started 1 2 running")
 	do(`UPDATE agent_executions SET output_data = '{"answer":42}'`)
 	expect("no change of status", told())
-	do(`UPDATE agent_executions SET status = 'retrying'; UPDATE agent_executions SET status = 'queued'; UPDATE agent_executions SET status = 'completed'`)
-	expect("urgent ones completed", told(), "task.completed 2 1 completed", "task.completed 2 2 completed", "task.queued 0 1 queued", "task.queued 0 2 queued")
+	do(
+		`UPDATE agent_executions SET status = 'retrying'; UPDATE agent_executions SET status = 'queued'; UPDATE agent_executions SET status = 'completed'`,
+	)
+	expect(
+		"urgent ones completed",
+		told(),
+		"task.completed 2 1 completed",
+		"task.completed 2 2 completed",
+		"task.queued 0 1 queued",
+		"task.queued 0 2 queued",
+	)
 	do(fmt.Sprintf(insert, 2, "running", "normal", "NULL"))
 	expect("inserted as running", told())
-	do(`UPDATE agent_executions SET status = CASE right(organization_id::text, 1) WHEN '1' THEN 'failed' ELSE 'cancelled' END WHERE status = 'running'`)
+	do(
+		`UPDATE agent_executions SET status = CASE right(organization_id::text, 1) WHEN '1' THEN 'failed' ELSE 'cancelled' END WHERE status = 'running'`,
+	)
 	expect("failed, cancelled", told(), "task.cancelled 1 2 cancelled", "task.failed 2 1 failed")
 	// Since a bucket's end may fall into the lines above, only buckets of before are looked at from
 	// here on.
@@ -107,9 +118,13 @@ func TestExecutionsTellAndNote(t *testing.T) {
 	expect("imported", told())
 	do(`UPDATE agent_executions SET context_data = '{}' WHERE ended_at < '2026-04-01'`)
 	expect("nothing that is measured", noted())
-	do(`UPDATE agent_executions SET quality_score = 0.5 WHERE ended_at < '2026-04-01' AND right(organization_id::text, 1) = '2'`)
+	do(
+		`UPDATE agent_executions SET quality_score = 0.5 WHERE ended_at < '2026-04-01' AND right(organization_id::text, 1) = '2'`,
+	)
 	expect("changed late", noted(), "2 2026-03-01 10:05")
-	do(`UPDATE agent_executions SET completed_at = '2026-03-01 09:59:59Z' WHERE ended_at < '2026-04-01' AND right(organization_id::text, 1) = '2'`)
+	do(
+		`UPDATE agent_executions SET completed_at = '2026-03-01 09:59:59Z' WHERE ended_at < '2026-04-01' AND right(organization_id::text, 1) = '2'`,
+	)
 	expect("moved", noted(), "2 2026-03-01 09:55", "2 2026-03-01 10:05")
 	do(`UPDATE agent_executions SET status = 'running' WHERE ended_at < '2026-03-01 10:00Z'`)
 	expect("running again", noted(), "2 2026-03-01 09:55")
@@ -131,10 +146,20 @@ func TestWhenAnExecutionEnds(t *testing.T) {
 		) v (name, status, created, started, completed)`); err != nil {
 		t.Fatal(err)
 	}
-	got := list(t, db, `SELECT concat_ws(' | ', task_id, CASE WHEN ended_at < '2026-04-01' THEN to_char(ended_at AT TIME ZONE 'UTC', 'HH24:MI:SS') WHEN ended_at > now() - interval '1 hour' AND ended_at <= clock_timestamp() THEN 'written' END,
+	got := list(
+		t,
+		db,
+		`SELECT concat_ws(' | ', task_id, CASE WHEN ended_at < '2026-04-01' THEN to_char(ended_at AT TIME ZONE 'UTC', 'HH24:MI:SS') WHEN ended_at > now() - interval '1 hour' AND ended_at <= clock_timestamp() THEN 'written' END,
 		CASE WHEN completed_at > now() + interval '1 day' THEN 'kept' END, execution_time_seconds, CASE WHEN tableoid = 'agent_executions_default'::regclass THEN 'default' END)
-		FROM agent_executions ORDER BY task_id`)
-	want := []string{"backwards | 00:00:00", "future | written | kept | default", "not ended", "past | 10:02:03 | 123 | default", "silent | written"}
+		FROM agent_executions ORDER BY task_id`,
+	)
+	want := []string{
+		"backwards | 00:00:00",
+		"future | written | kept | default",
+		"not ended",
+		"past | 10:02:03 | 123 | default",
+		"silent | written",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -164,7 +189,8 @@ func TestTheBucketClockNumbersItsTransaction(t *testing.T) {
 	defer func() { _ = tx.Rollback(t.Context()) }()
 	var told time.Time
 	var number string
-	if err := tx.QueryRow(t.Context(), `SELECT bucket_clock(), pg_current_xact_id_if_assigned()::text`).Scan(&told, &number); err != nil || number == "" {
+	if err := tx.QueryRow(t.Context(), `SELECT bucket_clock(), pg_current_xact_id_if_assigned()::text`).Scan(&told, &number); err != nil ||
+		number == "" {
 		t.Fatalf("the transaction has the number %q, %v", number, err)
 	}
 	if got := list(t, db, `SELECT (pg_snapshot_xmin(pg_current_snapshot()) <= '`+number+`'::xid8)::text`); got[0] != "true" {
@@ -184,7 +210,11 @@ func TestThePlatformsRoleIsOrdinary(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if ask[int](t, c.URL("house", "lms", "obviously-fake"), `SELECT count(*)::int FROM agent_executions`) != 0 {
+	if ask[int](
+		t,
+		c.URL("house", "lms", "obviously-fake"),
+		`SELECT count(*)::int FROM agent_executions`,
+	) != 0 {
 		t.Error("there is an execution in an empty database")
 	}
 	if err := AdmitPlatform(t.Context(), owner, "nobody"); err == nil {
@@ -195,8 +225,15 @@ func TestThePlatformsRoleIsOrdinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	got := strings.Join(list(t, db, `SELECT c.relname || ' ' || string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
-		FROM pg_class c CROSS JOIN aclexplode(c.relacl) a WHERE a.grantee = 'satchel_platform'::regrole GROUP BY c.relname ORDER BY 1`), "; ")
+	got := strings.Join(
+		list(
+			t,
+			db,
+			`SELECT c.relname || ' ' || string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type)
+		FROM pg_class c CROSS JOIN aclexplode(c.relacl) a WHERE a.grantee = 'satchel_platform'::regrole GROUP BY c.relname ORDER BY 1`,
+		),
+		"; ",
+	)
 	if want := "agent_executions DELETE, INSERT, SELECT, UPDATE; agent_instances DELETE, INSERT, SELECT, UPDATE"; got != want {
 		t.Errorf("the platform has %s; want %s", got, want)
 	}

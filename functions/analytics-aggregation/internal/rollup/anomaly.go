@@ -44,7 +44,12 @@ func compare(seen float64, samples []float64, floor float64) (Comparison, bool) 
 		deviations[i] = math.Abs(s - expected)
 	}
 	usual := max(median(deviations), floor, 1e-9)
-	return Comparison{Seen: seen, Expected: expected, Score: consistent * (seen - expected) / usual, Samples: len(samples)}, true
+	return Comparison{
+		Seen:     seen,
+		Expected: expected,
+		Score:    consistent * (seen - expected) / usual,
+		Samples:  len(samples),
+	}, true
 }
 
 func median(values []float64) float64 {
@@ -59,7 +64,16 @@ func sameHours(hour time.Time, zone *time.Location) []time.Time {
 	local := hour.In(zone)
 	var hours []time.Time
 	for week := 1; week <= mostWeeks; week++ {
-		then := time.Date(local.Year(), local.Month(), local.Day()-7*week, local.Hour(), local.Minute(), 0, 0, zone)
+		then := time.Date(
+			local.Year(),
+			local.Month(),
+			local.Day()-7*week,
+			local.Hour(),
+			local.Minute(),
+			0,
+			0,
+			zone,
+		)
 		if then.Hour() != local.Hour() {
 			continue // the clocks were changed and skipped it
 		}

@@ -24,7 +24,8 @@ func TestCompare(t *testing.T) {
 		"a constant series, a lot":      {90, 1, []float64{100, 100, 100, 100, 100, 100}, true, true},
 	} {
 		got, ok := compare(c.seen, c.samples, c.floor)
-		if ok != c.said || ok && got.Anomalous() != c.odd || math.IsNaN(got.Score) || math.IsInf(got.Score, 0) {
+		if ok != c.said || ok && got.Anomalous() != c.odd || math.IsNaN(got.Score) ||
+			math.IsInf(got.Score, 0) {
 			t.Errorf("%s: %+v, %v", name, got, ok)
 		}
 	}
@@ -66,12 +67,16 @@ func TestTrend(t *testing.T) {
 		return all
 	}
 	rising := series(24, 2, 1)
-	if got, ok := trendOf(rising); !ok || got.Direction() != "rising" || math.Abs(got.PerHour-2) > 0.3 || got.Low > 2.2 || got.High < 1.8 {
+	if got, ok := trendOf(rising); !ok || got.Direction() != "rising" ||
+		math.Abs(got.PerHour-2) > 0.3 ||
+		got.Low > 2.2 ||
+		got.High < 1.8 {
 		t.Errorf("rising: %+v, %v", got, ok)
 	}
 	wild := 9e9
 	rising[5], rising[6] = nil, &wild
-	if got, _ := trendOf(rising); got.Direction() != "rising" || math.Abs(got.PerHour-2) > 0.4 || got.Samples != 23 {
+	if got, _ := trendOf(rising); got.Direction() != "rising" || math.Abs(got.PerHour-2) > 0.4 ||
+		got.Samples != 23 {
 		t.Errorf("an outlier and a gap turn it: %+v", got)
 	}
 	if got, _ := trendOf(series(168, -1, 2)); got.Direction() != "falling" {

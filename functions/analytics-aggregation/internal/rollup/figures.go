@@ -31,7 +31,11 @@ type Gauge struct {
 	Peak Millionths
 }
 
-func (g Gauge) add(other Gauge) Gauge { return Gauge{g.Sum.add(other.Sum), max(g.Peak, other.Peak)} }
+func (g Gauge) add(
+	other Gauge,
+) Gauge {
+	return Gauge{g.Sum.add(other.Sum), max(g.Peak, other.Peak)}
+}
 
 // Figures are what tasks and agents did in a period. Figures of parts add up to those of the whole.
 type Figures struct {
@@ -54,7 +58,9 @@ func (f Figures) Add(g Figures) Figures {
 	return Figures{
 		Completed: f.Completed + g.Completed, Failed: f.Failed + g.Failed, Cancelled: f.Cancelled + g.Cancelled,
 		Execution: f.Execution.add(g.Execution),
-		Quality:   f.Quality.add(g.Quality), Confidence: f.Confidence.add(g.Confidence), Rating: f.Rating.add(g.Rating),
+		Quality: f.Quality.add(
+			g.Quality,
+		), Confidence: f.Confidence.add(g.Confidence), Rating: f.Rating.add(g.Rating),
 		Memory: f.Memory.add(g.Memory), CPU: f.CPU.add(g.CPU),
 		Up: f.Up + g.Up, Available: f.Available + g.Available, Known: f.Known + g.Known,
 		Times: f.Times.Merge(g.Times),

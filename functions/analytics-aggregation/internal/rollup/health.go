@@ -202,9 +202,19 @@ func reasonsOf(h Health) []string {
 	}
 	switch {
 	case h.State == NoData:
-		reasons = append(reasons, "no agent was heard of and no task ended in the last five minutes")
+		reasons = append(
+			reasons,
+			"no agent was heard of and no task ended in the last five minutes",
+		)
 	case h.State == Critical && h.Score != nil && *h.Score >= criticalBelow:
-		reasons = append(reasons, fmt.Sprintf("it recovers once %d buckets in a row score %.0f or more", riseWindow, criticalBelow))
+		reasons = append(
+			reasons,
+			fmt.Sprintf(
+				"it recovers once %d buckets in a row score %.0f or more",
+				riseWindow,
+				criticalBelow,
+			),
+		)
 	case h.State == Critical && h.Score == nil:
 		reasons = append(reasons, "it was critical when the last data came")
 	}

@@ -96,8 +96,13 @@ func TestHealthSaysSinceWhenAndWhy(t *testing.T) {
 	if !h.Since.Equal(start.Add(10 * BucketLength)) {
 		t.Errorf("critical since %s", h.Since)
 	}
-	want := []string{"20.0 % of the tasks completed, less than 80 %", "agents could take work for 40.0 % of the time, less than 80 %",
-		"a task took 20.0 s on average, more than 5 s", "500 tasks are waiting, more than 50", "80.0 % of the tasks failed, more than 20 %"}
+	want := []string{
+		"20.0 % of the tasks completed, less than 80 %",
+		"agents could take work for 40.0 % of the time, less than 80 %",
+		"a task took 20.0 s on average, more than 5 s",
+		"500 tasks are waiting, more than 50",
+		"80.0 % of the tasks failed, more than 20 %",
+	}
 	if !slices.Equal(h.Reasons, want) {
 		t.Errorf("reasons %q", h.Reasons)
 	}
@@ -115,7 +120,10 @@ func TestHealthIsAFunctionOfItsBuckets(t *testing.T) {
 	for range 2000 {
 		var in []Vitals
 		for range healthBuckets {
-			in = append(in, []Vitals{good(), bad(), {}, vitals(r.Int64N(50), r.Int64N(50), r.Float64()*12, r.Float64()*100, r.Int64N(200))}[r.IntN(4)])
+			in = append(
+				in,
+				[]Vitals{good(), bad(), {}, vitals(r.Int64N(50), r.Int64N(50), r.Float64()*12, r.Float64()*100, r.Int64N(200))}[r.IntN(4)],
+			)
 		}
 		h := healthOf(time.Time{}, in)
 		if !reflect.DeepEqual(h, healthOf(time.Time{}, slices.Clone(in))) {
@@ -125,7 +133,8 @@ func TestHealthIsAFunctionOfItsBuckets(t *testing.T) {
 		for _, v := range in {
 			scores = append(scores, scoreOf(partsOf(v)))
 		}
-		if countBelow(scores, fallWindow) >= fallen && h.State != Critical || allAbove(scores, riseWindow) && h.State == Critical {
+		if countBelow(scores, fallWindow) >= fallen && h.State != Critical ||
+			allAbove(scores, riseWindow) && h.State == Critical {
 			t.Fatalf("state %s", h.State)
 		}
 		if (h.State == Healthy || h.State == Degraded) && h.Score == nil {

@@ -28,11 +28,20 @@ type Histogram struct {
 // HistogramOf is the histogram as it is stored: either values, or bins with their counts.
 func HistogramOf(values []int64, bins []int16, counts []int64) (Histogram, error) {
 	if len(bins) != len(counts) || len(values) > 0 && len(bins) > 0 {
-		return Histogram{}, fmt.Errorf("a histogram of %d values has %d bins and %d counts", len(values), len(bins), len(counts))
+		return Histogram{}, fmt.Errorf(
+			"a histogram of %d values has %d bins and %d counts",
+			len(values),
+			len(bins),
+			len(counts),
+		)
 	}
 	h := Histogram{values: values, bins: bins, counts: counts, n: int64(len(values))}
 	if !slices.IsSorted(values) || !slices.IsSorted(bins) {
-		return Histogram{}, fmt.Errorf("a histogram of %d values and %d bins is not sorted", len(values), len(bins))
+		return Histogram{}, fmt.Errorf(
+			"a histogram of %d values and %d bins is not sorted",
+			len(values),
+			len(bins),
+		)
 	}
 	for _, c := range counts {
 		h.n += c
@@ -77,8 +86,12 @@ func (h Histogram) binned() Histogram {
 
 func addBins(a, b Histogram) Histogram {
 	out := Histogram{
-		n:    a.n + b.n,
-		bins: make([]int16, 0, len(a.bins)+len(b.bins)), counts: make([]int64, 0, len(a.bins)+len(b.bins)),
+		n: a.n + b.n,
+		bins: make(
+			[]int16,
+			0,
+			len(a.bins)+len(b.bins),
+		), counts: make([]int64, 0, len(a.bins)+len(b.bins)),
 	}
 	for i, j := 0, 0; i < len(a.bins) || j < len(b.bins); {
 		switch {
@@ -89,7 +102,13 @@ func addBins(a, b Histogram) Histogram {
 			out.bins, out.counts = append(out.bins, b.bins[j]), append(out.counts, b.counts[j])
 			j++
 		default:
-			out.bins, out.counts = append(out.bins, a.bins[i]), append(out.counts, a.counts[i]+b.counts[j])
+			out.bins, out.counts = append(
+				out.bins,
+				a.bins[i],
+			), append(
+				out.counts,
+				a.counts[i]+b.counts[j],
+			)
 			i, j = i+1, j+1
 		}
 	}

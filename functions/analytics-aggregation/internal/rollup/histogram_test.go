@@ -34,7 +34,10 @@ func distributions(r *rand.Rand, n int) map[string][]int64 {
 		all["lognormal"] = append(all["lognormal"], int64(math.Exp(r.NormFloat64()*2+14)))
 		all["uniform"] = append(all["uniform"], r.Int64N(10_000_000))
 		all["constant"] = append(all["constant"], 1_234_567)
-		all["two humps"] = append(all["two humps"], []int64{900 + r.Int64N(100), 30_000_000 + r.Int64N(1_000_000)}[r.IntN(2)])
+		all["two humps"] = append(
+			all["two humps"],
+			[]int64{900 + r.Int64N(100), 30_000_000 + r.Int64N(1_000_000)}[r.IntN(2)],
+		)
 		all["zeros"] = append(all["zeros"], r.Int64N(3))
 		all["a year"] = append(all["a year"], 31_622_400_000_000-r.Int64N(1000))
 	}
@@ -73,7 +76,10 @@ func TestMergingIsAssociativeAndCommutative(t *testing.T) {
 		for name, values := range distributions(r, n) {
 			want := histogram(t, slices.Clone(values)...)
 			for range 5 {
-				r.Shuffle(len(values), func(i, j int) { values[i], values[j] = values[j], values[i] })
+				r.Shuffle(
+					len(values),
+					func(i, j int) { values[i], values[j] = values[j], values[i] },
+				)
 				var parts []Histogram
 				for rest := slices.Clone(values); len(rest) > 0; {
 					cut := 1 + r.IntN(len(rest))

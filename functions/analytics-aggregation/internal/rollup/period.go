@@ -59,7 +59,13 @@ func periodsIn(from, to time.Time, interval Interval, zone *time.Location, limit
 // by half an hour then has a short one.
 func hourOf(t time.Time, zone *time.Location) Period {
 	local := t.In(zone)
-	into := time.Duration(local.Minute())*time.Minute + time.Duration(local.Second())*time.Second + time.Duration(local.Nanosecond())
+	into := time.Duration(
+		local.Minute(),
+	)*time.Minute + time.Duration(
+		local.Second(),
+	)*time.Second + time.Duration(
+		local.Nanosecond(),
+	)
 	p := Period{local.Add(-into), local.Add(-into + time.Hour)}
 	began, ends := local.ZoneBounds()
 	if began.After(p.Start) {

@@ -61,7 +61,15 @@ func TestDaysOfAZone(t *testing.T) {
 	} {
 		got := dayOf(at(t, c.in), zone(t, c.zone))
 		if !got.Start.Equal(at(t, c.start)) || got.End.Sub(got.Start).Hours() != c.hours {
-			t.Errorf("%s, %s: day is %s, %v hours; want %s, %v", c.zone, c.in, got.Start.UTC(), got.End.Sub(got.Start).Hours(), c.start, c.hours)
+			t.Errorf(
+				"%s, %s: day is %s, %v hours; want %s, %v",
+				c.zone,
+				c.in,
+				got.Start.UTC(),
+				got.End.Sub(got.Start).Hours(),
+				c.start,
+				c.hours,
+			)
 		}
 	}
 }
@@ -81,13 +89,20 @@ func TestPeriodsTileTime(t *testing.T) {
 			end := time.Time{}
 			for _, p := range periodsIn(at(t, "2026-01-01T00:00:00Z"), to, interval, z, 1_000_000) {
 				if !end.IsZero() && !p.Start.Equal(end) {
-					t.Fatalf("%s %s: one period ends %s, the next begins %s", name, interval, end, p.Start)
+					t.Fatalf(
+						"%s %s: one period ends %s, the next begins %s",
+						name,
+						interval,
+						end,
+						p.Start,
+					)
 				}
 				if !p.End.After(p.Start) || p.Minutes()%5 != 0 {
 					t.Fatalf("%s %s: %v", name, interval, p)
 				}
 				for _, inside := range []time.Time{p.Start, p.Start.Add(p.End.Sub(p.Start) / 2), p.End.Add(-1)} {
-					if got := periodOf(inside, interval, z); !got.Start.Equal(p.Start) || !got.End.Equal(p.End) {
+					if got := periodOf(inside, interval, z); !got.Start.Equal(p.Start) ||
+						!got.End.Equal(p.End) {
 						t.Fatalf("%s %s: %s is in %v and in %v", name, interval, inside, p, got)
 					}
 				}
@@ -99,7 +114,9 @@ func TestPeriodsTileTime(t *testing.T) {
 
 func TestPeriodsAreBounded(t *testing.T) {
 	t.Parallel()
-	if got := periodsIn(at(t, "0001-01-01T00:00:00Z"), at(t, "9999-01-01T00:00:00Z"), FiveMinutes, time.UTC, 100); len(got) != 101 {
+	if got := periodsIn(at(t, "0001-01-01T00:00:00Z"), at(t, "9999-01-01T00:00:00Z"), FiveMinutes, time.UTC, 100); len(
+		got,
+	) != 101 {
 		t.Errorf("%d periods", len(got))
 	}
 }
