@@ -28,8 +28,8 @@ func testdata(t testing.TB, name string) []byte {
 	return data
 }
 
-// parts lists what a file consists of, down to its last byte, by a parser of its own. It fails on anything
-// after the end and gives the embedded colour profile.
+// parts lists what a file consists of, down to its last byte, by a parser of its own. It fails on
+// anything after the end and gives the embedded colour profile.
 func parts(t testing.TB, v picture.Variant) (kinds []string, profile []byte) {
 	t.Helper()
 	data := v.Data

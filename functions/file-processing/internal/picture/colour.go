@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// maxProfile bounds an embedded ICC profile. Display profiles have 0.5 to 4 KB and table-based RGB ones
-// some hundred; what is larger is dropped rather than repeated in every thumbnail.
+// maxProfile bounds an embedded ICC profile. Display profiles have 0.5 to 4 KB and table-based RGB
+// ones some hundred; what is larger is dropped rather than repeated in every thumbnail.
 const maxProfile = 1 << 20
 
 // colour says what the numbers of the pixels mean. The zero value is sRGB, as the web has it.
@@ -34,8 +34,8 @@ const (
 	rgb  = "RGB "
 )
 
-// profileOf checks an embedded profile by its header (ICC.1:2022, 7.2) and cuts it at the size that it
-// declares. A profile that is damaged or describes another space than want gives nil.
+// profileOf checks an embedded profile by its header (ICC.1:2022, 7.2) and cuts it at the size that
+// it declares. A profile that is damaged or describes another space than want gives nil.
 func profileOf(data []byte, want string) []byte {
 	const header = 132
 	if len(data) < header || len(data) > maxProfile || string(data[36:40]) != "acsp" || profileSpace(data) != want {
@@ -63,7 +63,8 @@ func isGrey(pixels image.Image) bool {
 	return false
 }
 
-// inflateProfile reads the profile of a PNG's iCCP chunk: a name, a zero, compression method 0, zlib data.
+// inflateProfile reads the profile of a PNG's iCCP chunk: a name, a zero, compression method 0,
+// zlib data.
 func inflateProfile(chunk []byte, want string) (profile, zipped []byte) {
 	_, data, found := bytes.Cut(chunk, []byte{0})
 	if !found || len(data) == 0 || data[0] != 0 {

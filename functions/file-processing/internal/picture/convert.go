@@ -5,9 +5,9 @@ import (
 	"image/color"
 )
 
-// fullRange stretches VP8's samples, which have the range of television (luma 16 to 235, chroma 16 to 240:
-// RFC 6386, section 9.2, after ITU-R BT.601), to the whole byte that JPEG and image.YCbCr have. The decoder
-// leaves them as they are, and the picture would be dull.
+// fullRange stretches VP8's samples, which have the range of television (luma 16 to 235, chroma 16
+// to 240: RFC 6386, section 9.2, after ITU-R BT.601), to the whole byte that JPEG and image.YCbCr
+// have. The decoder leaves them as they are, and the picture would be dull.
 func fullRange(pixels *image.YCbCr) {
 	var luma, chroma [256]byte
 	for i := range 256 {
@@ -47,7 +47,8 @@ func withAlpha(pixels *image.NYCbCrA) *image.NRGBA {
 	return out
 }
 
-// greyOf gives the grey picture that a resized grey source still is, though the resampler widened it.
+// greyOf gives the grey picture that a resized grey source still is, though the resampler widened
+// it.
 func greyOf(pixels *image.NRGBA) *image.Gray {
 	out := image.NewGray(pixels.Rect)
 	for i := range out.Pix {

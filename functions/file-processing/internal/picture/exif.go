@@ -8,8 +8,8 @@ const (
 	typeShort      = 3
 )
 
-// orientation reads EXIF orientation (1 to 8) from a TIFF structure. Whatever cannot be read is upright:
-// viewers ignore damaged EXIF too.
+// orientation reads EXIF orientation (1 to 8) from a TIFF structure. Whatever cannot be read is
+// upright: viewers ignore damaged EXIF too.
 func orientation(tiff []byte) int {
 	if len(tiff) < 8 {
 		return upright

@@ -76,7 +76,8 @@ func FuzzProcess(f *testing.F) {
 	})
 }
 
-// What is served can itself be inspected, is upright, has the same size, and stripping it again changes nothing.
+// What is served can itself be inspected, is upright, has the same size, and stripping it again
+// changes nothing.
 func FuzzStrip(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, source []byte) {

@@ -93,7 +93,8 @@ func (f *gifFile) block(rest []byte) ([]byte, error) {
 	return nil, fmt.Errorf("%w: unknown block %02x", ErrCorrupt, rest[0])
 }
 
-// extension keeps timing and loop count, and drops comments, texts and what other applications wrote.
+// extension keeps timing and loop count, and drops comments, texts and what other applications
+// wrote.
 func (f *gifFile) extension(label byte, whole []byte) {
 	switch label {
 	case gifControl:
@@ -139,8 +140,8 @@ func subBlocks(data []byte) (int, error) {
 	return 0, errGIFEnds
 }
 
-// decode checks every frame, one at a time so that a long animation takes no more memory than one frame,
-// and gives the first on a transparent canvas.
+// decode checks every frame, one at a time so that a long animation takes no more memory than one
+// frame, and gives the first on a transparent canvas.
 func (f *gifFile) decode(ctx context.Context, _ parsed) (image.Image, error) {
 	var first image.Image
 	for i, frame := range f.frames {

@@ -2,20 +2,21 @@ package picture
 
 import "fmt"
 
-// Limits bounds the work that one picture may cause. They are checked on what its structure claims, before
-// pixels are allocated. A zero field stands for its default.
+// Limits bounds the work that one picture may cause. They are checked on what its structure claims,
+// before pixels are allocated. A zero field stands for its default.
 type Limits struct {
-	// Pixels is the most that width × height × frames may be. The default of 100 million is below the 268
-	// million at which sharp refuses (0x3FFF²), because a Lambda of 1.5 to 2 GB has to hold the result, and
-	// above every phone camera's usual mode (12 to 50 million).
+	// Pixels is the most that width × height × frames may be. The default of 100 million is below
+	// the 268 million at which sharp refuses (0x3FFF²), because a Lambda of 1.5 to 2 GB has to hold
+	// the result, and above every phone camera's usual mode (12 to 50 million).
 	Pixels int64
-	// Memory is the most bytes that decoding and turning the picture may hold at once, as estimated from its
-	// format: a progressive JPEG takes five times a baseline one's. The default is 512 MiB.
+	// Memory is the most bytes that decoding and turning the picture may hold at once, as estimated
+	// from its format: a progressive JPEG takes several times a baseline one's. The default is 512
+	// MiB.
 	Memory int64
 	// Frames is the most images in an animation. The default is 1000.
 	Frames int
-	// Scans is the most scans in a progressive JPEG; each costs a pass over all coefficients. Encoders write
-	// about 10; the default is 64.
+	// Scans is the most scans in a progressive JPEG; each costs a pass over all coefficients.
+	// Encoders write about 10; the default is 64.
 	Scans int
 }
 
@@ -51,7 +52,12 @@ func (l Limits) canvas(width, height, frames int) error {
 
 // memory checks an estimate of bytes per pixel for dimensions that canvas let pass.
 func (l Limits) memory(width, height, bytesPerPixel int) error {
-	if need := int64(width) * int64(height) * int64(bytesPerPixel); need > l.Memory {
+	return l.bytes(width, height, int64(width)*int64(height)*int64(bytesPerPixel))
+}
+
+// bytes checks an estimate for the whole picture.
+func (l Limits) bytes(width, height int, need int64) error {
+	if need > l.Memory {
 		return fmt.Errorf("%w: %d × %d would take %d MiB, at most %d", ErrTooManyPixels, width, height, need>>20, l.Memory>>20)
 	}
 	return nil

@@ -17,7 +17,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/picture"
 )
 
-// secret stands for everything that must not be served. It is in each kind of metadata that is made here.
+// secret stands for everything that must not be served. It is in each kind of metadata that is made
+// here.
 const secret = "SECRET-PLACE-51.4779N"
 
 const samples = "../../../../infra/local/samples"
@@ -226,7 +227,8 @@ func animation(t testing.TB) []byte {
 	return out.Bytes()
 }
 
-// withGIFSecrets puts a comment, a text and a foreign application's data before the first frame, and bytes after the end.
+// withGIFSecrets puts a comment, a text and a foreign application's data before the first frame,
+// and bytes after the end.
 func withGIFSecrets(source []byte) []byte {
 	block := func(head string) []byte {
 		return append(append([]byte(head), byte(len(secret))), secret+"\x00"...)

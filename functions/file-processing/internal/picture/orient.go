@@ -51,8 +51,8 @@ func orient(pixels image.Image, orientation int) (image.Image, error) {
 	return nil, fmt.Errorf("%w: cannot turn %T", ErrUnsupported, pixels)
 }
 
-// orientYCbCr turns the planes apart. Chroma that is subsampled in another way than 2 × 2 over whole blocks
-// is repeated to full size first, because turning would move it against luma.
+// orientYCbCr turns the planes apart. Chroma that is subsampled in another way than 2 × 2 over
+// whole blocks is repeated to full size first, because turning would move it against luma.
 func orientYCbCr(p *image.YCbCr, orientation int) *image.YCbCr {
 	width, height := p.Rect.Dx(), p.Rect.Dy()
 	halves := p.SubsampleRatio == image.YCbCrSubsampleRatio420 && width%2 == 0 && height%2 == 0
@@ -92,8 +92,8 @@ func fullChroma(p *image.YCbCr) *image.YCbCr {
 	return out
 }
 
-// orientPlane moves samples of size bytes each. Orientations are those of Exif 3.0, table 4: the number says
-// which sides of the scene the stored rows and columns begin at.
+// orientPlane moves samples of size bytes each. Orientations are those of Exif 3.0, table 4: the
+// number says which sides of the scene the stored rows and columns begin at.
 func orientPlane(samples []byte, stride, width, height, size, orientation int) []byte {
 	toWidth, toHeight := shown(width, height, orientation)
 	out := make([]byte, toWidth*toHeight*size)

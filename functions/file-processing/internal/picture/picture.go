@@ -1,9 +1,10 @@
-// Package picture turns an uploaded picture into pictures that are safe to hand out: upright, in the right
-// colours, in the sizes that are served, and free of everything that is not needed to show them (place, time,
-// camera, comments, embedded previews, bytes after the end).
+// Package picture turns an uploaded picture into pictures that are safe to hand out: upright, in
+// the right colours, in the sizes that are served, and free of everything that is not needed to
+// show them (place, time, camera, comments, embedded previews, bytes after the end).
 //
-// Every source is first rewritten to the parts that decoding needs, and only that rewriting is decoded. So
-// what was checked and what is served are the same bytes, and no decoder sees what a picture does not need.
+// Every source is first rewritten to the parts that decoding needs, and only that rewriting is
+// decoded. So what was checked and what is served are the same bytes, and no decoder sees what a
+// picture does not need.
 package picture
 
 import (
@@ -12,11 +13,12 @@ import (
 	"fmt"
 	"image"
 
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/jpeg"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
 
-// The three ways in which a picture can be refused. Errors of this package wrap exactly one of them, or the
-// context's error.
+// The three ways in which a picture can be refused. Errors of this package wrap exactly one of
+// them, or the context's error.
 var (
 	ErrCorrupt       = errors.New("picture is corrupt")          // truncated, damaged or against its format
 	ErrUnsupported   = errors.New("picture is not supported")    // a format, or a kind of one, that cannot be cleaned
@@ -48,43 +50,57 @@ type Variant struct {
 }
 
 // Result is what Process made of a source: Variants are Optimized, ThumbnailSmall, Thumbnail and
-// ThumbnailLarge, in this order.
+// ThumbnailLarge, in this order. Fallback says that a JPEG was of a kind, CMYK for example, for
+// which it had to be decoded to pixels. Grown says that Optimized has more bytes than the source,
+// which happens to none that is upright in RGB or grey: turning one of low quality moves it to
+// other blocks, and its quality is kept.
 type Result struct {
 	Info     Info
 	Variants []Variant
+	Fallback bool
+	Grown    bool
 }
 
-// Options says what to make. Thumbnail is the longer side in pixels of the variant of that name, at least 1.
+// Options says what to make. Thumbnail is the longer side in pixels of the variant of that name, at
+// least 1.
 type Options struct {
 	Thumbnail int
 	Limits    Limits
 }
 
-// Inspect reads a picture's structure and checks it against the limits. It allocates no pixels, so its cost
-// does not depend on the dimensions that the source claims.
+// Inspect reads a picture's structure and checks it against the limits. It allocates no pixels, so
+// its cost does not depend on the dimensions that the source claims.
 func Inspect(source []byte, limits Limits) (info Info, err error) {
 	defer recovered(&err)
 	p, err := parse(source, limits.withDefaults())
 	return p.Info, err
 }
 
-// Process makes all variants of a picture. The same source gives the same bytes, so that a retry overwrites
-// what an earlier attempt stored with the same content. It stops between two steps when ctx is done.
+// Process makes all variants of a picture. The same source gives the same bytes, so that a retry
+// overwrites what an earlier attempt stored with the same content. It stops between two steps when
+// ctx is done.
 //
-// Thumbnails fit inside a square with the aspect kept and are never enlarged. Optimized is never larger in
-// bytes than an upright source in RGB or grey.
+// Thumbnails fit inside a square with the aspect kept and are never enlarged. Optimized is never
+// larger in bytes than an upright source in RGB or grey.
 func Process(ctx context.Context, source []byte, options Options) (result Result, err error) {
 	defer recovered(&err)
 	if options.Thumbnail < 1 {
 		return Result{}, fmt.Errorf("thumbnail size %d: want at least 1", options.Thumbnail)
 	}
-	p, err := parse(source, options.Limits.withDefaults())
+	options.Limits = options.Limits.withDefaults()
+	p, err := parse(source, options.Limits)
 	if err != nil {
 		return Result{}, err
 	}
-	p.size = len(source)
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
+	}
+	if p.jpeg != nil && p.clean == nil {
+		variants, err := p.transform(ctx, options)
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Info: p.Info, Variants: variants, Grown: len(variants[0].Data) > len(source)}, ctx.Err()
 	}
 	pixels, err := p.decode(ctx, p)
 	if err != nil {
@@ -101,17 +117,19 @@ func Process(ctx context.Context, source []byte, options Options) (result Result
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Info: p.Info, Variants: append([]Variant{optimized}, thumbnails...)}, ctx.Err()
+	return Result{
+		Info: p.Info, Variants: append([]Variant{optimized}, thumbnails...),
+		Fallback: p.jpeg != nil, Grown: len(optimized.Data) > len(source),
+	}, ctx.Err()
 }
 
 // parsed is a picture whose structure was checked.
 type parsed struct {
 	Info
-	clean   []byte // the source with only what decoding needs: what is decoded, and served where nothing is re-encoded
-	colour  colour
-	foreign bool                                               // in CMYK, which is not handed out
-	size    int                                                // of the source in bytes
-	decode  func(context.Context, parsed) (image.Image, error) // the first frame on the whole canvas, not yet oriented; checks every frame
+	clean  []byte     // the source with only what decoding needs: what is decoded, and served where nothing is re-encoded
+	jpeg   *jpeg.File // nil for other formats; clean is set only where package jpeg does not support it
+	colour colour
+	decode func(context.Context, parsed) (image.Image, error) // the first frame on the whole canvas, not yet oriented; checks every frame
 }
 
 func parse(source []byte, limits Limits) (parsed, error) {

@@ -124,8 +124,8 @@ func (f *pngFile) dimensions() (width, height int) {
 	return int(binary.BigEndian.Uint32(f.header)), int(binary.BigEndian.Uint32(f.header[4:]))
 }
 
-// cost estimates the bytes per pixel: those of the decoded picture, half of it again for the last pass of
-// an interlaced one, and a copy where it has to be turned.
+// cost estimates the bytes per pixel: those of the decoded picture, half of it again for the last
+// pass of an interlaced one, and a copy where it has to be turned.
 func (f *pngFile) cost() int {
 	depth, kind, interlaced := f.header[8], f.header[9], f.header[12] != 0
 	cost := 4
@@ -144,8 +144,8 @@ func (f *pngFile) cost() int {
 	return cost
 }
 
-// colour picks what decides, in the order of precedence of the PNG specification (third edition, 4.3):
-// cICP, then iCCP, sRGB, and gAMA with cHRM.
+// colour picks what decides, in the order of precedence of the PNG specification (third edition,
+// 4.3): cICP, then iCCP, sRGB, and gAMA with cHRM.
 func (f *pngFile) colour() colour {
 	var c colour
 	if data := f.colours["cICP"]; data != nil {
@@ -171,8 +171,8 @@ func (f *pngFile) colour() colour {
 	return c
 }
 
-// saysSRGB reports whether a gAMA or cHRM chunk has the values that stand for sRGB (PNG, table 13), give or
-// take what encoders round.
+// saysSRGB reports whether a gAMA or cHRM chunk has the values that stand for sRGB (PNG, table 13),
+// give or take what encoders round.
 func saysSRGB(kind string, data []byte) bool {
 	standard := map[string][]uint32{
 		"gAMA": {45455},

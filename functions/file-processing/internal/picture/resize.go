@@ -51,9 +51,9 @@ func fit(width, height, size int) (int, int) {
 	return scale(width), scale(height)
 }
 
-// shrink averages blocks of whole pixels for as long as the longer side stays at least atLeast, so that the
-// resampler, which costs ten times as much per pixel, has the last factor only. Pictures without planes are
-// given back as they are.
+// shrink averages blocks of whole pixels for as long as the longer side stays at least atLeast, so
+// that the resampler, which costs ten times as much per pixel, has the last factor only. Pictures
+// without planes are given back as they are.
 func shrink(pixels image.Image, atLeast int) image.Image {
 	size := pixels.Bounds().Size()
 	factor := max(size.X, size.Y) / atLeast
@@ -99,7 +99,8 @@ func chromaSize(p *image.YCbCr) image.Point {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// shrinkPlane averages blocks of factor × factor samples; those at the right and lower edge may be partial.
+// shrinkPlane averages blocks of factor × factor samples; those at the right and lower edge may be
+// partial.
 func shrinkPlane(samples []byte, stride, width, height, factor int) []byte {
 	toWidth, toHeight := ceilDiv(width, factor), ceilDiv(height, factor)
 	out := make([]byte, toWidth*toHeight)

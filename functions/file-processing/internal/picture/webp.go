@@ -13,6 +13,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
 
+// exifHeader is what some writers leave before the TIFF structure, as in a JPEG.
+const exifHeader = "Exif\x00\x00"
+
 // Flags of the VP8X chunk: RFC 9649, section 2.7.
 const (
 	webpAnimated, webpAlpha, webpProfile = 1 << 1, 1 << 4, 1 << 5
@@ -132,7 +135,8 @@ func (f *webpFile) walk(chunks []riffChunk) error {
 	return f.settle(still)
 }
 
-// settle takes the still image, where there is one, and checks that the file is one thing or the other.
+// settle takes the still image, where there is one, and checks that the file is one thing or the
+// other.
 func (f *webpFile) settle(still webpFrame) error {
 	animated := f.extended && f.flags&webpAnimated != 0
 	if animated != (f.loop != nil) || animated != (len(f.frames) > 0) || animated == (still.data.kind != "") {
@@ -199,8 +203,8 @@ func (f webpFrame) dimensions() (width, height int, err error) {
 	return width, height, nil
 }
 
-// cost estimates the bytes per pixel, with a copy for turning or for an animation's canvas. A lossless
-// picture takes a second copy while it is decoded, and an alpha plane is decoded like one.
+// cost estimates the bytes per pixel, with a copy for turning or for an animation's canvas. A
+// lossless picture takes a second copy while it is decoded, and an alpha plane is decoded like one.
 func (f *webpFile) cost() int {
 	cost := 4
 	for _, frame := range f.frames {
