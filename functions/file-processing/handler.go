@@ -42,12 +42,17 @@ func (h handler) object(ctx context.Context, o lambdaevent.Object) error {
 		ingest.Object{Bucket: o.Bucket, Key: o.Key, Version: o.VersionID})
 	took := time.Since(started)
 	h.report(ctx, o, result, took, err)
+	fallbacks := 0.0
+	if result.Fallback {
+		fallbacks = 1
+	}
 	h.metrics.Emit(map[string]string{"Outcome": string(result.Outcome)},
 		telemetry.Metric{Name: "FilesProcessed", Unit: telemetry.Count, Value: 1},
 		telemetry.Metric{Name: "ProcessingTime", Unit: telemetry.Milliseconds,
 			Value: float64(took.Microseconds()) / 1000},
 		telemetry.Metric{Name: "ProcessedBytes", Unit: telemetry.Bytes,
 			Value: float64(result.Bytes)},
+		telemetry.Metric{Name: "PictureFallbacks", Unit: telemetry.Count, Value: fallbacks},
 	)
 	return err
 }

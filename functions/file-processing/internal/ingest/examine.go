@@ -106,6 +106,6 @@ func (p *Processor) judgeContent(ctx context.Context, c claim, spool *os.File,
 		f.reason, err = judgePicture(err)
 		return f, err
 	}
-	f.info, f.pictures = made.Info, made.Variants
+	f.info, f.pictures, f.fallback = made.Info, made.Variants, made.Fallback
 	return f, nil
 }

@@ -19,6 +19,7 @@ type finding struct {
 	scanned  *scan.Verdict  // nil: the scanner was not asked, or did not see all of it
 	info     picture.Info
 	pictures []picture.Variant
+	fallback bool // as picture.Result has it
 	lost     bool // it was to be kept in quarantine and could not be
 }
 

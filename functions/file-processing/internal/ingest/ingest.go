@@ -49,6 +49,7 @@ type Result struct {
 	Outcome            Outcome
 	Reason             Reason
 	Bytes              int64
+	Fallback           bool // a JPEG had to be decoded to pixels: picture.Result
 }
 
 const (
@@ -101,7 +102,9 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 		result.Outcome = OutcomeBusy
 		return result, fault.New(fault.Temporary, "file-busy", "Another worker has this file.")
 	}
-	result.Outcome, result.Reason, result.Bytes, err = p.work(ctx, taken, deadline.Add(-closing))
+	var found finding
+	result.Outcome, found, err = p.work(ctx, taken, deadline.Add(-closing))
+	result.Reason, result.Bytes, result.Fallback = found.reason, found.size, found.fallback
 	if err != nil {
 		p.release(ctx, taken, err)
 		return result, fmt.Errorf("process file %s: %w", key.File, err)
@@ -111,17 +114,17 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 
 // work is everything between a claim and its end.
 func (p *Processor) work(ctx context.Context, c claim,
-	until time.Time) (Outcome, Reason, int64, error) {
+	until time.Time) (Outcome, finding, error) {
 	found := finding{reason: c.giveUp}
 	if c.giveUp == "" {
 		working, cancel := context.WithDeadline(ctx, until)
 		defer cancel()
 		var err error
 		if found, err = p.examine(working, c); err != nil {
-			return OutcomeRetry, "", 0, err
+			return OutcomeRetry, finding{}, err
 		}
 		if err := p.publish(working, c, found); err != nil {
-			return OutcomeRetry, "", 0, err
+			return OutcomeRetry, finding{}, err
 		}
 	} else if err := p.objects().quarantine(ctx, c.key, c.objectVersion); err != nil {
 		// A file that was given up needs its verdict more than an operator needs its bytes.
@@ -131,20 +134,20 @@ func (p *Processor) work(ctx context.Context, c claim,
 	}
 	ended, err := p.store().settle(ctx, c, found, p.Config)
 	if err != nil {
-		return OutcomeRetry, "", 0, err
+		return OutcomeRetry, finding{}, err
 	}
 	switch ended {
 	case fileGone:
-		return OutcomeSuperseded, "", 0, p.objects().deleteUpload(ctx, c.key, c.objectVersion)
+		return OutcomeSuperseded, finding{}, p.objects().deleteUpload(ctx, c.key, c.objectVersion)
 	case leaseLost:
 		// The winner makes the same outputs under the same keys: they are its own now.
-		return OutcomeSuperseded, "", 0, nil
+		return OutcomeSuperseded, finding{}, nil
 	}
 	if err := p.objects().deleteUploads(ctx, c.key); err != nil {
 		// settle put it on the list
 		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file", c.key.File, "error", err)
 	}
-	return Outcome(found.reason.status()), found.reason, found.size, nil
+	return Outcome(found.reason.status()), found, nil
 }
 
 // publish stores what a verdict hands out or keeps. Repeating it overwrites with the same.

@@ -26,7 +26,11 @@ func (p *plan) memory() int64 {
 			}
 			need += 2 * rasterBytes(c, nx, ny)
 			if p.source == (sampling{}) {
-				need += 6 * int64(f.Width) * int64(f.Height) // resampled: four bytes between rows and columns
+				need += 6 * int64(
+					f.Width,
+				) * int64(
+					f.Height,
+				) // resampled: four bytes between rows and columns
 			}
 		}
 	}

@@ -13,7 +13,11 @@ type coefficients struct {
 
 func newCoefficients(c *Component) *coefficients {
 	blocks := c.blocksX * c.blocksY
-	store := &coefficients{values: make([]int16, blocks*blockSize), nonzero: make([]uint64, blocks), stride: c.blocksX}
+	store := &coefficients{
+		values:  make([]int16, blocks*blockSize),
+		nonzero: make([]uint64, blocks),
+		stride:  c.blocksX,
+	}
 	for k := range store.bit {
 		store.bit[k] = -1
 	}

@@ -62,7 +62,10 @@ func colourPlanes(pixels image.Image) ([]plane, sampling) {
 	}
 	smallBlue, lostBlue := planes[1].halve()
 	smallRed, lostRed := planes[2].halve()
-	if blocks := ceilDiv(width, 8) * ceilDiv(height, 8); max(lostBlue, lostRed)*detailedShare > blocks {
+	if blocks := ceilDiv(width, 8) * ceilDiv(height, 8); max(
+		lostBlue,
+		lostRed,
+	)*detailedShare > blocks {
 		return planes, sampling{1, 1}
 	}
 	planes[1], planes[2] = smallBlue, smallRed
@@ -71,14 +74,26 @@ func colourPlanes(pixels image.Image) ([]plane, sampling) {
 
 // halve averages 2 × 2 samples, and counts the blocks of 8 × 8 that visibly lose by it.
 func (p plane) halve() (small plane, lost int) {
-	small = plane{width: ceilDiv(p.width, 2), height: ceilDiv(p.height, 2), stride: ceilDiv(p.width, 2)}
+	small = plane{
+		width:  ceilDiv(p.width, 2),
+		height: ceilDiv(p.height, 2),
+		stride: ceilDiv(p.width, 2),
+	}
 	small.samples = make([]uint8, small.width*small.height)
 	loss := make([]int32, ceilDiv(p.width, 8))
 	for y := range small.height {
 		above, below := p.row(2*y), p.row(min(2*y+1, p.height-1))
 		for x := range small.width {
 			right := min(2*x+1, p.width-1)
-			a, b, c, d := int32(above[2*x]), int32(above[right]), int32(below[2*x]), int32(below[right])
+			a, b, c, d := int32(
+				above[2*x],
+			), int32(
+				above[right],
+			), int32(
+				below[2*x],
+			), int32(
+				below[right],
+			)
 			mean := (a + b + c + d + 2) >> 2
 			small.samples[y*small.stride+x] = uint8(mean)
 			loss[x/4] += (a-mean)*(a-mean) + (b-mean)*(b-mean) + (c-mean)*(c-mean) + (d-mean)*(d-mean)

@@ -57,7 +57,11 @@ func (e *entropy) unstuff(coded []byte) error {
 
 // intervals calls decode for each restart interval of a scan of so many MCUs (E.1.4), with the bits
 // that hold it. It notes where each ends.
-func (s *scan) intervals(e *entropy, mcus int, decode func(bits *bitReader, first, count int) error) error {
+func (s *scan) intervals(
+	e *entropy,
+	mcus int,
+	decode func(bits *bitReader, first, count int) error,
+) error {
 	s.used = make([]int, 0, len(e.ends))
 	restart := s.restart
 	if restart == 0 || restart > mcus {

@@ -8,13 +8,20 @@ import (
 // frameHeader reads an SOF segment: B.2.2.
 func (r *reader) frameHeader(marker byte, body []byte) error {
 	if marker > markerSOF2 || len(body) > 0 && body[0] != 8 {
-		return fmt.Errorf("%w: lossless, hierarchical, arithmetic or not 8 bits deep", ErrUnsupported)
+		return fmt.Errorf(
+			"%w: lossless, hierarchical, arithmetic or not 8 bits deep",
+			ErrUnsupported,
+		)
 	}
 	if r.Components != nil || len(body) < 6 || len(body) != 6+3*int(body[5]) {
 		return fmt.Errorf("%w: frame header", ErrCorrupt)
 	}
 	r.Progressive, r.frame, r.sof = marker == markerSOF2, body, marker
-	r.Height, r.Width = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
+	r.Height, r.Width = int(
+		binary.BigEndian.Uint16(body[1:]),
+	), int(
+		binary.BigEndian.Uint16(body[3:]),
+	)
 	if n := int(body[5]); n != 1 && n != 3 && n != 4 {
 		return fmt.Errorf("%w: %d components", ErrUnsupported, n)
 	}
@@ -63,7 +70,8 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // scan reads a scan header, B.2.3, and notes the tables that it uses.
 func (r *reader) scan(body []byte) error {
-	if r.Components == nil || len(body) < 1 || body[0] < 1 || body[0] > 4 || len(body) != 4+2*int(body[0]) {
+	if r.Components == nil || len(body) < 1 || body[0] < 1 || body[0] > 4 ||
+		len(body) != 4+2*int(body[0]) {
 		return fmt.Errorf("%w: scan header", ErrCorrupt)
 	}
 	if len(r.scans) >= r.maxScans {
@@ -71,7 +79,14 @@ func (r *reader) scan(body []byte) error {
 	}
 	n := int(body[0])
 	rest := body[1+2*n:]
-	s := scan{header: body, ss: int(rest[0]), se: int(rest[1]), ah: int(rest[2] >> 4), al: int(rest[2] & 15), restart: r.restart}
+	s := scan{
+		header:  body,
+		ss:      int(rest[0]),
+		se:      int(rest[1]),
+		ah:      int(rest[2] >> 4),
+		al:      int(rest[2] & 15),
+		restart: r.restart,
+	}
 	if !r.Progressive {
 		s.ss, s.se, s.ah, s.al = 0, blockSize-1, 0, 0
 	}
@@ -100,7 +115,13 @@ func (s *scan) check(components int, progressive bool) error {
 	dc := s.ss == 0
 	if s.se > blockSize-1 || s.ss > s.se || s.al > 13 || s.ah > 13 || s.ah > 0 && s.al != s.ah-1 ||
 		progressive && dc && s.se > 0 || !dc && components > 1 {
-		return fmt.Errorf("%w: scan of coefficients %d to %d at bit %d", ErrCorrupt, s.ss, s.se, s.al)
+		return fmt.Errorf(
+			"%w: scan of coefficients %d to %d at bit %d",
+			ErrCorrupt,
+			s.ss,
+			s.se,
+			s.al,
+		)
 	}
 	return nil
 }

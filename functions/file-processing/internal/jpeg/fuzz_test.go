@@ -19,7 +19,8 @@ func seed(f *testing.F) {
 
 func classified(t *testing.T, err error) {
 	t.Helper()
-	if !errors.Is(err, jpeg.ErrCorrupt) && !errors.Is(err, jpeg.ErrUnsupported) && !errors.Is(err, jpeg.ErrTooLarge) {
+	if !errors.Is(err, jpeg.ErrCorrupt) && !errors.Is(err, jpeg.ErrUnsupported) &&
+		!errors.Is(err, jpeg.ErrTooLarge) {
 		t.Fatalf("an error of no kind: %v", err)
 	}
 	if bytes.Contains([]byte(err.Error()), []byte("panicked")) {
@@ -40,7 +41,15 @@ func FuzzTransform(f *testing.F) {
 		if file.Width*file.Height > 1<<15 {
 			return
 		}
-		result, err := file.Transform(t.Context(), jpeg.Job{Orientation: int(orientation), Quality: 80, Fits: []int{64, 16}, Memory: 8 << 20})
+		result, err := file.Transform(
+			t.Context(),
+			jpeg.Job{
+				Orientation: int(orientation),
+				Quality:     80,
+				Fits:        []int{64, 16},
+				Memory:      8 << 20,
+			},
+		)
 		if err != nil {
 			classified(t, err)
 			return
@@ -48,7 +57,14 @@ func FuzzTransform(f *testing.F) {
 		for _, output := range append(result.Fits, result.Full) {
 			config, err := stdjpeg.DecodeConfig(bytes.NewReader(output.Data))
 			if err != nil || config.Width != output.Width || config.Height != output.Height {
-				t.Fatalf("%d × %d, said to be %d × %d: %v", config.Width, config.Height, output.Width, output.Height, err)
+				t.Fatalf(
+					"%d × %d, said to be %d × %d: %v",
+					config.Width,
+					config.Height,
+					output.Width,
+					output.Height,
+					err,
+				)
 			}
 			again, err := jpeg.Read(output.Data, 16)
 			if err != nil {
@@ -58,7 +74,8 @@ func FuzzTransform(f *testing.F) {
 				t.Fatalf("what was written is refused: %v", err)
 			}
 		}
-		if (orientation < 2 || orientation > 8) && len(result.Full.Data) > len(source)+len("\xff\xd9")+18 {
+		if (orientation < 2 || orientation > 8) &&
+			len(result.Full.Data) > len(source)+len("\xff\xd9")+18 {
 			t.Fatalf("grew from %d to %d bytes", len(source), len(result.Full.Data))
 		}
 	})
@@ -73,7 +90,10 @@ func FuzzSamePicture(f *testing.F) {
 		if err != nil || file.Width*file.Height > 1<<12 {
 			return
 		}
-		result, err := file.Transform(t.Context(), jpeg.Job{Orientation: 1, Quality: 100, Memory: 8 << 20})
+		result, err := file.Transform(
+			t.Context(),
+			jpeg.Job{Orientation: 1, Quality: 100, Memory: 8 << 20},
+		)
 		if err != nil || !result.Lossless {
 			return
 		}

@@ -14,7 +14,14 @@ func (o *output) headers(out []byte, books *[2][2]*codebook, classes int) []byte
 	for id, table := range tables {
 		out = segment(out, markerDQT, dqt(id, table, wide))
 	}
-	frame := []byte{8, byte(o.height >> 8), byte(o.height), byte(o.width >> 8), byte(o.width), byte(len(o.layers))}
+	frame := []byte{
+		8,
+		byte(o.height >> 8),
+		byte(o.height),
+		byte(o.width >> 8),
+		byte(o.width),
+		byte(len(o.layers)),
+	}
 	scan := []byte{byte(len(o.layers))}
 	for i, l := range o.layers {
 		id := byte(i + 1) // Y, Cb, Cr: T.871, 7
@@ -40,7 +47,10 @@ func (o *output) headers(out []byte, books *[2][2]*codebook, classes int) []byte
 // 16 bits.
 func (o *output) quantizations() (tables []*[blockSize]uint16, selectors []byte, wide bool) {
 	for _, l := range o.layers {
-		at := slices.IndexFunc(tables, func(t *[blockSize]uint16) bool { return *t == *l.quantization })
+		at := slices.IndexFunc(
+			tables,
+			func(t *[blockSize]uint16) bool { return *t == *l.quantization },
+		)
 		if at < 0 {
 			at = len(tables)
 			tables = append(tables, l.quantization)
@@ -78,7 +88,11 @@ func profileSegments(out, profile []byte) []byte {
 	count := ceilDiv(len(profile), room)
 	for i := range count {
 		part := profile[i*room : min((i+1)*room, len(profile))]
-		out = segment(out, markerAPP2, slices.Concat([]byte(profileHeader), []byte{byte(i + 1), byte(count)}, part))
+		out = segment(
+			out,
+			markerAPP2,
+			slices.Concat([]byte(profileHeader), []byte{byte(i + 1), byte(count)}, part),
+		)
 	}
 	return out
 }

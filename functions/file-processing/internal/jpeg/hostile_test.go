@@ -14,7 +14,10 @@ func refused(t *testing.T, name string, source []byte, want error) {
 	t.Helper()
 	f, err := jpeg.Read(source, maxScans)
 	if err == nil {
-		_, err = f.Transform(t.Context(), jpeg.Job{Orientation: 6, Quality: 80, Fits: []int{20}, Memory: plenty})
+		_, err = f.Transform(
+			t.Context(),
+			jpeg.Job{Orientation: 6, Quality: 80, Fits: []int{20}, Memory: plenty},
+		)
 	}
 	if !errors.Is(err, want) {
 		t.Errorf("%s: %v, want %v", name, err, want)
@@ -34,7 +37,10 @@ func TestTruncated(t *testing.T) {
 		for trailer, end := range map[string]string{
 			"no EOI": "", "half of EOI": "\xff", "zeros": "\x00\x00\x00\x00\x00", "a maker's trailer": "\x00\x00SEFH\xff\xe1\xff\xffSEFT",
 		} {
-			if got := transform(t, append(bytes.Clone(source[:len(source)-2]), end...), jpeg.Job{Quality: 80}).Full.Data; !bytes.Equal(got, want) {
+			if got := transform(t, append(bytes.Clone(source[:len(source)-2]), end...), jpeg.Job{Quality: 80}).Full.Data; !bytes.Equal(
+				got,
+				want,
+			) {
 				t.Errorf("%s with %s differs", name, trailer)
 			}
 		}
@@ -57,7 +63,16 @@ func cut(source []byte, at, n int, by string) []byte {
 
 func TestMalformed(t *testing.T) {
 	t.Parallel()
-	source, restarts, progressive := testdata(t, "odd-2x2.jpg"), testdata(t, "odd-2x2-restart.jpg"), testdata(t, "odd-2x2-progressive.jpg")
+	source, restarts, progressive := testdata(
+		t,
+		"odd-2x2.jpg",
+	), testdata(
+		t,
+		"odd-2x2-restart.jpg",
+	), testdata(
+		t,
+		"odd-2x2-progressive.jpg",
+	)
 	marker := func(data []byte, code byte) int { return bytes.Index(data, []byte{0xff, code}) }
 	scan, frame, dqt := marker(source, 0xda), marker(source, 0xc0), marker(source, 0xdb)
 	tables := marker(source, 0xc4)
@@ -78,9 +93,24 @@ func TestMalformed(t *testing.T) {
 	}
 	refused(t, "arithmetic coding", testdata(t, "arithmetic.jpg"), jpeg.ErrUnsupported)
 	refused(t, "twelve bits", cut(source, frame+4, 1, "\x0c"), jpeg.ErrUnsupported)
-	refused(t, "RGB", cut(source, frame, 0, "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"), nil) // JFIF says YCbCr
+	refused(
+		t,
+		"RGB",
+		cut(source, frame, 0, "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"),
+		nil,
+	) // JFIF says YCbCr
 	jfif := marker(source, 0xe0)
-	refused(t, "RGB without JFIF", cut(cut(source, frame, 0, "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"), jfif, 18, ""), jpeg.ErrUnsupported)
+	refused(
+		t,
+		"RGB without JFIF",
+		cut(
+			cut(source, frame, 0, "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"),
+			jfif,
+			18,
+			"",
+		),
+		jpeg.ErrUnsupported,
+	)
 }
 
 func TestLimits(t *testing.T) {
@@ -110,7 +140,10 @@ func TestLimits(t *testing.T) {
 func TestClaimsAllocateNothing(t *testing.T) {
 	for _, name := range []string{"odd-2x2.jpg", "odd-1x1-progressive-restart.jpg"} {
 		source := bytes.Clone(testdata(t, name))
-		frame := max(bytes.Index(source, []byte{0xff, 0xc0}), bytes.Index(source, []byte{0xff, 0xc2}))
+		frame := max(
+			bytes.Index(source, []byte{0xff, 0xc0}),
+			bytes.Index(source, []byte{0xff, 0xc2}),
+		)
 		binary.BigEndian.PutUint16(source[frame+5:], 20_000)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -133,7 +166,8 @@ func TestMarksDoNotSurvive(t *testing.T) {
 		source := testdata(t, name)
 		var marked [][]byte
 		for at := 2; at < len(source)-1; at++ {
-			if source[at] != 0xff || source[at+1] < 0xc0 || source[at+1] >= 0xd0 && source[at+1] < 0xd8 {
+			if source[at] != 0xff || source[at+1] < 0xc0 ||
+				source[at+1] >= 0xd0 && source[at+1] < 0xd8 {
 				continue
 			}
 			marked = append(marked, cut(source, at, 0, string(mark))) // also behind the last MCU
@@ -143,14 +177,30 @@ func TestMarksDoNotSurvive(t *testing.T) {
 				}
 			}
 		}
-		table := append([]byte{0xff, 0xdb, 0, 67, 3}, bytes.Repeat(mark, 5)[:64]...) // is used by no component
-		marked = append(marked, cut(source, 2, 0, string(table)), append(bytes.Clone(source), mark...))
+		table := append(
+			[]byte{0xff, 0xdb, 0, 67, 3},
+			bytes.Repeat(mark, 5)[:64]...) // is used by no component
+		marked = append(
+			marked,
+			cut(source, 2, 0, string(table)),
+			append(bytes.Clone(source), mark...),
+		)
 		for i, broken := range marked {
 			for _, orientation := range []int{1, 6} {
-				result := transform(t, broken, jpeg.Job{Orientation: orientation, Quality: 80, Fits: []int{40}})
+				result := transform(
+					t,
+					broken,
+					jpeg.Job{Orientation: orientation, Quality: 80, Fits: []int{40}},
+				)
 				for _, output := range append(result.Fits, result.Full) {
 					if bytes.Contains(output.Data, mark) {
-						t.Errorf("%s %d: mark %d survives at orientation %d", name, len(source), i, orientation)
+						t.Errorf(
+							"%s %d: mark %d survives at orientation %d",
+							name,
+							len(source),
+							i,
+							orientation,
+						)
 					}
 				}
 			}

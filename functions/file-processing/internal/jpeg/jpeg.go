@@ -20,9 +20,13 @@ import "errors"
 
 // Errors of this package wrap one of these, or are the context's error.
 var (
-	ErrCorrupt     = errors.New("malformed JPEG")             // against T.81, or a part of the picture is missing
-	ErrUnsupported = errors.New("kind of JPEG not supported") // arithmetic, lossless, 12 bits, other colours
-	ErrTooLarge    = errors.New("JPEG exceeds a limit")       // scans, or the memory budget
+	ErrCorrupt = errors.New(
+		"malformed JPEG",
+	) // against T.81, or a part of the picture is missing
+	ErrUnsupported = errors.New(
+		"kind of JPEG not supported",
+	) // arithmetic, lossless, 12 bits, other colours
+	ErrTooLarge = errors.New("JPEG exceeds a limit") // scans, or the memory budget
 )
 
 // File is a JPEG whose segments were read. It refers to the bytes that it was read from.

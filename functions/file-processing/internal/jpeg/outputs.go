@@ -31,7 +31,11 @@ func (p *plan) full() (Picture, error) {
 		if c.samples != nil && (l == nil || !detailed) {
 			// The blocks are others than the source's, so its own steps, where they are coarse,
 			// would cost quality again.
-			l = &layer{class: min(i, 1), quantization: quantization(p.job.Quality, min(i, 1)), tokens: p.tokens}
+			l = &layer{
+				class:        min(i, 1),
+				quantization: quantization(p.job.Quality, min(i, 1)),
+				tokens:       p.tokens,
+			}
 			grid := grid{size{p.file.Width, p.file.Height}, unit.unit(i), p.turn}
 			plane := c.samples.plane(c.component).resample(p.axes(grid, c.component, c.samples))
 			l.allocate(p.turn.size(plane.width, plane.height))
@@ -95,7 +99,13 @@ func (g grid) origin() (x, y int) {
 func (p *plan) axes(g grid, c *Component, r *raster) (x, y axis) {
 	ratioX, ratioY := p.file.ratio(c)
 	place := func(origin, n, unit, of, whole int, ratio float64, scale int) axis {
-		pixel := float64(whole) / float64(of) / ratio * float64(scale) / 8 // of the output, in samples of the raster
+		pixel := float64(
+			whole,
+		) / float64(
+			of,
+		) / ratio * float64(
+			scale,
+		) / 8 // of the output, in samples of the raster
 		return axis{float64(origin) * pixel, float64(unit) * pixel, n}
 	}
 	originX, originY := g.origin()
@@ -108,7 +118,11 @@ func (p *plan) axes(g grid, c *Component, r *raster) (x, y axis) {
 func (g grid) from(larger grid) (x, y axis) {
 	place := func(origin, n, unit, of, largerOrigin, largerUnit, whole int) axis {
 		pixel := float64(whole) / float64(of)
-		return axis{(float64(origin)*pixel - float64(largerOrigin)) / float64(largerUnit), float64(unit) * pixel / float64(largerUnit), n}
+		return axis{
+			(float64(origin)*pixel - float64(largerOrigin)) / float64(largerUnit),
+			float64(unit) * pixel / float64(largerUnit),
+			n,
+		}
 	}
 	originX, originY := g.origin()
 	largerX, largerY := larger.origin()
@@ -138,11 +152,18 @@ func (p *plan) thumbnails(ctx context.Context) ([]Picture, error) {
 		for i, c := range p.channels {
 			g := grid{fit, unit.unit(i), p.turn}
 			if n == 0 {
-				planes = append(planes, c.small.plane(c.component).resample(p.axes(g, c.component, c.small)))
+				planes = append(
+					planes,
+					c.small.plane(c.component).resample(p.axes(g, c.component, c.small)),
+				)
 			} else {
 				planes[i] = planes[i].resample(g.from(grid{before, g.unit, p.turn}))
 			}
-			l := &layer{class: min(i, 1), quantization: quantization(p.job.Quality, min(i, 1)), tokens: store}
+			l := &layer{
+				class:        min(i, 1),
+				quantization: quantization(p.job.Quality, min(i, 1)),
+				tokens:       store,
+			}
 			l.allocate(p.turn.size(planes[i].width, planes[i].height))
 			if err := l.encode(planes[i], p.turn); err != nil {
 				return nil, err

@@ -25,7 +25,12 @@ var halved = sampling{2, 2}
 // known reports whether the usual decoders know a sampling, turned or not.
 func (s sampling) known() bool {
 	switch s {
-	case sampling{1, 1}, sampling{2, 1}, sampling{1, 2}, sampling{2, 2}, sampling{4, 1}, sampling{4, 2}:
+	case sampling{1, 1},
+		sampling{2, 1},
+		sampling{1, 2},
+		sampling{2, 2},
+		sampling{4, 1},
+		sampling{4, 2}:
 		return true
 	}
 	return false
@@ -44,7 +49,9 @@ func (f *File) sampling() sampling {
 	}
 	luminance, blue, red := f.Components[0], f.Components[1], f.Components[2]
 	h, v := f.maxSampling()
-	if luminance.H != h || luminance.V != v || blue.H != red.H || blue.V != red.V || h%blue.H != 0 || v%blue.V != 0 {
+	if luminance.H != h || luminance.V != v || blue.H != red.H || blue.V != red.V ||
+		h%blue.H != 0 ||
+		v%blue.V != 0 {
 		return sampling{}
 	}
 	s := sampling{h / blue.H, v / blue.V}
@@ -68,7 +75,14 @@ func (f *File) plan(job Job) (*plan, error) {
 	p := f.decide(job)
 	need := p.memory()
 	if need > job.Memory {
-		return nil, fmt.Errorf("%w: %d × %d samples take %d MiB, at most %d", ErrTooLarge, f.Width, f.Height, need>>20, job.Memory>>20)
+		return nil, fmt.Errorf(
+			"%w: %d × %d samples take %d MiB, at most %d",
+			ErrTooLarge,
+			f.Width,
+			f.Height,
+			need>>20,
+			job.Memory>>20,
+		)
 	}
 	var err error
 	if p.tokens, err = newTokens(job.Memory-need, len(f.data)); err != nil {
@@ -115,7 +129,8 @@ func (s sampling) unit(component int) sampling {
 func (p *plan) stays(i int) bool {
 	x, y := p.file.ratio(&p.file.Components[i])
 	unit := p.output.unit(i)
-	return x == float64(unit.x) && y == float64(unit.y) && p.turn.inBlocks(p.file, &p.file.Components[i])
+	return x == float64(unit.x) && y == float64(unit.y) &&
+		p.turn.inBlocks(p.file, &p.file.Components[i])
 }
 
 // scale gives the samples to take of each block of a component for the full size. Chrominance is
@@ -139,7 +154,8 @@ func (p *plan) smallScale(i int) int {
 	unit := p.fitSampling().unit(i)
 	largest := p.fits[0]
 	for n := 1; n < 8; n *= 2 {
-		if float64(p.file.Width*n*unit.x) >= 8*x*float64(largest.width) && float64(p.file.Height*n*unit.y) >= 8*y*float64(largest.height) {
+		if float64(p.file.Width*n*unit.x) >= 8*x*float64(largest.width) &&
+			float64(p.file.Height*n*unit.y) >= 8*y*float64(largest.height) {
 			return n
 		}
 	}

@@ -8,7 +8,12 @@ type plane struct {
 }
 
 func (r *raster) plane(c *Component) plane {
-	return plane{r.samples, r.stride, min(r.width, ceilDiv(c.width*r.nx, 8)), min(r.height, ceilDiv(c.height*r.ny, 8))}
+	return plane{
+		r.samples,
+		r.stride,
+		min(r.width, ceilDiv(c.width*r.nx, 8)),
+		min(r.height, ceilDiv(c.height*r.ny, 8)),
+	}
 }
 
 // A cursor gives the samples of a plane in the order in which they are shown.

@@ -46,7 +46,12 @@ type pass struct {
 	dc     [4]int32
 }
 
-func (f *File) progressiveScan(ctx context.Context, s *scan, data *entropy, stores []*coefficients) error {
+func (f *File) progressiveScan(
+	ctx context.Context,
+	s *scan,
+	data *entropy,
+	stores []*coefficients,
+) error {
 	p := pass{scan: s, geometry: f.geometry(s), stores: stores}
 	if err := p.follows(); err != nil {
 		return err
@@ -70,7 +75,13 @@ func (p *pass) follows() error {
 			last := &p.stores[i].bit[k]
 			first := *last < 0 && p.ah == 0
 			if !first && (p.ah == 0 || int(*last) != p.ah) {
-				return fmt.Errorf("%w: coefficient %d is sent at bit %d after bit %d", ErrCorrupt, k, p.al, *last)
+				return fmt.Errorf(
+					"%w: coefficient %d is sent at bit %d after bit %d",
+					ErrCorrupt,
+					k,
+					p.al,
+					*last,
+				)
 			}
 			*last = int8(p.al)
 		}
@@ -136,7 +147,12 @@ func (p *pass) firstDC(r *bitReader, b *mcuBlock, values *[blockSize]int16) erro
 }
 
 // firstAC is G.1.2.2.
-func (p *pass) firstAC(r *bitReader, table *huffman, values *[blockSize]int16, nonzero *uint64) error {
+func (p *pass) firstAC(
+	r *bitReader,
+	table *huffman,
+	values *[blockSize]int16,
+	nonzero *uint64,
+) error {
 	if p.endRun > 0 {
 		p.endRun--
 		return nil
@@ -182,7 +198,12 @@ func (p *pass) firstAC(r *bitReader, table *huffman, values *[blockSize]int16, n
 
 // refineAC is G.1.2.3: it adds one bit to the coefficients that are not zero, and new ones in
 // between.
-func (p *pass) refineAC(r *bitReader, table *huffman, values *[blockSize]int16, nonzero *uint64) error {
+func (p *pass) refineAC(
+	r *bitReader,
+	table *huffman,
+	values *[blockSize]int16,
+	nonzero *uint64,
+) error {
 	k := max(p.ss, 1)
 	if p.endRun == 0 {
 		for k <= p.se {

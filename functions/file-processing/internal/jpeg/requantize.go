@@ -51,7 +51,9 @@ func (r *requantizer) ac(list []uint32, out *[blockSize]uint32) []uint32 {
 		magnitude := (uint32((int32(e)>>16^sign)-sign)*r.factor[e&(blockSize-1)] + deadZone) >> 16
 		magnitude = min(magnitude, maxAC)
 		out[n&(blockSize-1)] = uint32((int32(magnitude)^sign)-sign)<<16 | e&(blockSize-1)
-		n += int((magnitude + maxAC) >> 10) // one more unless it is zero, without a branch to mispredict
+		n += int(
+			(magnitude + maxAC) >> 10,
+		) // one more unless it is zero, without a branch to mispredict
 	}
 	return out[:n]
 }

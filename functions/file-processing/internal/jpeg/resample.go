@@ -101,7 +101,11 @@ func (p plane) row(y int) []uint8 { return p.samples[y*p.stride:][:p.width] }
 // signed number of 32 bits.
 func pair(a, b int32) int64 { return int64(a) + int64(b)<<32 }
 
-func halves(word int64) (a, b int32) { return int32(word), int32((word - int64(int32(word))) >> 32) }
+func halves(
+	word int64,
+) (a, b int32) {
+	return int32(word), int32((word - int64(int32(word))) >> 32)
+}
 
 func pack(both []int64, a, b []uint8) {
 	a, b = a[:len(both)], b[:len(both)]

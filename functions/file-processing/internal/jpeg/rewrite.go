@@ -14,7 +14,11 @@ func (f *File) Rewrite() []byte { return f.rewrite(nil) }
 func (f *File) rewrite(profile []byte) []byte {
 	out := []byte{0xff, markerSOI}
 	if f.Adobe >= 0 {
-		out = segment(out, markerAPP14, []byte("Adobe\x00\x64\x00\x00\x00\x00"+string([]byte{byte(f.Adobe)})))
+		out = segment(
+			out,
+			markerAPP14,
+			[]byte("Adobe\x00\x64\x00\x00\x00\x00"+string([]byte{byte(f.Adobe)})),
+		)
 	}
 	if f.jfif || f.Adobe < 0 && len(f.Components) != 4 {
 		out = segment(out, markerAPP0, []byte(jfif))

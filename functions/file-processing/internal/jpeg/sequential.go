@@ -103,7 +103,12 @@ func (f *File) sequential(ctx context.Context, channels []*channel) error {
 
 // decode reads one restart interval. It is the loop that most of the time goes to, so the bits are
 // in local variables: bitReader's methods, written out.
-func (g *geometry) decode(ctx context.Context, r *bitReader, first, count int, channels []*channel) error {
+func (g *geometry) decode(
+	ctx context.Context,
+	r *bitReader,
+	first, count int,
+	channels []*channel,
+) error {
 	var (
 		data     = r.data
 		pos      = r.pos
@@ -159,7 +164,11 @@ func (g *geometry) decode(ctx context.Context, r *bitReader, first, count int, c
 					ready -= length
 					switch {
 					case size > 0:
-						e = uint32(extend(uint32(word>>(64-size)), size))<<16 | uint32(symbol>>4+1)<<entryAdvance
+						e = uint32(
+							extend(uint32(word>>(64-size)), size),
+						)<<16 | uint32(
+							symbol>>4+1,
+						)<<entryAdvance
 					case symbol>>4 == 15:
 						e = 16 << entryAdvance
 					default:
@@ -183,7 +192,12 @@ func (g *geometry) decode(ctx context.Context, r *bitReader, first, count int, c
 			} else if k > blockSize-1 {
 				return errIndex
 			}
-			channels[b.component].block(mcuX*g.stepX[b.component]+b.h, mcuY*g.stepY[b.component]+b.v, predict[b.component], ac[:n&(blockSize-1)])
+			channels[b.component].block(
+				mcuX*g.stepX[b.component]+b.h,
+				mcuY*g.stepY[b.component]+b.v,
+				predict[b.component],
+				ac[:n&(blockSize-1)],
+			)
 		}
 		if 8*pos-int(ready) > limit {
 			return errMissing

@@ -37,7 +37,8 @@ func TestEveryKindInEveryOrientation(t *testing.T) {
 				case grey > 1 || rms > 8: // an odd side moves chrominance by half a sample, which is interpolated
 					t.Errorf("luminance differs by %.2f, all by %.2f", grey, rms)
 				}
-				if size := want.Bounds().Size(); result.Full.Width != size.X || result.Full.Height != size.Y {
+				if size := want.Bounds().Size(); result.Full.Width != size.X ||
+					result.Full.Height != size.Y {
 					t.Errorf("said to be %d × %d", result.Full.Width, result.Full.Height)
 				}
 			})
@@ -60,7 +61,14 @@ func TestQualityAndSizeAgainstAnEncoderFromPixels(t *testing.T) {
 		ours, _ := difference(t, pixels, decode(t, got))
 		theirs, _ := difference(t, pixels, decode(t, encoded))
 		if ours > 1.03*theirs || float64(len(got)) > 1.03*float64(len(encoded)) {
-			t.Errorf("%s: differs by %.2f in %d bytes, from pixels by %.2f in %d", name, ours, len(got), theirs, len(encoded))
+			t.Errorf(
+				"%s: differs by %.2f in %d bytes, from pixels by %.2f in %d",
+				name,
+				ours,
+				len(got),
+				theirs,
+				len(encoded),
+			)
 		}
 	}
 }
@@ -74,16 +82,32 @@ func TestThumbnailsAgainstLanczosOnPixels(t *testing.T) {
 		source := testdata(t, name)
 		pixels := decode(t, source)
 		for orientation := 1; orientation <= 8; orientation++ {
-			result := transform(t, source, jpeg.Job{Orientation: orientation, Quality: 95, Fits: []int{100, 40, 20, 9}})
+			result := transform(
+				t,
+				source,
+				jpeg.Job{Orientation: orientation, Quality: 95, Fits: []int{100, 40, 20, 9}},
+			)
 			for _, fit := range result.Fits {
 				got := decode(t, fit.Data)
 				if size := got.Bounds().Size(); size.X != fit.Width || size.Y != fit.Height {
 					t.Fatalf("%v, said to be %d × %d", size, fit.Width, fit.Height)
 				}
-				want := imaging.Resize(shown(pixels, orientation), fit.Width, fit.Height, imaging.Lanczos)
+				want := imaging.Resize(
+					shown(pixels, orientation),
+					fit.Width,
+					fit.Height,
+					imaging.Lanczos,
+				)
 				rms, _ := difference(t, want, got)
 				if psnr := 20 * math.Log10(255/rms); psnr < 27 {
-					t.Errorf("%s %d: %d × %d at %.1f dB", name, orientation, fit.Width, fit.Height, psnr)
+					t.Errorf(
+						"%s %d: %d × %d at %.1f dB",
+						name,
+						orientation,
+						fit.Width,
+						fit.Height,
+						psnr,
+					)
 				}
 			}
 		}
@@ -94,10 +118,20 @@ func TestTwiceIsOnce(t *testing.T) {
 	t.Parallel()
 	for _, name := range all(t) {
 		for orientation := 1; orientation <= 8; orientation++ {
-			once := transform(t, testdata(t, name), jpeg.Job{Orientation: orientation, Quality: 80}).Full.Data
+			once := transform(
+				t,
+				testdata(t, name),
+				jpeg.Job{Orientation: orientation, Quality: 80},
+			).Full.Data
 			twice := transform(t, once, jpeg.Job{Quality: 80})
 			if !twice.Lossless || !bytes.Equal(once, twice.Full.Data) {
-				t.Errorf("%s %d: %d bytes, then %d", name, orientation, len(once), len(twice.Full.Data))
+				t.Errorf(
+					"%s %d: %d bytes, then %d",
+					name,
+					orientation,
+					len(once),
+					len(twice.Full.Data),
+				)
 			}
 		}
 	}
@@ -108,7 +142,11 @@ func TestUprightNeverGrows(t *testing.T) {
 	for _, name := range all(t) {
 		source := testdata(t, name)
 		for quality := 10; quality <= 100; quality += 10 {
-			if got := transform(t, source, jpeg.Job{Quality: quality}).Full.Data; len(got) > len(source) {
+			if got := transform(t, source, jpeg.Job{Quality: quality}).Full.Data; len(
+				got,
+			) > len(
+				source,
+			) {
 				t.Errorf("%s at %d: from %d to %d bytes", name, quality, len(source), len(got))
 			}
 		}
@@ -117,13 +155,20 @@ func TestUprightNeverGrows(t *testing.T) {
 
 func TestExoticSamplings(t *testing.T) {
 	t.Parallel()
-	want := decode(t, transform(t, testdata(t, "mjpeg-without-dht.jpg"), jpeg.Job{Quality: 100}).Full.Data)
+	want := decode(
+		t,
+		transform(t, testdata(t, "mjpeg-without-dht.jpg"), jpeg.Job{Quality: 100}).Full.Data,
+	)
 	for _, name := range all(t) {
 		if !exotic(name) {
 			continue
 		}
 		for orientation := 1; orientation <= 8; orientation++ {
-			result := transform(t, testdata(t, name), jpeg.Job{Orientation: orientation, Quality: 80, Fits: []int{40}})
+			result := transform(
+				t,
+				testdata(t, name),
+				jpeg.Job{Orientation: orientation, Quality: 80, Fits: []int{40}},
+			)
 			rms, _ := difference(t, shown(want, orientation), decode(t, result.Full.Data))
 			if rms > 12 { // one scene in all of them, some with luminance at half its size
 				t.Errorf("%s %d: differs by %.1f", name, orientation, rms)
@@ -141,7 +186,10 @@ func TestStops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Transform(ctx, jpeg.Job{Orientation: 1, Quality: 80, Fits: []int{20}, Memory: plenty}); !errors.Is(err, context.Canceled) {
+		if _, err := f.Transform(ctx, jpeg.Job{Orientation: 1, Quality: 80, Fits: []int{20}, Memory: plenty}); !errors.Is(
+			err,
+			context.Canceled,
+		) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

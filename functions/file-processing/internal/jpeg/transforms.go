@@ -3,7 +3,16 @@ package jpeg
 // The transforms are those of Arai, Agui and Nakajima in single precision: a factor for each
 // frequency is moved into the quantisation steps, and five multiplications are left for eight
 // samples.
-var aan = [8]float32{1, 1.387039845, 1.306562965, 1.175875602, 1, 0.785694958, 0.541196100, 0.275899379}
+var aan = [8]float32{
+	1,
+	1.387039845,
+	1.306562965,
+	1.175875602,
+	1,
+	0.785694958,
+	0.541196100,
+	0.275899379,
+}
 
 const (
 	invSqrt8 = 0.353553391

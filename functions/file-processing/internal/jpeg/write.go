@@ -36,7 +36,11 @@ func (o *output) write() []byte {
 		}
 	}
 	coded := o.scan(&books, length)
-	out := make([]byte, 0, 1024+len(o.profile)+len(o.profile)/1024+len(coded)+bytes.Count(coded, []byte{0xff}))
+	out := make(
+		[]byte,
+		0,
+		1024+len(o.profile)+len(o.profile)/1024+len(coded)+bytes.Count(coded, []byte{0xff}),
+	)
 	out = o.headers(out, &books, classes)
 	return append(stuff(out, coded), 0xff, markerEOI)
 }

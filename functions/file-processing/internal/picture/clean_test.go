@@ -101,7 +101,9 @@ func parts(t testing.TB, v picture.Variant) (kinds []string, profile []byte) {
 }
 
 // needed are the parts that showing a picture takes.
-var needed = strings.Fields(`c0 c1 c2 c4 d9 da db dd e0 e2 ee IHDR PLTE tRNS IDAT IEND iCCP sRGB gAMA cHRM cICP VP8X ALPH ANIM ANMF VP8 VP8L ICCP`)
+var needed = strings.Fields(
+	`c0 c1 c2 c4 d9 da db dd e0 e2 ee IHDR PLTE tRNS IDAT IEND iCCP sRGB gAMA cHRM cICP VP8X ALPH ANIM ANMF VP8 VP8L ICCP`,
+)
 
 func dirty(t testing.TB) map[string][]byte {
 	t.Helper()
@@ -110,26 +112,83 @@ func dirty(t testing.TB) map[string][]byte {
 	film := testdata(t, "animated.webp")
 	return map[string][]byte{
 		"sample phone.jpg": sample(t, "dogs-phone.jpg"),
-		"all.jpg": append(afterSOI(jpegOf(t, textured(64, 48), 90),
-			segment(0xe0, append([]byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x02\x01"), 1, 2, 3, 4, 5, 6)),
-			segment(0xe0, append([]byte("JFXX\x00\x10"), words...)), exifSegment(1),
+		"all.jpg": append(afterSOI(
+			jpegOf(t, textured(64, 48), 90),
+			segment(
+				0xe0,
+				append([]byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x02\x01"), 1, 2, 3, 4, 5, 6),
+			),
+			segment(0xe0, append([]byte("JFXX\x00\x10"), words...)),
+			exifSegment(1),
 			segment(0xe1, append([]byte("http://ns.adobe.com/xap/1.0/\x00"), words...)),
-			segment(0xe2, append([]byte("MPF\x00"), words...)), segment(0xe2, append([]byte("FPXR\x00"), words...)),
-			segment(0xed, append([]byte("Photoshop 3.0\x00"), words...)), segment(0xee, append([]byte("Adobe\x00\x64\x00\x00\x00\x00\x01"), words...)),
-			segment(0xef, words), segment(0xfe, words)), words...),
-		"turned.jpg": afterSOI(jpegOf(t, textured(64, 48), 90), exifSegment(3), segment(0xfe, words)),
-		"low.jpg": append(afterSOI(jpegOf(t, textured(64, 48), 40),
-			segment(0xe0, append([]byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x02\x01"), 1, 2, 3, 4, 5, 6)), exifSegment(1), segment(0xfe, words)), words...),
-		"all.png": append(afterIHDR(pngOf(t, textured(64, 48)), chunk("eXIf", exif(binary.LittleEndian, 1)),
-			chunk("tEXt", append([]byte("Comment\x00"), words...)), chunk("zTXt", append([]byte("Title\x00\x00"), deflated(words)...)),
-			chunk("iTXt", append([]byte("XML:com.adobe.xmp\x00\x00\x00\x00\x00"), words...)), chunk("tIME", []byte{7, 232, 1, 1, 1, 1, 1}),
-			chunk("prVt", words)), words...),
-		"large.png": append(afterIHDR(bomb(1500, deflated(make([]byte, 1500*6001))), chunk("eXIf", exif(binary.LittleEndian, 1)),
-			chunk("tEXt", append([]byte("Comment\x00"), words...)), chunk("prVt", words)), words...),
-		"still.webp": append(webpOf(vp8x(1<<4|1<<3|1<<2, 64, 43), lossy[30:], riff("EXIF", exif(binary.LittleEndian, 1)),
-			riff("XMP ", words), riff("ABCD", words)), words...),
-		"film.webp": append(webpOf(film[12:], riff("EXIF", exif(binary.LittleEndian, 1)), riff("XMP ", words)), words...),
-		"film.gif":  withGIFSecrets(animation(t)),
+			segment(
+				0xe2,
+				append([]byte("MPF\x00"), words...),
+			),
+			segment(0xe2, append([]byte("FPXR\x00"), words...)),
+			segment(
+				0xed,
+				append([]byte("Photoshop 3.0\x00"), words...),
+			),
+			segment(0xee, append([]byte("Adobe\x00\x64\x00\x00\x00\x00\x01"), words...)),
+			segment(0xef, words),
+			segment(0xfe, words),
+		), words...),
+		"turned.jpg": afterSOI(
+			jpegOf(t, textured(64, 48), 90),
+			exifSegment(3),
+			segment(0xfe, words),
+		),
+		"low.jpg": append(afterSOI(
+			jpegOf(t, textured(64, 48), 40),
+			segment(
+				0xe0,
+				append([]byte("JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x02\x01"), 1, 2, 3, 4, 5, 6),
+			),
+			exifSegment(1),
+			segment(0xfe, words),
+		), words...),
+		"all.png": append(
+			afterIHDR(
+				pngOf(t, textured(64, 48)),
+				chunk("eXIf", exif(binary.LittleEndian, 1)),
+				chunk(
+					"tEXt",
+					append([]byte("Comment\x00"), words...),
+				),
+				chunk("zTXt", append([]byte("Title\x00\x00"), deflated(words)...)),
+				chunk(
+					"iTXt",
+					append([]byte("XML:com.adobe.xmp\x00\x00\x00\x00\x00"), words...),
+				),
+				chunk("tIME", []byte{7, 232, 1, 1, 1, 1, 1}),
+				chunk("prVt", words),
+			),
+			words...),
+		"large.png": append(
+			afterIHDR(
+				bomb(1500, deflated(make([]byte, 1500*6001))),
+				chunk("eXIf", exif(binary.LittleEndian, 1)),
+				chunk(
+					"tEXt",
+					append([]byte("Comment\x00"), words...),
+				),
+				chunk("prVt", words),
+			),
+			words...),
+		"still.webp": append(
+			webpOf(
+				vp8x(1<<4|1<<3|1<<2, 64, 43),
+				lossy[30:],
+				riff("EXIF", exif(binary.LittleEndian, 1)),
+				riff("XMP ", words),
+				riff("ABCD", words),
+			),
+			words...),
+		"film.webp": append(
+			webpOf(film[12:], riff("EXIF", exif(binary.LittleEndian, 1)), riff("XMP ", words)),
+			words...),
+		"film.gif": withGIFSecrets(animation(t)),
 	}
 }
 
@@ -155,7 +214,21 @@ func TestNothingIsServedButThePicture(t *testing.T) {
 			if tool == "" {
 				continue
 			}
-			command := exec.Command(tool, "-a", "-G1", "-s", "-EXIF:all", "-GPS:all", "-XMP:all", "-IPTC:all", "-MPF:all", "-Photoshop:all", "-Comment", "-Trailer:all", "-")
+			command := exec.Command(
+				tool,
+				"-a",
+				"-G1",
+				"-s",
+				"-EXIF:all",
+				"-GPS:all",
+				"-XMP:all",
+				"-IPTC:all",
+				"-MPF:all",
+				"-Photoshop:all",
+				"-Comment",
+				"-Trailer:all",
+				"-",
+			)
 			command.Stdin = bytes.NewReader(v.Data)
 			if out, err := command.Output(); err != nil || len(bytes.TrimSpace(out)) > 0 {
 				t.Errorf("%s of %s: exiftool still finds %s %v", v.Name, name, out, err)
@@ -191,7 +264,14 @@ func TestColourProfilesAreKept(t *testing.T) {
 		for _, v := range process(t, c.source, 32) {
 			kinds, got := parts(t, v)
 			if !bytes.Equal(got, c.want) {
-				t.Errorf("%s: %s has a profile of %d bytes, want %d (%v)", c.name, v.Name, len(got), len(c.want), kinds)
+				t.Errorf(
+					"%s: %s has a profile of %d bytes, want %d (%v)",
+					c.name,
+					v.Name,
+					len(got),
+					len(c.want),
+					kinds,
+				)
 			}
 			if bytes.Contains(v.Data, []byte(secret)) {
 				t.Errorf("%s: the profile's name is kept", c.name)
@@ -224,7 +304,8 @@ func TestPNGColourChunks(t *testing.T) {
 		if string(v.ContentType) != c.thumbnail {
 			t.Errorf("%s: the thumbnail is %s", c.name, v.ContentType)
 		}
-		if kinds, _ := parts(t, v); v.ContentType == "image/png" && !slices.Contains(kinds, c.optimized) {
+		if kinds, _ := parts(t, v); v.ContentType == "image/png" &&
+			!slices.Contains(kinds, c.optimized) {
 			t.Errorf("%s: the thumbnail has %v", c.name, kinds)
 		}
 	}
@@ -260,7 +341,14 @@ func TestFourColoursBecomeThree(t *testing.T) {
 				got := color.NRGBAModel.Convert(pixels.At(x, y)).(color.NRGBA)
 				for _, d := range []int{int(got.R) - int(want.R), int(got.G) - int(want.G), int(got.B) - int(want.B)} {
 					if d < -24 || d > 24 {
-						t.Errorf("%s: quarter %d of %s is %v, want %v", c.name, i, v.Name, got, want)
+						t.Errorf(
+							"%s: quarter %d of %s is %v, want %v",
+							c.name,
+							i,
+							v.Name,
+							got,
+							want,
+						)
 						break
 					}
 				}
@@ -282,12 +370,21 @@ func TestAlphaIsKept(t *testing.T) {
 			_, _, _, corner := pixels.At(0, 0).RGBA()
 			_, _, _, middle := pixels.At(v.Width/2, v.Height/2).RGBA()
 			if v.ContentType != "image/png" || corner > 0x300 || middle < 0xfc00 {
-				t.Errorf("%s of %s is %s with alpha %x at its corner and %x in its middle", v.Name, name, v.ContentType, corner, middle)
+				t.Errorf(
+					"%s of %s is %s with alpha %x at its corner and %x in its middle",
+					v.Name,
+					name,
+					v.ContentType,
+					corner,
+					middle,
+				)
 			}
 		}
 	}
 	for name, v := range process(t, pngOf(t, textured(64, 48)), 20) {
-		if want := map[bool]string{true: "image/png", false: "image/jpeg"}[name == picture.Optimized]; string(v.ContentType) != want {
+		if want := map[bool]string{true: "image/png", false: "image/jpeg"}[name == picture.Optimized]; string(
+			v.ContentType,
+		) != want {
 			t.Errorf("%s of an opaque PNG is %s", name, v.ContentType)
 		}
 	}
@@ -297,13 +394,26 @@ func TestAlphaIsKept(t *testing.T) {
 func TestPNGIsOptimizedWithoutLoss(t *testing.T) {
 	t.Parallel()
 	area := image.Rect(0, 0, 40, 30)
-	deep, deepAlpha, deepGrey := image.NewRGBA64(area), image.NewNRGBA64(area), image.NewGray16(area)
+	deep, deepAlpha, deepGrey := image.NewRGBA64(
+		area,
+	), image.NewNRGBA64(
+		area,
+	), image.NewGray16(
+		area,
+	)
 	grey, alpha := image.NewGray(area), image.NewNRGBA(area)
-	palette := image.NewPaletted(area, color.Palette{color.NRGBA{1, 2, 3, 255}, color.NRGBA{200, 0, 0, 128}, color.NRGBA{}})
+	palette := image.NewPaletted(
+		area,
+		color.Palette{color.NRGBA{1, 2, 3, 255}, color.NRGBA{200, 0, 0, 128}, color.NRGBA{}},
+	)
 	for i := range 40 * 30 {
 		x, y := i%40, i/40
 		deep.Set(x, y, color.NRGBA64{uint16(i * 53), uint16(i * 31), uint16(i * 7), 0xffff})
-		deepAlpha.Set(x, y, color.NRGBA64{uint16(i * 53), uint16(i * 31), uint16(i * 7), uint16(i * 54)})
+		deepAlpha.Set(
+			x,
+			y,
+			color.NRGBA64{uint16(i * 53), uint16(i * 31), uint16(i * 7), uint16(i * 54)},
+		)
 		deepGrey.Set(x, y, color.Gray16{uint16(i * 53)})
 		grey.Set(x, y, color.Gray{uint8(i)})
 		alpha.Set(x, y, color.NRGBA{uint8(i), uint8(i * 3), uint8(i * 5), uint8(i * 7)})
@@ -311,7 +421,10 @@ func TestPNGIsOptimizedWithoutLoss(t *testing.T) {
 	}
 	for _, pixels := range []image.Image{deep, deepAlpha, deepGrey, grey, alpha, palette} {
 		for _, orientation := range []int{1, 8} {
-			source := afterIHDR(pngOf(t, pixels), chunk("eXIf", exif(binary.BigEndian, orientation)))
+			source := afterIHDR(
+				pngOf(t, pixels),
+				chunk("eXIf", exif(binary.BigEndian, orientation)),
+			)
 			got := decode(t, process(t, source, 8)[picture.Optimized])
 			for i := range 40 * 30 {
 				x, y := i%40, i/40
@@ -319,9 +432,21 @@ func TestPNGIsOptimizedWithoutLoss(t *testing.T) {
 				if orientation == 8 {
 					toX, toY = y, 39-x
 				}
-				a, b := color.NRGBA64Model.Convert(pixels.At(x, y)), color.NRGBA64Model.Convert(got.At(toX, toY))
+				a, b := color.NRGBA64Model.Convert(
+					pixels.At(x, y),
+				), color.NRGBA64Model.Convert(
+					got.At(toX, toY),
+				)
 				if a != b {
-					t.Fatalf("%T at orientation %d: pixel %d, %d is %v, was %v", pixels, orientation, x, y, b, a)
+					t.Fatalf(
+						"%T at orientation %d: pixel %d, %d is %v, was %v",
+						pixels,
+						orientation,
+						x,
+						y,
+						b,
+						a,
+					)
 				}
 			}
 		}
@@ -344,7 +469,8 @@ func TestAnimationsStayAnimations(t *testing.T) {
 		t.Errorf("%d frames, delays %v, %d loops", len(got.Image), got.Delay, got.LoopCount)
 	}
 	for i := range want.Image {
-		if !bytes.Equal(got.Image[i].Pix, want.Image[i].Pix) || got.Image[i].Rect != want.Image[i].Rect {
+		if !bytes.Equal(got.Image[i].Pix, want.Image[i].Pix) ||
+			got.Image[i].Rect != want.Image[i].Rect {
 			t.Errorf("frame %d changed", i)
 		}
 	}
@@ -353,7 +479,13 @@ func TestAnimationsStayAnimations(t *testing.T) {
 	_, _, _, outside := pixels.At(60, 4).RGBA()
 	r, _, _, inside := pixels.At(1, 9).RGBA()
 	if v.ContentType != "image/png" || outside != 0 || inside != 0xffff || r != 0xffff {
-		t.Errorf("the first frame is not where it belongs: %s, alpha %x outside, %x and red %x inside", v.ContentType, outside, inside, r)
+		t.Errorf(
+			"the first frame is not where it belongs: %s, alpha %x outside, %x and red %x inside",
+			v.ContentType,
+			outside,
+			inside,
+			r,
+		)
 	}
 
 	film := testdata(t, "animated.webp")

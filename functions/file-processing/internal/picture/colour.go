@@ -22,7 +22,8 @@ type colour struct {
 
 // profileFor gives the profile when it fits the pixels of an output.
 func (c colour) profileFor(pixels image.Image) []byte {
-	if profileSpace(c.profile) == grey && !isGrey(pixels) || profileSpace(c.profile) == rgb && isGrey(pixels) {
+	if profileSpace(c.profile) == grey && !isGrey(pixels) ||
+		profileSpace(c.profile) == rgb && isGrey(pixels) {
 		return nil
 	}
 	return c.profile
@@ -38,7 +39,8 @@ const (
 // it declares. A profile that is damaged or describes another space than want gives nil.
 func profileOf(data []byte, want string) []byte {
 	const header = 132
-	if len(data) < header || len(data) > maxProfile || string(data[36:40]) != "acsp" || profileSpace(data) != want {
+	if len(data) < header || len(data) > maxProfile || string(data[36:40]) != "acsp" ||
+		profileSpace(data) != want {
 		return nil
 	}
 	size := binary.BigEndian.Uint32(data)

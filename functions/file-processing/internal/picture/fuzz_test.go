@@ -19,9 +19,21 @@ func seed(f *testing.F) {
 		f.Add(testdata(f, name))
 	}
 	f.Add(jpegOf(f, textured(17, 9), 50))
-	f.Add(afterSOI(jpegOf(f, textured(17, 9), 90), exifSegment(7), profileSegments(profile(600, "RGB "))))
+	f.Add(
+		afterSOI(
+			jpegOf(f, textured(17, 9), 90),
+			exifSegment(7),
+			profileSegments(profile(600, "RGB ")),
+		),
+	)
 	f.Add(pngOf(f, textured(17, 9)))
-	f.Add(afterIHDR(pngOf(f, quarters(9, 17)), chunk("eXIf", exif(binary.LittleEndian, 5)), chunk("gAMA", []byte{0, 1, 0, 0})))
+	f.Add(
+		afterIHDR(
+			pngOf(f, quarters(9, 17)),
+			chunk("eXIf", exif(binary.LittleEndian, 5)),
+			chunk("gAMA", []byte{0, 1, 0, 0}),
+		),
+	)
 	f.Add(withGIFSecrets(animation(f)))
 	f.Add(bomb(30_000, nil))
 	f.Add([]byte("\xff\xd8\xff\xd9")) // JPEG without a frame
@@ -29,7 +41,8 @@ func seed(f *testing.F) {
 
 func classified(t *testing.T, err error) {
 	t.Helper()
-	if !errors.Is(err, picture.ErrCorrupt) && !errors.Is(err, picture.ErrUnsupported) && !errors.Is(err, picture.ErrTooManyPixels) {
+	if !errors.Is(err, picture.ErrCorrupt) && !errors.Is(err, picture.ErrUnsupported) &&
+		!errors.Is(err, picture.ErrTooManyPixels) {
 		t.Fatalf("an error of no kind: %v", err)
 	}
 	if bytes.Contains([]byte(err.Error()), []byte("panicked")) {
@@ -45,7 +58,9 @@ func FuzzInspect(f *testing.F) {
 			classified(t, err)
 			return
 		}
-		if info.Width < 1 || info.Height < 1 || info.Width*info.Height*info.Frames > 1<<14 || info.Orientation < 1 || info.Orientation > 8 {
+		if info.Width < 1 || info.Height < 1 || info.Width*info.Height*info.Frames > 1<<14 ||
+			info.Orientation < 1 ||
+			info.Orientation > 8 {
 			t.Fatalf("%+v", info)
 		}
 	})
@@ -54,7 +69,11 @@ func FuzzInspect(f *testing.F) {
 func FuzzProcess(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, source []byte) {
-		result, err := picture.Process(t.Context(), source, picture.Options{Thumbnail: 16, Limits: small})
+		result, err := picture.Process(
+			t.Context(),
+			source,
+			picture.Options{Thumbnail: 16, Limits: small},
+		)
 		if err != nil {
 			classified(t, err)
 			return
@@ -66,11 +85,18 @@ func FuzzProcess(f *testing.F) {
 		}
 		optimized := result.Variants[0]
 		if optimized.Width != result.Info.Width || optimized.Height != result.Info.Height {
-			t.Fatalf("optimized is %d × %d, the picture %d × %d", optimized.Width, optimized.Height, result.Info.Width, result.Info.Height)
+			t.Fatalf(
+				"optimized is %d × %d, the picture %d × %d",
+				optimized.Width,
+				optimized.Height,
+				result.Info.Width,
+				result.Info.Height,
+			)
 		}
 		config, _, err := image.DecodeConfig(bytes.NewReader(source))
 		four := config.ColorModel == color.CMYKModel // converted always, though the encoder's tables alone may be larger
-		if err == nil && result.Info.Orientation == 1 && !four && len(optimized.Data) > len(source) {
+		if err == nil && result.Info.Orientation == 1 && !four &&
+			len(optimized.Data) > len(source) {
 			t.Fatalf("optimized grew from %d to %d bytes", len(source), len(optimized.Data))
 		}
 	})
@@ -94,7 +120,9 @@ func FuzzStrip(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was optimized is refused: %v", err)
 		}
-		if info.Orientation != 1 || info.Width != optimized.Width || info.Height != optimized.Height || info.Frames != result.Info.Frames {
+		if info.Orientation != 1 || info.Width != optimized.Width ||
+			info.Height != optimized.Height ||
+			info.Frames != result.Info.Frames {
 			t.Fatalf("optimized is %+v, the source %+v", info, result.Info)
 		}
 	})

@@ -44,7 +44,13 @@ func parseGIF(source []byte, limits Limits) (parsed, error) {
 		return parsed{}, fmt.Errorf("%w: no image", ErrCorrupt)
 	}
 	p := parsed{decode: f.decode}
-	p.Info = Info{Format: mediatype.GIF, Width: f.width, Height: f.height, Frames: len(f.frames), Orientation: upright}
+	p.Info = Info{
+		Format:      mediatype.GIF,
+		Width:       f.width,
+		Height:      f.height,
+		Frames:      len(f.frames),
+		Orientation: upright,
+	}
 	p.clean = slices.Concat(f.head, f.loop, slices.Concat(f.frames...), []byte{gifTrailer})
 	return p, nil
 }
@@ -55,7 +61,11 @@ func (f *gifFile) screen(source []byte) (rest []byte, err error) {
 	if len(source) < 13 {
 		return nil, errGIFEnds
 	}
-	f.width, f.height = int(binary.LittleEndian.Uint16(source[6:])), int(binary.LittleEndian.Uint16(source[8:]))
+	f.width, f.height = int(
+		binary.LittleEndian.Uint16(source[6:]),
+	), int(
+		binary.LittleEndian.Uint16(source[8:]),
+	)
 	if err := f.limits.canvas(f.width, f.height, 1); err != nil {
 		return nil, err
 	}
@@ -107,7 +117,9 @@ func (f *gifFile) extension(label byte, whole []byte) {
 	case gifApplication:
 		const head = 14 // introducer, label, size 11, name
 		name := string(whole[3:min(head, len(whole))])
-		if (name == "NETSCAPE2.0" || name == "ANIMEXTS1.0") && len(whole) >= head+5 && whole[head] == 3 && whole[head+1] == 1 {
+		if (name == "NETSCAPE2.0" || name == "ANIMEXTS1.0") && len(whole) >= head+5 &&
+			whole[head] == 3 &&
+			whole[head+1] == 1 {
 			f.loop = append(slices.Clone(whole[:head+4]), 0)
 		}
 	}
@@ -166,6 +178,12 @@ func onCanvas(frame image.Image, at image.Point, width, height int) image.Image 
 		return frame
 	}
 	canvas := image.NewNRGBA(image.Rect(0, 0, width, height))
-	draw.Draw(canvas, image.Rectangle{Min: at, Max: at.Add(frame.Bounds().Size())}, frame, frame.Bounds().Min, draw.Src)
+	draw.Draw(
+		canvas,
+		image.Rectangle{Min: at, Max: at.Add(frame.Bounds().Size())},
+		frame,
+		frame.Bounds().Min,
+		draw.Src,
+	)
 	return canvas
 }

@@ -15,7 +15,11 @@ import (
 
 func refused(t *testing.T, name string, source []byte, limits picture.Limits, want error) {
 	t.Helper()
-	result, err := picture.Process(t.Context(), source, picture.Options{Thumbnail: 32, Limits: limits})
+	result, err := picture.Process(
+		t.Context(),
+		source,
+		picture.Options{Thumbnail: 32, Limits: limits},
+	)
 	if !errors.Is(err, want) || len(result.Variants) != 0 {
 		t.Errorf("%s: %d variants, %v; want %v", name, len(result.Variants), err, want)
 	}
@@ -56,7 +60,13 @@ func TestTruncated(t *testing.T) {
 func TestTruncatedInside(t *testing.T) {
 	t.Parallel()
 	baseline := jpegOf(t, textured(40, 30), 90)
-	refused(t, "JPEG with its end moved up", append(bytes.Clone(baseline[:len(baseline)/2]), 0xff, 0xd9), picture.Limits{}, picture.ErrCorrupt)
+	refused(
+		t,
+		"JPEG with its end moved up",
+		append(bytes.Clone(baseline[:len(baseline)/2]), 0xff, 0xd9),
+		picture.Limits{},
+		picture.ErrCorrupt,
+	)
 	for _, name := range []string{"lossless.webp", "alpha.webp"} {
 		source := testdata(t, name)
 		at := bytes.LastIndex(source, []byte("VP8"))
@@ -69,7 +79,9 @@ func TestTruncatedInside(t *testing.T) {
 	scene := pngOf(t, textured(40, 30))
 	at := bytes.Index(scene, []byte("IDAT"))
 	size := int(binary.BigEndian.Uint32(scene[at-4:])) / 2
-	cut := append(append(bytes.Clone(scene[:at-4]), chunk("IDAT", scene[at+4:at+4+size])...), chunk("IEND", nil)...)
+	cut := append(
+		append(bytes.Clone(scene[:at-4]), chunk("IDAT", scene[at+4:at+4+size])...),
+		chunk("IEND", nil)...)
 	refused(t, "PNG", cut, picture.Limits{}, picture.ErrCorrupt)
 }
 
@@ -84,8 +96,19 @@ func TestCorrupt(t *testing.T) {
 	refused(t, "JPEG with a marker inside its data", photo, picture.Limits{}, picture.ErrCorrupt)
 
 	film := animation(t)
-	last := bytes.LastIndex(film, []byte("\x2c\x10\x00\x08\x00\x20\x00\x20\x00")) // the third frame's descriptor
-	broken := append(bytes.Clone(film[:last+9]), 0, 2, 1, 0x44, 0, 0x3b)          // its data is cut short, though its blocks are whole
+	last := bytes.LastIndex(
+		film,
+		[]byte("\x2c\x10\x00\x08\x00\x20\x00\x20\x00"),
+	) // the third frame's descriptor
+	broken := append(
+		bytes.Clone(film[:last+9]),
+		0,
+		2,
+		1,
+		0x44,
+		0,
+		0x3b,
+	) // its data is cut short, though its blocks are whole
 	if info, err := picture.Inspect(broken, picture.Limits{}); err != nil || info.Frames != 3 {
 		t.Fatalf("%+v, %v", info, err)
 	}
@@ -93,7 +116,13 @@ func TestCorrupt(t *testing.T) {
 
 	lossy := testdata(t, "alpha.webp")
 	shrunk := webpOf(vp8x(1<<4, 16, 16), lossy[30:])
-	refused(t, "WebP whose canvas is not its image's size", shrunk, picture.Limits{}, picture.ErrCorrupt)
+	refused(
+		t,
+		"WebP whose canvas is not its image's size",
+		shrunk,
+		picture.Limits{},
+		picture.ErrCorrupt,
+	)
 
 	grey := jpegOf(t, image.NewGray(image.Rect(0, 0, 16, 16)), 90)
 	scan := bytes.Index(grey, []byte{0xff, 0xda})
@@ -117,9 +146,14 @@ func TestUnsupported(t *testing.T) {
 
 // bomb is a PNG of side × side pixels in a few kilobytes, or with no data at all.
 func bomb(side int, data []byte) []byte {
-	header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, uint32(side)), uint32(side))
+	header := binary.BigEndian.AppendUint32(
+		binary.BigEndian.AppendUint32(nil, uint32(side)),
+		uint32(side),
+	)
 	return bytes.Join([][]byte{
-		[]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", append(header, 8, 6, 0, 0, 0)), chunk("IDAT", data), chunk("IEND", nil),
+		[]byte(
+			"\x89PNG\r\n\x1a\n",
+		), chunk("IHDR", append(header, 8, 6, 0, 0, 0)), chunk("IDAT", data), chunk("IEND", nil),
 	}, nil)
 }
 
@@ -136,9 +170,16 @@ func TestBombsAreRefusedBeforePixelsAreAllocated(t *testing.T) {
 	binary.BigEndian.PutUint32(jpegBomb[frame+5:], 0xffffffff)
 	progressive := testdata(t, "progressive.jpg")
 	frame = bytes.Index(progressive, []byte{0xff, 0xc2})
-	binary.BigEndian.PutUint16(progressive[frame+5:], 9000) // 81 megapixels fit, but nothing is there to decode
+	binary.BigEndian.PutUint16(
+		progressive[frame+5:],
+		9000,
+	) // 81 megapixels fit, but nothing is there to decode
 	binary.BigEndian.PutUint16(progressive[frame+7:], 9000)
-	film := webpOf(vp8x(1<<1, 1<<24, 1<<24), riff("ANIM", make([]byte, 6)), riff("ANMF", make([]byte, 16)))
+	film := webpOf(
+		vp8x(1<<1, 1<<24, 1<<24),
+		riff("ANIM", make([]byte, 6)),
+		riff("ANMF", make([]byte, 16)),
+	)
 	for name, source := range map[string][]byte{
 		"png": big, "png without data": bomb(1<<31-1, nil), "gif": gifBomb, "jpeg": jpegBomb, "progressive": progressive, "webp": film,
 	} {
@@ -155,7 +196,8 @@ func TestBombsAreRefusedBeforePixelsAreAllocated(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 || took > 50*time.Millisecond {
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 ||
+			took > 50*time.Millisecond {
 			t.Errorf("%s: refused after %v and %d bytes", name, took, grown)
 		}
 		refused(t, name, source, picture.Limits{}, want)
@@ -165,19 +207,43 @@ func TestBombsAreRefusedBeforePixelsAreAllocated(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	photo := jpegOf(t, textured(40, 30), 90)
-	refused(t, "a pixel too many", photo, picture.Limits{Pixels: 40*30 - 1}, picture.ErrTooManyPixels)
+	refused(
+		t,
+		"a pixel too many",
+		photo,
+		picture.Limits{Pixels: 40*30 - 1},
+		picture.ErrTooManyPixels,
+	)
 	if _, err := picture.Inspect(photo, picture.Limits{Pixels: 40 * 30}); err != nil {
 		t.Errorf("as many pixels as allowed: %v", err)
 	}
 	for name, source := range map[string][]byte{"gif": animation(t), "webp": testdata(t, "animated.webp")} {
-		refused(t, "a frame too many in "+name, source, picture.Limits{Frames: 1}, picture.ErrTooManyPixels)
+		refused(
+			t,
+			"a frame too many in "+name,
+			source,
+			picture.Limits{Frames: 1},
+			picture.ErrTooManyPixels,
+		)
 		info, err := picture.Inspect(source, picture.Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		pixels := int64(info.Width * info.Height * info.Frames)
-		refused(t, "frames count as pixels in "+name, source, picture.Limits{Pixels: pixels - 1}, picture.ErrTooManyPixels)
+		refused(
+			t,
+			"frames count as pixels in "+name,
+			source,
+			picture.Limits{Pixels: pixels - 1},
+			picture.ErrTooManyPixels,
+		)
 	}
-	refused(t, "a scan too many", testdata(t, "progressive.jpg"), picture.Limits{Scans: 5}, picture.ErrTooManyPixels)
+	refused(
+		t,
+		"a scan too many",
+		testdata(t, "progressive.jpg"),
+		picture.Limits{Scans: 5},
+		picture.ErrTooManyPixels,
+	)
 	refused(t, "too much memory", photo, picture.Limits{Memory: 40 * 30}, picture.ErrTooManyPixels)
 }

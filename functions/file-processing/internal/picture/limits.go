@@ -45,7 +45,14 @@ func (l Limits) canvas(width, height, frames int) error {
 		return fmt.Errorf("%w: more than %d frames", ErrTooManyPixels, l.Frames)
 	}
 	if int64(width) > l.Pixels/int64(height)/int64(max(frames, 1)) {
-		return fmt.Errorf("%w: %d × %d × %d frames, at most %d", ErrTooManyPixels, width, height, frames, l.Pixels)
+		return fmt.Errorf(
+			"%w: %d × %d × %d frames, at most %d",
+			ErrTooManyPixels,
+			width,
+			height,
+			frames,
+			l.Pixels,
+		)
 	}
 	return nil
 }
@@ -58,7 +65,14 @@ func (l Limits) memory(width, height, bytesPerPixel int) error {
 // bytes checks an estimate for the whole picture.
 func (l Limits) bytes(width, height int, need int64) error {
 	if need > l.Memory {
-		return fmt.Errorf("%w: %d × %d would take %d MiB, at most %d", ErrTooManyPixels, width, height, need>>20, l.Memory>>20)
+		return fmt.Errorf(
+			"%w: %d × %d would take %d MiB, at most %d",
+			ErrTooManyPixels,
+			width,
+			height,
+			need>>20,
+			l.Memory>>20,
+		)
 	}
 	return nil
 }

@@ -57,8 +57,18 @@ func decode(t testing.TB, v picture.Variant) image.Image {
 	if "image/"+format != string(v.ContentType) {
 		t.Fatalf("%s is %s, said to be %s", v.Name, format, v.ContentType)
 	}
-	if config, _, err := image.DecodeConfig(bytes.NewReader(v.Data)); err != nil || config.Width != v.Width || config.Height != v.Height {
-		t.Fatalf("%s is %d × %d, said to be %d × %d: %v", v.Name, config.Width, config.Height, v.Width, v.Height, err)
+	if config, _, err := image.DecodeConfig(bytes.NewReader(v.Data)); err != nil ||
+		config.Width != v.Width ||
+		config.Height != v.Height {
+		t.Fatalf(
+			"%s is %d × %d, said to be %d × %d: %v",
+			v.Name,
+			config.Width,
+			config.Height,
+			v.Width,
+			v.Height,
+			err,
+		)
 	}
 	return pixels
 }
@@ -129,7 +139,10 @@ func exif(order binary.AppendByteOrder, orientation int) []byte {
 	tiff = order.AppendUint16(tiff, 3)
 	entry(0x010e, 2, uint32(len(secret)), 50)
 	tiff = order.AppendUint16(order.AppendUint16(tiff, 0x0112), 3)
-	tiff = order.AppendUint16(order.AppendUint16(order.AppendUint32(tiff, 1), uint16(orientation)), 0)
+	tiff = order.AppendUint16(
+		order.AppendUint16(order.AppendUint32(tiff, 1), uint16(orientation)),
+		0,
+	)
 	entry(0x8825, 4, 1, 50)
 	tiff = order.AppendUint32(tiff, 0)
 	return append(tiff, secret...)
@@ -166,7 +179,12 @@ func profileSegments(data []byte) []byte {
 	var out []byte
 	for i := range count {
 		part := data[i*room : min((i+1)*room, len(data))]
-		out = append(out, segment(0xe2, append([]byte("ICC_PROFILE\x00"+string([]byte{byte(i + 1), byte(count)})), part...))...)
+		out = append(
+			out,
+			segment(
+				0xe2,
+				append([]byte("ICC_PROFILE\x00"+string([]byte{byte(i + 1), byte(count)})), part...),
+			)...)
 	}
 	return out
 }
@@ -202,7 +220,21 @@ func webpOf(chunks ...[]byte) []byte {
 
 func vp8x(flags byte, width, height int) []byte {
 	w, h := width-1, height-1
-	return riff("VP8X", []byte{flags, 0, 0, 0, byte(w), byte(w >> 8), byte(w >> 16), byte(h), byte(h >> 8), byte(h >> 16)})
+	return riff(
+		"VP8X",
+		[]byte{
+			flags,
+			0,
+			0,
+			0,
+			byte(w),
+			byte(w >> 8),
+			byte(w >> 16),
+			byte(h),
+			byte(h >> 8),
+			byte(h >> 16),
+		},
+	)
 }
 
 // creek is the VP8 chunk of the WebP sample, of 1600 × 1065 pixels.
@@ -211,14 +243,27 @@ func creek(t testing.TB) []byte { return sample(t, "creek.webp")[12:] }
 // animation has three frames of which the first covers a part of the canvas only.
 func animation(t testing.TB) []byte {
 	t.Helper()
-	palette := color.Palette{color.Transparent, color.NRGBA{255, 0, 0, 255}, color.NRGBA{0, 0, 255, 255}}
+	palette := color.Palette{
+		color.Transparent,
+		color.NRGBA{255, 0, 0, 255},
+		color.NRGBA{0, 0, 255, 255},
+	}
 	film := gif.GIF{LoopCount: 7, Config: image.Config{ColorModel: palette, Width: 64, Height: 48}}
 	for i := range 3 {
 		frame := image.NewPaletted(image.Rect(8*i, 8, 8*i+32, 40), palette)
 		for j := range frame.Pix {
 			frame.Pix[j] = byte(1 + (j/32+j+i)/8%2)
 		}
-		film.Image, film.Delay, film.Disposal = append(film.Image, frame), append(film.Delay, 10*(i+1)), append(film.Disposal, 0)
+		film.Image, film.Delay, film.Disposal = append(
+			film.Image,
+			frame,
+		), append(
+			film.Delay,
+			10*(i+1),
+		), append(
+			film.Disposal,
+			0,
+		)
 	}
 	var out bytes.Buffer
 	if err := gif.EncodeAll(&out, &film); err != nil {
@@ -237,7 +282,9 @@ func withGIFSecrets(source []byte) []byte {
 	return bytes.Join([][]byte{
 		source[:first],
 		block("\x21\xfe"), block("\x21\xff\x0bXMP DataXMP"),
-		block("\x21\xf9\x04\x00\x00\x00\x00\x00\x21\x01\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"),
+		block(
+			"\x21\xf9\x04\x00\x00\x00\x00\x00\x21\x01\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+		),
 		source[first:], []byte(secret),
 	}, nil)
 }

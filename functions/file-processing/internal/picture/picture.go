@@ -20,8 +20,12 @@ import (
 // The three ways in which a picture can be refused. Errors of this package wrap exactly one of
 // them, or the context's error.
 var (
-	ErrCorrupt       = errors.New("picture is corrupt")          // truncated, damaged or against its format
-	ErrUnsupported   = errors.New("picture is not supported")    // a format, or a kind of one, that cannot be cleaned
+	ErrCorrupt = errors.New(
+		"picture is corrupt",
+	) // truncated, damaged or against its format
+	ErrUnsupported = errors.New(
+		"picture is not supported",
+	) // a format, or a kind of one, that cannot be cleaned
 	ErrTooManyPixels = errors.New("picture has too many pixels") // above one of the Limits
 )
 
@@ -100,7 +104,11 @@ func Process(ctx context.Context, source []byte, options Options) (result Result
 		if err != nil {
 			return Result{}, err
 		}
-		return Result{Info: p.Info, Variants: variants, Grown: len(variants[0].Data) > len(source)}, ctx.Err()
+		return Result{
+			Info:     p.Info,
+			Variants: variants,
+			Grown:    len(variants[0].Data) > len(source),
+		}, ctx.Err()
 	}
 	pixels, err := p.decode(ctx, p)
 	if err != nil {

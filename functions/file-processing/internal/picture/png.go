@@ -42,7 +42,8 @@ func nextChunk(rest []byte, verify func(kind string) bool) (pngChunk, []byte, er
 	}
 	end := 8 + int(binary.BigEndian.Uint32(rest))
 	chunk := pngChunk{string(rest[4:8]), rest[8:end]}
-	if verify(chunk.kind) && crc32.ChecksumIEEE(rest[4:end]) != binary.BigEndian.Uint32(rest[end:]) {
+	if verify(chunk.kind) &&
+		crc32.ChecksumIEEE(rest[4:end]) != binary.BigEndian.Uint32(rest[end:]) {
 		return pngChunk{}, nil, fmt.Errorf("%w: checksum of a %q chunk", ErrCorrupt, chunk.kind)
 	}
 	return chunk, rest[end+4:], nil
@@ -68,8 +69,13 @@ func parsePNG(source []byte, limits Limits) (parsed, error) {
 	p := parsed{decode: decodePNG, colour: f.colour()}
 	p.Info = Info{Format: mediatype.PNG, Frames: 1, Orientation: f.orientation}
 	p.Width, p.Height = shown(width, height, f.orientation)
-	p.clean = slices.Concat([]byte(pngSignature), pngChunk{"IHDR", f.header}.bytes(), p.colour.bytes(),
-		f.image, pngChunk{"IEND", nil}.bytes())
+	p.clean = slices.Concat(
+		[]byte(pngSignature),
+		pngChunk{"IHDR", f.header}.bytes(),
+		p.colour.bytes(),
+		f.image,
+		pngChunk{"IEND", nil}.bytes(),
+	)
 	return p, nil
 }
 

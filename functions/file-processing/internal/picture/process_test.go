@@ -71,9 +71,18 @@ func TestOrientation(t *testing.T) {
 		for orientation := 1; orientation <= 8; orientation++ {
 			lying := stored(scene, orientation)
 			sources := map[string][]byte{
-				"jpeg, big endian":    afterSOI(jpegOf(t, lying, 95), exifSegment(orientation)),
-				"jpeg, little endian": afterSOI(jpegOf(t, lying, 95), segment(0xe1, append([]byte("Exif\x00\x00"), exif(binary.LittleEndian, orientation)...))),
-				"png":                 afterIHDR(pngOf(t, lying), chunk("eXIf", exif(binary.BigEndian, orientation))),
+				"jpeg, big endian": afterSOI(jpegOf(t, lying, 95), exifSegment(orientation)),
+				"jpeg, little endian": afterSOI(
+					jpegOf(t, lying, 95),
+					segment(
+						0xe1,
+						append([]byte("Exif\x00\x00"), exif(binary.LittleEndian, orientation)...),
+					),
+				),
+				"png": afterIHDR(
+					pngOf(t, lying),
+					chunk("eXIf", exif(binary.BigEndian, orientation)),
+				),
 			}
 			for format, source := range sources {
 				t.Run(fmt.Sprintf("%s %v %d", format, size, orientation), func(t *testing.T) {
@@ -101,11 +110,15 @@ func TestWebPThatLiesOnItsSideIsTurned(t *testing.T) {
 	source := webpOf(vp8x(1<<3, 1600, 1065), creek(t), riff("EXIF", exif(binary.LittleEndian, 6)))
 	upright, turned := process(t, sample(t, "creek.webp"), 300), process(t, source, 300)
 	got := decode(t, turned[picture.ThumbnailLarge])
-	want := stored(decode(t, upright[picture.ThumbnailLarge]), 8) // as stored for 8 is as shown for 6
+	want := stored(
+		decode(t, upright[picture.ThumbnailLarge]),
+		8,
+	) // as stored for 8 is as shown for 6
 	if d := difference(t, got, want); d > 12 {
 		t.Errorf("differs by %.1f", d)
 	}
-	if v := turned[picture.Optimized]; v.ContentType != "image/jpeg" || v.Width != 1065 || v.Height != 1600 {
+	if v := turned[picture.Optimized]; v.ContentType != "image/jpeg" || v.Width != 1065 ||
+		v.Height != 1600 {
 		t.Errorf("optimized is %s of %d × %d", v.ContentType, v.Width, v.Height)
 	}
 }
@@ -118,7 +131,11 @@ func TestSizes(t *testing.T) {
 		if wide {
 			width *= 8
 		}
-		variants := process(t, jpegOf(t, image.NewGray(image.Rect(0, 0, width, height)), 80), thumbnail)
+		variants := process(
+			t,
+			jpegOf(t, image.NewGray(image.Rect(0, 0, width, height)), 80),
+			thumbnail,
+		)
 		if v := variants[picture.Optimized]; v.Width != width || v.Height != height {
 			t.Errorf("optimized of %d × %d is %d × %d", width, height, v.Width, v.Height)
 		}
@@ -130,8 +147,18 @@ func TestSizes(t *testing.T) {
 			longer := max(width, height)
 			scale := min(1, float64(size)/float64(longer))
 			if max(v.Width, v.Height) != min(longer, size) || min(v.Width, v.Height) < 1 ||
-				math.Abs(float64(v.Width)-float64(width)*scale) > 1 || math.Abs(float64(v.Height)-float64(height)*scale) > 1 {
-				t.Errorf("%s at %d of %d × %d is %d × %d", name, size, width, height, v.Width, v.Height)
+				math.Abs(
+					float64(v.Width)-float64(width)*scale,
+				) > 1 || math.Abs(float64(v.Height)-float64(height)*scale) > 1 {
+				t.Errorf(
+					"%s at %d of %d × %d is %d × %d",
+					name,
+					size,
+					width,
+					height,
+					v.Width,
+					v.Height,
+				)
 			}
 		}
 		return !t.Failed()
@@ -156,11 +183,22 @@ func TestOptimizedIsNeverLargerThanAnUprightSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if grown := len(result.Variants[0].Data) > len(turned); grown != result.Grown || grown && quality > 65 {
-			t.Errorf("a JPEG of quality %d on its side went from %d to %d bytes", quality, len(turned), len(result.Variants[0].Data))
+		if grown := len(result.Variants[0].Data) > len(turned); grown != result.Grown ||
+			grown && quality > 65 {
+			t.Errorf(
+				"a JPEG of quality %d on its side went from %d to %d bytes",
+				quality,
+				len(turned),
+				len(result.Variants[0].Data),
+			)
 		}
 		if v := process(t, source, 32)[picture.Optimized]; len(v.Data) > len(source) {
-			t.Errorf("a JPEG of quality %d grew from %d to %d bytes", quality, len(source), len(v.Data))
+			t.Errorf(
+				"a JPEG of quality %d grew from %d to %d bytes",
+				quality,
+				len(source),
+				len(v.Data),
+			)
 		}
 	}
 }
@@ -176,8 +214,15 @@ func TestLowQualityIsStrippedWithoutLoss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := difference(t, decode(t, got), want); (d == 0) != lossless || len(got.Data) >= len(source) {
-			t.Errorf("quality %d: differs by %.1f, %d bytes of the %d before metadata was added", quality, d, len(got.Data), len(source))
+		if d := difference(t, decode(t, got), want); (d == 0) != lossless ||
+			len(got.Data) >= len(source) {
+			t.Errorf(
+				"quality %d: differs by %.1f, %d bytes of the %d before metadata was added",
+				quality,
+				d,
+				len(got.Data),
+				len(source),
+			)
 		}
 	}
 }
@@ -198,7 +243,10 @@ func TestStopsWhenTheContextIsDone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := picture.Process(ctx, sample(t, "sunset-12mp.jpg"), picture.Options{Thumbnail: 300}); !errors.Is(err, context.Canceled) {
+	if _, err := picture.Process(ctx, sample(t, "sunset-12mp.jpg"), picture.Options{Thumbnail: 300}); !errors.Is(
+		err,
+		context.Canceled,
+	) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -211,7 +259,8 @@ func TestInspect(t *testing.T) {
 		"bowl-alpha.png":  {Format: "image/png", Width: 900, Height: 609, Frames: 1, Orientation: 1},
 		"creek.webp":      {Format: "image/webp", Width: 1600, Height: 1065, Frames: 1, Orientation: 1},
 	} {
-		if got, err := picture.Inspect(sample(t, name), picture.Limits{}); err != nil || got != want {
+		if got, err := picture.Inspect(sample(t, name), picture.Limits{}); err != nil ||
+			got != want {
 			t.Errorf("%s: %+v, %v; want %+v", name, got, err, want)
 		}
 	}

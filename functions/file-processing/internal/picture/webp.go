@@ -139,7 +139,8 @@ func (f *webpFile) walk(chunks []riffChunk) error {
 // other.
 func (f *webpFile) settle(still webpFrame) error {
 	animated := f.extended && f.flags&webpAnimated != 0
-	if animated != (f.loop != nil) || animated != (len(f.frames) > 0) || animated == (still.data.kind != "") {
+	if animated != (f.loop != nil) || animated != (len(f.frames) > 0) ||
+		animated == (still.data.kind != "") {
 		return fmt.Errorf("%w: neither a still nor an animation", ErrCorrupt)
 	}
 	if animated {
@@ -150,7 +151,14 @@ func (f *webpFile) settle(still webpFrame) error {
 		return err
 	}
 	if f.extended && (width != f.width || height != f.height) {
-		return fmt.Errorf("%w: %d × %d pixels on a canvas of %d × %d", ErrCorrupt, width, height, f.width, f.height)
+		return fmt.Errorf(
+			"%w: %d × %d pixels on a canvas of %d × %d",
+			ErrCorrupt,
+			width,
+			height,
+			f.width,
+			f.height,
+		)
 	}
 	f.width, f.height, f.frames = width, height, []webpFrame{still}
 	return f.limits.canvas(width, height, 1)
@@ -181,7 +189,8 @@ func (f *webpFile) animationFrame(data []byte) error {
 		return err
 	}
 	area := image.Rectangle{Min: frame.at, Max: frame.at.Add(image.Pt(width, height))}
-	if width != uint24(data[6:])+1 || height != uint24(data[9:])+1 || !area.In(image.Rect(0, 0, f.width, f.height)) {
+	if width != uint24(data[6:])+1 || height != uint24(data[9:])+1 ||
+		!area.In(image.Rect(0, 0, f.width, f.height)) {
 		return fmt.Errorf("%w: a frame does not fit its canvas", ErrCorrupt)
 	}
 	f.frames = append(f.frames, frame)
@@ -193,7 +202,11 @@ func (f webpFrame) dimensions() (width, height int, err error) {
 	data := f.data.data
 	switch {
 	case f.data.kind == "VP8 " && len(data) >= 10 && data[0]&1 == 0 && string(data[3:6]) == "\x9d\x01\x2a":
-		width, height = int(binary.LittleEndian.Uint16(data[6:]))&0x3fff, int(binary.LittleEndian.Uint16(data[8:]))&0x3fff
+		width, height = int(
+			binary.LittleEndian.Uint16(data[6:]),
+		)&0x3fff, int(
+			binary.LittleEndian.Uint16(data[8:]),
+		)&0x3fff
 	case f.data.kind == "VP8L" && len(data) >= 5 && data[0] == 0x2f && f.alpha.kind == "":
 		packed := binary.LittleEndian.Uint32(data[1:])
 		width, height = int(packed&0x3fff)+1, int(packed>>14&0x3fff)+1
@@ -252,7 +265,21 @@ func (f webpFrame) bytes() []byte {
 
 func vp8x(flags byte, width, height int) []byte {
 	w, h := width-1, height-1
-	return riffChunk{"VP8X", []byte{flags, 0, 0, 0, byte(w), byte(w >> 8), byte(w >> 16), byte(h), byte(h >> 8), byte(h >> 16)}}.bytes()
+	return riffChunk{
+		"VP8X",
+		[]byte{
+			flags,
+			0,
+			0,
+			0,
+			byte(w),
+			byte(w >> 8),
+			byte(w >> 16),
+			byte(h),
+			byte(h >> 8),
+			byte(h >> 16),
+		},
+	}.bytes()
 }
 
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
