@@ -125,20 +125,6 @@ func difference(t testing.TB, a, b image.Image) (rms float64, largest int) {
 	return math.Sqrt(sum / float64(3*size.X*size.Y)), largest
 }
 
-// textured is noise on a slope of colour.
-func textured(width, height int) *image.NRGBA {
-	pixels := image.NewNRGBA(image.Rect(0, 0, width, height))
-	state := uint32(1)
-	for i := range pixels.Pix {
-		state = state*1664525 + 1013904223
-		pixels.Pix[i] = byte(state>>24)/4 + byte(i/4%width*191/width)
-		if i%4 == 3 {
-			pixels.Pix[i] = 255
-		}
-	}
-	return pixels
-}
-
 func luminance(pixels image.Image) image.Image {
 	grey := image.NewGray(pixels.Bounds())
 	for y := grey.Rect.Min.Y; y < grey.Rect.Max.Y; y++ {
