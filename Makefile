@@ -83,7 +83,7 @@ fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -rEl --include='*_test.go' '^func Fuzz' functions shared infra | while read -r file; do \
 	  grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | cut -c6- | while read -r target; do \
 	    echo "== $$target in $$(dirname "$$file")"; \
-	    go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) "./$$(dirname "$$file")"; \
+	    go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s "./$$(dirname "$$file")"; \
 	  done; \
 	done
 
