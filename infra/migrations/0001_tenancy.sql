@@ -32,19 +32,23 @@ BEGIN
 		RAISE EXCEPTION 'table % has policies of its own (%), and policies add up: drop them before it can be protected', tenant_table, weak;
 	END IF;
 
+	IF NOT EXISTS (
+		SELECT FROM pg_index i
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+		WHERE i.indrelid = tenant_table AND a.attname = 'organization_id' AND i.indisvalid AND i.indpred IS NULL
+	) THEN
+		IF pg_relation_size(tenant_table) + coalesce((SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree(tenant_table)), 0) > 0 THEN
+			RAISE EXCEPTION 'table % has no index that begins with organization_id, and making one here would lock its users out meanwhile. First run, outside a transaction: CREATE INDEX CONCURRENTLY ON % (organization_id)',
+				tenant_table, tenant_table;
+		END IF;
+		EXECUTE format('CREATE INDEX ON %s (organization_id)', tenant_table);
+	END IF;
+
 	EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
 	EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', tenant_table);
 	EXECUTE format('DROP POLICY IF EXISTS tenant_isolation ON %s', tenant_table);
 	EXECUTE format('CREATE POLICY tenant_isolation ON %s USING (organization_id = (SELECT current_organization_id()))
 		WITH CHECK (organization_id = (SELECT current_organization_id()))', tenant_table);
-
-	IF NOT EXISTS (
-		SELECT FROM pg_index i
-		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-		WHERE i.indrelid = tenant_table AND a.attname = 'organization_id'
-	) THEN
-		EXECUTE format('CREATE INDEX ON %s (organization_id)', tenant_table);
-	END IF;
 
 	SELECT string_agg(name, ', ' ORDER BY name) INTO weak FROM (
 		SELECT i.indexrelid::regclass::text AS name, ARRAY(SELECT i.indkey[n] FROM generate_series(0, i.indnkeyatts - 1) n) AS columns

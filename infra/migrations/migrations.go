@@ -102,9 +102,11 @@ func up(ctx context.Context, ownerURL string, passwords Passwords,
 	}
 	var done []Migration
 	err := with(ctx, ownerURL, files, func(p *goose.Provider) error {
-		results, err := p.Up(ctx)
-		done = steps(results, err, time.Now())
-		return err
+		return betweenOthers(ctx, func() error {
+			results, err := p.Up(ctx)
+			done = append(done, steps(results, err, time.Now())...)
+			return err
+		})
 	})
 	return done, err
 }
@@ -112,9 +114,11 @@ func up(ctx context.Context, ownerURL string, passwords Passwords,
 func down(ctx context.Context, ownerURL string, to int64, files fs.FS) ([]Migration, error) {
 	var done []Migration
 	err := with(ctx, ownerURL, files, func(p *goose.Provider) error {
-		results, err := p.DownTo(ctx, to)
-		done = steps(results, err, time.Time{})
-		return err
+		return betweenOthers(ctx, func() error {
+			results, err := p.DownTo(ctx, to)
+			done = append(done, steps(results, err, time.Time{})...)
+			return err
+		})
 	})
 	return done, err
 }
@@ -139,7 +143,7 @@ func with(ctx context.Context, ownerURL string, files fs.FS, fn func(*goose.Prov
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDB(*config)
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(limitLocks))
 	defer func() { _ = db.Close() }()
 	if err := makeSchema(ctx, db); err != nil {
 		return err

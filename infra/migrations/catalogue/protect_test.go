@@ -19,6 +19,7 @@ CREATE TABLE course_plans (
 CREATE TABLE roblox_environments (
 	id uuid PRIMARY KEY DEFAULT gen_random_uuid(), organization_id uuid NOT NULL, universe bigint NOT NULL, place bigint, name text NOT NULL);
 CREATE UNIQUE INDEX one_universe ON roblox_environments (universe);
+CREATE INDEX ON roblox_environments (organization_id);
 CREATE TABLE customers (
 	organization_id uuid NOT NULL REFERENCES organizations, id bigint GENERATED ALWAYS AS IDENTITY, email text NOT NULL, plan text,
 	PRIMARY KEY (organization_id, id), UNIQUE (organization_id, email));`
@@ -127,6 +128,23 @@ func TestProtectionSaysWhatStaysWeak(t *testing.T) {
 		"a wider policy": {
 			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY "read all" ON t FOR SELECT USING (true)`,
 			`has policies of its own ("read all")`, ""},
+		"rows and no index": {
+			`CREATE TABLE t (organization_id uuid NOT NULL); INSERT INTO t VALUES (gen_random_uuid())`,
+			"First run, outside a transaction: CREATE INDEX CONCURRENTLY ON t (organization_id)", ""},
+		"rows and half an index": {
+			`CREATE TABLE t (organization_id uuid NOT NULL, n int); INSERT INTO t VALUES (gen_random_uuid());
+			CREATE INDEX ON t (organization_id) WHERE n > 1; CREATE INDEX ON t (n, organization_id)`,
+			"CREATE INDEX CONCURRENTLY ON t (organization_id)", ""},
+		"rows in a partition": {
+			`CREATE TABLE t (organization_id uuid NOT NULL) PARTITION BY HASH (organization_id);
+			CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0); INSERT INTO t VALUES (gen_random_uuid())`,
+			"CREATE INDEX CONCURRENTLY ON t (organization_id)", ""},
+		"rows and an index": {
+			`CREATE TABLE t (organization_id uuid NOT NULL); INSERT INTO t VALUES (gen_random_uuid()); CREATE INDEX ON t (organization_id)`,
+			"", ""},
+		"no rows yet": {
+			`CREATE TABLE t (organization_id uuid NOT NULL)`,
+			"", ""},
 		"a narrower one": {
 			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY p ON t AS RESTRICTIVE USING (true)`,
 			"", ""},
