@@ -102,6 +102,16 @@ func TestLambda(t *testing.T) {
 			t.Errorf("%s: %s, %v", event, answer, err)
 		}
 	}
+	for _, c := range []struct{ event, want string }{
+		{`{"command":"organization add","organization":"elm"}`, `"changed":true`},
+		{`{"command":"member add","organization":"elm","issuer":"https://i.example","subject":"1"}`, `"member":{`},
+	} {
+		event, want := c.event, c.want
+		answer, err := host.Invoke(t.Context(), "migrate", []byte(event))
+		if err != nil || !strings.Contains(string(answer), want) {
+			t.Errorf("%s: %s, %v", event, answer, err)
+		}
+	}
 	if answer, err := host.Invoke(t.Context(), "migrate", []byte(`{"command":"down"}`)); err == nil {
 		t.Errorf("down to nowhere was taken: %s", answer)
 	}

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"strconv"
-	"time"
 
 	"github.com/toolboxai-solutions/satchel/infra/migrations"
 )
@@ -17,18 +13,32 @@ type database struct {
 	URL      string `env:"DATABASE_URL,required" help:"postgres:// URL with the role that owns the database and may make roles"`
 	Platform string `env:"PLATFORM_ROLE" help:"the platform's own database role, which may then write agents and executions; it has to exist"`
 	IAMAuth  bool   `env:"DATABASE_IAM_AUTH" envDefault:"false" help:"sign in with an RDS IAM token instead of a password"`
+	Issuer   string `env:"AUTH_ISSUER" help:"the exact iss of tokens, for members that are named by their subject alone"`
 }
 
-// request is what is to be done; To is for down alone, which will not guess it.
+// request is what is to be done.
 type request struct {
-	Command string `json:"command"`
-	To      *int64 `json:"to,omitempty"`
+	Command      string `json:"command"`
+	To           *int64 `json:"to,omitempty"`           // of down alone, which will not guess it
+	Organization string `json:"organization,omitempty"` // slug, or id
+	Name         string `json:"name,omitempty"`         // of a new organization; its slug when empty
+	Issuer       string `json:"issuer,omitempty"`       // iss and sub of a member's tokens
+	Subject      string `json:"subject,omitempty"`
+	Email        string `json:"email,omitempty"`
+	Role         string `json:"role,omitempty"` // member, staff or admin; empty keeps the one that is there
 }
 
-// result lists what up applied, down took back, or status found.
+// result holds what the command is about.
 type result struct {
-	Migrations []migrations.Migration `json:"migrations"`
+	Migrations   []migrations.Migration `json:"migrations,omitzero"` // what up applied, down took back, or status found
+	Organization *organization          `json:"organization,omitempty"`
+	Member       *member                `json:"member,omitempty"`
+	Members      []member               `json:"members,omitzero"`
+	Changed      *bool                  `json:"changed,omitempty"` // false: all was as wanted before
 }
+
+var errCommand = errors.New(`want the command "up", "status", "down" with the version to go down to, "organization add", "organization suspend", ` +
+	`"organization resume", "member add", "member remove" or "member list"`)
 
 func (d database) run(ctx context.Context, r request) (result, error) {
 	owner := d.URL
@@ -38,62 +48,37 @@ func (d database) run(ctx context.Context, r request) (result, error) {
 			return result{}, err
 		}
 	}
-	var (
-		steps []migrations.Migration
-		err   error
-	)
+	r.Issuer = cmp.Or(r.Issuer, d.Issuer)
+	switch r.Command {
+	case "organization add":
+		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.addOrganization(ctx) })
+	case "organization suspend":
+		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.setStatus(ctx, "suspended") })
+	case "organization resume":
+		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.setStatus(ctx, "active") })
+	case "member add":
+		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.addMember(ctx) })
+	case "member remove":
+		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.removeMember(ctx) })
+	case "member list":
+		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.listMembers(ctx) })
+	}
+	steps, err := d.migrate(ctx, owner, r)
+	return result{Migrations: append([]migrations.Migration{}, steps...)}, err
+}
+
+func (d database) migrate(ctx context.Context, owner string, r request) ([]migrations.Migration, error) {
 	switch {
 	case r.Command == "up" && r.To == nil:
-		if steps, err = migrations.Up(ctx, owner, nil); err == nil && d.Platform != "" {
+		steps, err := migrations.Up(ctx, owner, nil)
+		if err == nil && d.Platform != "" {
 			err = migrations.AdmitPlatform(ctx, owner, d.Platform)
 		}
+		return steps, err
 	case r.Command == "status" && r.To == nil:
-		steps, err = migrations.Status(ctx, owner)
+		return migrations.Status(ctx, owner)
 	case r.Command == "down" && r.To != nil:
-		steps, err = migrations.Down(ctx, owner, *r.To)
-	default:
-		err = errors.New(
-			`want the command "up", "status", or "down" with the version to go down to`,
-		)
+		return migrations.Down(ctx, owner, *r.To)
 	}
-	return result{steps}, err
-}
-
-// command is run for people.
-func (d database) command(ctx context.Context, args []string, out io.Writer) error {
-	var r request
-	if len(args) > 0 {
-		r.Command = args[0]
-	}
-	if len(args) > 1 {
-		to, err := strconv.ParseInt(args[1], 10, 64)
-		if err != nil {
-			return fmt.Errorf("version %q is not a number", args[1])
-		}
-		r.To = &to
-	}
-	done, err := d.run(ctx, r)
-	if err != nil && len(done.Migrations) == 0 {
-		return err
-	}
-	return errors.Join(err, show(out, r.Command, done.Migrations))
-}
-
-func show(out io.Writer, command string, steps []migrations.Migration) error {
-	var lines bytes.Buffer
-	for _, m := range steps {
-		state := "pending"
-		switch {
-		case command == "down":
-			state = "taken back"
-		case !m.AppliedAt.IsZero():
-			state = "applied " + m.AppliedAt.UTC().Format(time.RFC3339)
-		}
-		fmt.Fprintf(&lines, "%-30s %s\n", m.Name, state)
-	}
-	if len(steps) == 0 {
-		lines.WriteString("nothing to do\n")
-	}
-	_, err := out.Write(lines.Bytes())
-	return err
+	return nil, errCommand
 }

@@ -86,6 +86,8 @@ CREATE TABLE organizations (
 ALTER TABLE organizations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE organizations FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON organizations USING (id = (SELECT current_organization_id())) WITH CHECK (id = (SELECT current_organization_id()));
+-- infra/migrate finds an organization by its slug, and only then is one that it could enter.
+CREATE POLICY owner_finds ON organizations FOR SELECT TO CURRENT_USER USING (true);
 
 -- The one global table: a person may belong to several organizations. An organization sees its own
 -- members and nobody else.

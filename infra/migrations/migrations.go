@@ -173,6 +173,19 @@ func makeSchema(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
+// Connect opens one connection as the owner, for what is done beside migrations.
+func Connect(ctx context.Context, ownerURL string) (*pgx.Conn, error) {
+	config, err := parse(ownerURL)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("connect as the owner: %w", err)
+	}
+	return conn, limitLocks(ctx, conn)
+}
+
 func parse(ownerURL string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(ownerURL)
 	if err != nil {

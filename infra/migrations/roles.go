@@ -46,13 +46,9 @@ const iamRole = "rds_iam"
 // databases may be making the same ones; advisory locks reach no further than their database, so
 // the loser of such a race tries again.
 func makeRoles(ctx context.Context, ownerURL string, passwords Passwords) error {
-	config, err := parse(ownerURL)
+	conn, err := Connect(ctx, ownerURL)
 	if err != nil {
 		return err
-	}
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return fmt.Errorf("connect as the owner: %w", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	for _, e := range Roles() {
@@ -70,13 +66,9 @@ func makeRoles(ctx context.Context, ownerURL string, passwords Passwords) error 
 // AdmitPlatform lets a login role of the platform's own do what satchel_platform may. The role has
 // to exist and to inherit, as roles do by default.
 func AdmitPlatform(ctx context.Context, ownerURL, role string) error {
-	config, err := parse(ownerURL)
+	conn, err := Connect(ctx, ownerURL)
 	if err != nil {
 		return err
-	}
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return fmt.Errorf("connect as the owner: %w", err)
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	grant := "GRANT " + Platform().Role + " TO " + pgx.Identifier{role}.Sanitize()

@@ -23,6 +23,7 @@ var reviewed = map[string]map[string]string{
    FROM public.memberships m
   WHERE ((m.organization_id = ( SELECT public.current_organization_id() AS current_organization_id)) AND (m.user_id = users.id)))) WITH CHECK -`: "a person may belong to several organizations, each of which sees its own members",
 		`owner_writes ON public.users FOR ALL TO the owner USING true WITH CHECK true`:                                                             "join_organization runs as the owner",
+		`owner_finds ON public.organizations FOR SELECT TO the owner USING true WITH CHECK -`:                                                      "infra/migrate finds an organization by its slug",
 		`owner_tells ON public.notification_inbox FOR INSERT TO the owner USING - WITH CHECK true`:                                                 "a statement-level trigger runs as the owner and tells what happened in several organizations",
 		`platform_across ON public.agent_instances FOR ALL TO satchel_platform USING true WITH CHECK true`:                                         "the platform's own server, which writes agents and executions of all organizations; it is no entry",
 		`platform_across ON public.agent_executions FOR ALL TO satchel_platform USING true WITH CHECK true`:                                        "as agent_instances",
