@@ -1,8 +1,8 @@
 // Pusher's own client for a test in another language. The first line of the input says how to
 // connect, each further one is a command; each line of the output is something that happened.
 //
-//   {"key", "host", "port", "token",
-//    "user_auth": URL or "", "channel_auth": URL, "eager": ask for channels before the user is known}
+//   {"key", "host", "port", "token", "user_auth": URL or "", "channel_auth": URL,
+//    "eager": ask for channels before the user is known}
 //   {"do": "subscribe", "channel"}   {"do": "unsubscribe", "channel"}
 //   {"do": "trigger", "channel", "event", "data"}
 //   {"do": "disconnect"}   {"do": "connect"}
@@ -26,7 +26,8 @@ lines.on('close', () => process.exit());
 function connect(options) {
   const headers = options.token ? { Authorization: 'Bearer ' + options.token } : {};
   const pusher = new Pusher(options.key, {
-    cluster: 'local', wsHost: options.host, wsPort: options.port, forceTLS: false, enabledTransports: ['ws'],
+    cluster: 'local', wsHost: options.host, wsPort: options.port,
+    forceTLS: false, enabledTransports: ['ws'],
     userAuthentication: { endpoint: options.user_auth, transport: 'ajax', headers },
     channelAuthorization: { endpoint: options.channel_auth, transport: 'ajax', headers },
   });
@@ -44,14 +45,22 @@ function connect(options) {
       say({ type: 'disconnected' });
     }
   });
-  pusher.connection.bind('error', (data) => say({ type: 'error', data: data.data || data.error || String(data) }));
+  pusher.connection.bind('error', (error) => {
+    say({ type: 'error', data: error.data || error.error || String(error) });
+  });
   pusher.connection.bind('message', (message) => {
     if (message.event === 'pusher:signin_success') {
       say({ type: 'signed_in', user: JSON.parse(message.data.user_data).id });
     }
   });
-  pusher.user.bind('pusher:signin_error', (data) => say({ type: 'refused', status: data.status, data: data.error }));
-  pusher.user.bind_global((event, data) => event.startsWith('pusher:') || say({ type: 'event', channel: 'user', event, data }));
+  pusher.user.bind('pusher:signin_error', ({ status, error }) => {
+    say({ type: 'refused', status, data: error });
+  });
+  pusher.user.bind_global((event, data) => {
+    if (!event.startsWith('pusher:')) {
+      say({ type: 'event', channel: 'user', event, data });
+    }
+  });
   if (options.user_auth) {
     pusher.signin();
   }
@@ -64,8 +73,8 @@ function connect(options) {
   };
 }
 
-// askOnceSignedIn: after a reconnect pusher-js asks for its channels and for its user at once, but a channel
-// is authorized only for a connection that has a user.
+// askOnceSignedIn: after a reconnect pusher-js asks for its channels and for its user at once, but
+// a channel is authorized only for a connection that has a user.
 function askOnceSignedIn(pusher) {
   const ask = pusher.config.channelAuthorizer;
   pusher.config.channelAuthorizer = (params, callback) => {
@@ -76,7 +85,8 @@ function askOnceSignedIn(pusher) {
 function listen(channel) {
   channel.bind_global((event, data) => {
     if (event === 'pusher:subscription_succeeded') {
-      say({ type: 'subscribed', channel: channel.name, members: channel.members && Object.keys(channel.members.members) });
+      const members = channel.members && Object.keys(channel.members.members);
+      say({ type: 'subscribed', channel: channel.name, members });
     } else if (event === 'pusher:subscription_error') {
       say({ type: 'refused', channel: channel.name, status: data.status, data: data.error });
     } else {

@@ -44,7 +44,9 @@ func (o *outgoing) check() *refused {
 	case o.SocketID != "" && !socketID.MatchString(o.SocketID):
 		return bad("Invalid socket id.")
 	case len(*o.Data) > maxData:
-		return &refused{http.StatusRequestEntityTooLarge, "The data content of this event exceeds the allowed maximum (10240 bytes)."}
+		return &refused{
+			http.StatusRequestEntityTooLarge, "The data of this event exceeds 10240 bytes.",
+		}
 	}
 	for _, name := range o.Channels {
 		if !validChannel(name) {
@@ -60,7 +62,8 @@ func (o *outgoing) check() *refused {
 func (o *outgoing) events() []Event {
 	var events []Event
 	for _, name := range o.Channels {
-		events = append(events, Event{Channel: name, Name: o.Name, Data: *o.Data, except: o.SocketID})
+		e := Event{Channel: name, Name: o.Name, Data: *o.Data, except: o.SocketID}
+		events = append(events, e)
 	}
 	return events
 }

@@ -19,7 +19,8 @@ import (
 // endpoints are the two that an application has, by Pusher's library for Go: the token is the user.
 func endpoints(t *testing.T, s *channels.Server) (channelAuth, userAuth string) {
 	t.Helper()
-	answer := func(sign func(user string, body []byte, form url.Values) ([]byte, error)) http.HandlerFunc {
+	type sign func(user string, body []byte, form url.Values) ([]byte, error)
+	answer := func(sign sign) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			user, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 			body, err := io.ReadAll(r.Body)
@@ -42,7 +43,9 @@ func endpoints(t *testing.T, s *channels.Server) (channelAuth, userAuth string) 
 		}
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /channel", answer(func(user string, body []byte, form url.Values) ([]byte, error) {
+	mux.Handle("POST /channel", answer(func(user string, body []byte, form url.Values) (
+		[]byte, error,
+	) {
 		if strings.HasPrefix(form.Get("channel_name"), "presence-") {
 			return publisher(s).AuthorizePresenceChannel(body, pusher.MemberData{UserID: user})
 		}
@@ -59,7 +62,9 @@ func endpoints(t *testing.T, s *channels.Server) (channelAuth, userAuth string) 
 func browser(t *testing.T, s *channels.Server, user string) *pusherclient.Client {
 	t.Helper()
 	channelAuth, userAuth := endpoints(t, s)
-	client := pusherclient.Start(t, pusherclient.Options{Host: s.Host, Key: s.Key, Token: user, ChannelAuth: channelAuth, UserAuth: userAuth})
+	client := pusherclient.Start(t, pusherclient.Options{
+		Host: s.Host, Key: s.Key, Token: user, ChannelAuth: channelAuth, UserAuth: userAuth,
+	})
 	client.Await(t, "signed_in")
 	return client
 }
@@ -78,7 +83,7 @@ func expectEvent(t *testing.T, client *pusherclient.Client, channel, event, data
 	t.Helper()
 	line := client.Await(t, "event")
 	if line.Channel != channel || line.Event != event || string(line.Data) != data {
-		t.Errorf("got %s %s %s, want %s %s %s", line.Channel, line.Event, line.Data, channel, event, data)
+		t.Errorf("got %+v %s, want %s %s %s", line, line.Data, channel, event, data)
 	}
 }
 
@@ -105,8 +110,9 @@ func TestPusherJS(t *testing.T) {
 
 	grace := browser(t, s, "grace")
 	listen(t, ada, "presence-a")
-	if line := listen(t, grace, "presence-a"); !slices.Equal(line.Members, []string{"ada", "grace"}) {
-		t.Errorf("members %q", line.Members)
+	members := listen(t, grace, "presence-a").Members
+	if !slices.Equal(members, []string{"ada", "grace"}) {
+		t.Errorf("members %q", members)
 	}
 	expectEvent(t, ada, "presence-a", "pusher:member_added", `{"id":"grace"}`)
 	grace.Trigger(t, "presence-a", "client-hello", 7)

@@ -90,7 +90,9 @@ func Start(o Options) (*Server, error) {
 		served: make(chan error, 1),
 	}
 	s.context, s.stop = context.WithCancel(context.Background())
-	s.http = &http.Server{Handler: s.tracked(s.disturbed(s.routes())), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{
+		Handler: s.tracked(s.disturbed(s.routes())), ReadHeaderTimeout: 10 * time.Second,
+	}
 	go func() { s.served <- s.http.Serve(listener) }()
 	return s, nil
 }

@@ -41,7 +41,8 @@ func Dial(ctx context.Context, host, key string) (*Client, error) {
 	var established struct {
 		SocketID string `json:"socket_id"`
 	}
-	if m.Event != "pusher:connection_established" || json.Unmarshal([]byte(m.Data), &established) != nil {
+	err = json.Unmarshal([]byte(m.Data), &established)
+	if m.Event != "pusher:connection_established" || err != nil {
 		c.Close()
 		return nil, fmt.Errorf("connect to channels: %s %s", m.Event, m.Data)
 	}
@@ -68,7 +69,8 @@ func (c *Client) Subscribe(ctx context.Context, channel, auth, channelData strin
 // Signin waits until the connection is a user's. auth and userData are the
 // user-auth endpoint's answer.
 func (c *Client) Signin(ctx context.Context, auth, userData string) error {
-	if err := c.Send(ctx, "pusher:signin", "", map[string]string{"auth": auth, "user_data": userData}); err != nil {
+	data := map[string]string{"auth": auth, "user_data": userData}
+	if err := c.Send(ctx, "pusher:signin", "", data); err != nil {
 		return err
 	}
 	return c.await(ctx, "sign in to channels", "pusher:signin_success", "")
@@ -80,7 +82,8 @@ func (c *Client) Send(ctx context.Context, event, channel string, data any) erro
 	if err != nil {
 		return fmt.Errorf("send %s: %w", event, err)
 	}
-	if err := c.conn.Write(ctx, websocket.MessageText, message{Event: event, Channel: channel, Data: inner}.encode()); err != nil {
+	encoded := message{Event: event, Channel: channel, Data: inner}.encode()
+	if err := c.conn.Write(ctx, websocket.MessageText, encoded); err != nil {
 		return fmt.Errorf("send %s: %w", event, err)
 	}
 	return nil
@@ -106,7 +109,8 @@ func (c *Client) await(ctx context.Context, doing, event, channel string) error 
 		case m.Event == event && m.Channel == channel:
 			c.later = append(c.later, m)
 			return nil
-		case m.Event == "pusher:error", m.Event == "pusher:subscription_error" && m.Channel == channel:
+		case m.Event == "pusher:error",
+			m.Event == "pusher:subscription_error" && m.Channel == channel:
 			return fmt.Errorf("%s: %s %s", doing, m.Event, m.Data)
 		}
 		c.later = append(c.later, m)

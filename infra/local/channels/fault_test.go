@@ -22,7 +22,8 @@ func post(t *testing.T, s *channels.Server, path string) {
 	query := fmt.Sprintf("auth_key=%s&auth_timestamp=%d&auth_version=1.0", s.Key, time.Now().Unix())
 	mac := hmac.New(sha256.New, []byte(s.Secret))
 	mac.Write([]byte("POST\n" + path + "\n" + query))
-	answer, err := http.Post("http://"+s.Host+path+"?"+query+"&auth_signature="+hex.EncodeToString(mac.Sum(nil)), "application/json", nil)
+	query += "&auth_signature=" + hex.EncodeToString(mac.Sum(nil))
+	answer, err := http.Post("http://"+s.Host+path+"?"+query, "application/json", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

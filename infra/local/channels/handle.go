@@ -11,7 +11,7 @@ import (
 func (c *socket) handle(raw []byte) {
 	var m message
 	if err := json.Unmarshal(raw, &m); err != nil {
-		c.queue(failure(0, "The message is no JSON object with an event.").encode())
+		c.complain(0, "The message is no JSON object with an event.")
 		return
 	}
 	switch {
@@ -30,7 +30,7 @@ func (c *socket) handle(raw []byte) {
 	case strings.HasPrefix(m.Event, "client-"):
 		c.clientEvent(m)
 	default:
-		c.queue(failure(0, "Unknown event "+strconv.Quote(m.Event)).encode())
+		c.complain(0, "Unknown event "+strconv.Quote(m.Event))
 	}
 }
 
@@ -50,11 +50,11 @@ func (c *socket) subscribe(m message) {
 		ChannelData string `json:"channel_data"`
 	}
 	if !parse(m.Data, &in) || !validChannel(in.Channel) {
-		c.queue(refusal(in.Channel, "InvalidChannelName", "Invalid channel name.", 400).encode())
+		c.refuse(in.Channel, "InvalidChannelName", "Invalid channel name.", 400)
 		return
 	}
 	if strings.HasPrefix(in.Channel, serverToUser) && in.Channel != serverToUser+c.user {
-		c.queue(refusal(in.Channel, "AuthError", "The connection is not signed in as this user.", 401).encode())
+		c.refuse(in.Channel, "AuthError", "The connection is not signed in as this user.", 401)
 		return
 	}
 	signed := c.id + ":" + in.Channel
@@ -62,14 +62,14 @@ func (c *socket) subscribe(m message) {
 		signed += ":" + in.ChannelData
 	}
 	if isGuarded(in.Channel) && !c.server.isAuthorized(signed, in.Auth) {
-		c.queue(refusal(in.Channel, "AuthError", "The signature does not match: check the app's secret and what was signed.", 401).encode())
+		c.refuse(in.Channel, "AuthError", "The signature does not match: check the secret.", 401)
 		return
 	}
-	who := member{ID: c.user} // a presence channel of a connection that signed in may do without channel_data
+	who := member{ID: c.user}
 	if isPresence(in.Channel) {
 		var why string
 		if who, why = memberOf(in.ChannelData, c.user); why != "" {
-			c.queue(refusal(in.Channel, "AuthError", why, 400).encode())
+			c.refuse(in.Channel, "AuthError", why, 400)
 			return
 		}
 	}
@@ -78,7 +78,8 @@ func (c *socket) subscribe(m message) {
 	}
 }
 
-// memberOf reads who joins a presence channel.
+// memberOf reads who joins a presence channel. A connection that signed in as user may do without
+// channel_data.
 func memberOf(channelData, user string) (m member, why string) {
 	if channelData == "" && user != "" {
 		return member{ID: user}, ""
@@ -118,18 +119,27 @@ func (c *socket) signin(m message) {
 		return
 	}
 	c.server.hub.identify(c, user.ID)
-	c.queue(message{Event: "pusher:signin_success", Data: object(map[string]string{"user_data": in.UserData})}.encode())
+	data := object(map[string]string{"user_data": in.UserData})
+	c.queue(message{Event: "pusher:signin_success", Data: data}.encode())
 }
 
 func (c *socket) clientEvent(m message) {
 	switch _, ok := c.rate.take(1, time.Now()); {
 	case !ok:
-		c.queue(failure(codeClientEvent, "A connection may send 10 client events a second").encode())
+		c.complain(codeClientEvent, "A connection may send 10 client events a second")
 	case !isGuarded(m.Channel) || isEncrypted(m.Channel):
-		c.queue(failure(0, "Client event rejected - only supported on private and presence channels").encode())
+		c.complain(0, "Client events are only for private and presence channels")
 	case len(m.Event) > maxName || len(m.Data) > maxData:
-		c.queue(failure(codeClientEvent, "Client event rejected - too large").encode())
+		c.complain(codeClientEvent, "The client event is too large")
 	case !c.server.hub.relay(c, message{Event: m.Event, Channel: m.Channel, Data: m.Data}):
-		c.queue(failure(0, "Client event rejected - you are not subscribed to this channel").encode())
+		c.complain(0, "The connection is not subscribed to the client event's channel")
 	}
 }
+
+// refuse answers a subscription.
+func (c *socket) refuse(channel, kind, why string, status int) {
+	c.queue(refusal(channel, kind, why, status).encode())
+}
+
+// complain answers anything else; the connection stays.
+func (c *socket) complain(code int, why string) { c.queue(failure(code, why).encode()) }

@@ -29,7 +29,10 @@ func start(t *testing.T, o channels.Options) *channels.Server {
 }
 
 func publisher(s *channels.Server) *pusher.Client {
-	return &pusher.Client{AppID: s.AppID, Key: s.Key, Secret: s.Secret, Host: s.Host, EncryptionMasterKeyBase64: masterKey}
+	return &pusher.Client{
+		AppID: s.AppID, Key: s.Key, Secret: s.Secret, Host: s.Host,
+		EncryptionMasterKeyBase64: masterKey,
+	}
 }
 
 func deadline(t *testing.T) context.Context {
@@ -57,7 +60,9 @@ type grant struct {
 }
 
 // authorize is an auth endpoint that lets everyone in, by Pusher's library.
-func authorize(t *testing.T, s *channels.Server, client *channels.Client, channel, user string) grant {
+func authorize(
+	t *testing.T, s *channels.Server, client *channels.Client, channel, user string,
+) grant {
 	t.Helper()
 	form := []byte("socket_id=" + client.SocketID + "&channel_name=" + channel)
 	answer, err := publisher(s).AuthorizePrivateChannel(form)
@@ -93,7 +98,8 @@ func subscribed(t *testing.T, s *channels.Server, channel, user string) *channel
 
 func signIn(t *testing.T, s *channels.Server, client *channels.Client, user string) {
 	t.Helper()
-	answer, err := publisher(s).AuthenticateUser([]byte("socket_id="+client.SocketID), map[string]any{"id": user})
+	form := []byte("socket_id=" + client.SocketID)
+	answer, err := publisher(s).AuthenticateUser(form, map[string]any{"id": user})
 	g := granted(t, answer, err)
 	if err := client.Signin(deadline(t), g.Auth, g.UserData); err != nil {
 		t.Fatal(err)

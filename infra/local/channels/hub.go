@@ -36,7 +36,10 @@ func newHub(onEvent func(Event), activity time.Duration) *hub {
 	if onEvent == nil {
 		onEvent = func(Event) {}
 	}
-	return &hub{onEvent: onEvent, activity: activity, sockets: map[string]*socket{}, channels: map[string]*channel{}}
+	return &hub{
+		onEvent: onEvent, activity: activity,
+		sockets: map[string]*socket{}, channels: map[string]*channel{},
+	}
 }
 
 func (h *hub) join(s *socket) {
@@ -60,13 +63,13 @@ func (h *hub) publish(events []Event) {
 	defer h.mu.Unlock()
 	for _, e := range events {
 		h.onEvent(e)
-		h.broadcast(e.Channel, message{Event: e.Name, Channel: e.Channel, Data: text(e.Data)}, e.except)
+		h.broadcast(message{Event: e.Name, Channel: e.Channel, Data: text(e.Data)}, e.except)
 	}
 }
 
 // broadcast needs the lock.
-func (h *hub) broadcast(name string, m message, except string) {
-	c, ok := h.channels[name]
+func (h *hub) broadcast(m message, except string) {
+	c, ok := h.channels[m.Channel]
 	if !ok {
 		return
 	}
@@ -90,14 +93,14 @@ func (h *hub) subscribe(s *socket, name string, m member) message {
 	if _, already := c.subscribers[s]; already {
 		return failure(0, "Existing subscription to channel "+name)
 	}
-	succeeded := message{Event: "pusher_internal:subscription_succeeded", Channel: name, Data: text("{}")}
+	succeeded := internal("subscription_succeeded", name, struct{}{})
 	if isPresence(name) {
 		members := c.members()
 		if _, known := members[m.ID]; !known {
 			if len(members) >= maxMembers {
-				return refusal(name, "LimitReached", "A presence channel has at most 100 members.", codeOverConnections)
+				return refusal(name, "LimitReached", "The channel is full.", codeOverConnections)
 			}
-			h.broadcast(name, message{Event: "pusher_internal:member_added", Channel: name, Data: object(m)}, "")
+			h.broadcast(internal("member_added", name, m), "")
 		}
 		c.subscribers[s] = m
 		succeeded.Data = object(map[string]any{"presence": c.presence()})
@@ -130,7 +133,7 @@ func (h *hub) remove(s *socket, name string) {
 		return
 	}
 	if _, stays := c.members()[m.ID]; isPresence(name) && !stays {
-		h.broadcast(name, message{Event: "pusher_internal:member_removed", Channel: name, Data: object(map[string]string{"user_id": m.ID})}, "")
+		h.broadcast(internal("member_removed", name, member{ID: m.ID}), "")
 	}
 }
 
@@ -147,7 +150,7 @@ func (h *hub) relay(from *socket, m message) bool {
 		return false
 	}
 	m.UserID = sender.ID
-	h.broadcast(m.Channel, m, from.id)
+	h.broadcast(m, from.id)
 	return true
 }
 
@@ -233,5 +236,7 @@ func (c *channel) members() map[string]json.RawMessage {
 // presence is what a new member is told of the others.
 func (c *channel) presence() map[string]any {
 	members := c.members()
-	return map[string]any{"ids": slices.Sorted(maps.Keys(members)), "hash": members, "count": len(members)}
+	return map[string]any{
+		"ids": slices.Sorted(maps.Keys(members)), "hash": members, "count": len(members),
+	}
 }

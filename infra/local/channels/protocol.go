@@ -105,7 +105,11 @@ func failure(code int, why string) message {
 
 // refusal is a pusher:subscription_error.
 func refusal(channel, kind, why string, status int) message {
-	return message{Event: "pusher:subscription_error", Channel: channel, Data: object(map[string]any{
-		"type": kind, "error": why, "status": status,
-	})}
+	data := object(map[string]any{"type": kind, "error": why, "status": status})
+	return message{Event: "pusher:subscription_error", Channel: channel, Data: data}
+}
+
+// internal is what a client's library handles and its user does not see.
+func internal(event, channel string, data any) message {
+	return message{Event: "pusher_internal:" + event, Channel: channel, Data: object(data)}
 }

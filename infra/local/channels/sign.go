@@ -57,7 +57,7 @@ func (s *Server) unauthorized(r *http.Request, body []byte) string {
 		return "auth_timestamp is not a number of seconds."
 	}
 	if skew := s.now().Sub(time.Unix(seconds, 0)).Abs(); skew > maxClockSkew {
-		return fmt.Sprintf("Timestamp expired: %d is not within 600 s of the server's time.", seconds)
+		return fmt.Sprintf("Timestamp expired: %d is not within 600 s of our time.", seconds)
 	}
 	if len(body) > 0 {
 		sum := md5.Sum(body)
@@ -71,7 +71,8 @@ func (s *Server) unauthorized(r *http.Request, body []byte) string {
 	return ""
 }
 
-// canonical is the query as it is signed: sorted, lower-case names, not escaped, without the signature.
+// canonical is the query as it is signed: sorted, lower-case names, not escaped, without the
+// signature.
 func canonical(query url.Values) string {
 	var pairs []string
 	for name, values := range query {

@@ -137,7 +137,8 @@ func (c *socket) nudge() {
 	}
 }
 
-// write sends what is queued until the connection ends, and asks a silent client whether it is still there.
+// write sends what is queued until the connection ends, and asks a silent client whether it is
+// still there.
 func (c *socket) write(ctx context.Context) {
 	silence := time.NewTicker(max(c.server.hub.activity/4, time.Millisecond))
 	defer silence.Stop()
@@ -163,7 +164,7 @@ func (c *socket) write(ctx context.Context) {
 			asked = true
 			c.queue(message{Event: "pusher:ping", Data: text("{}")}.encode())
 		case silent > c.server.hub.activity+pongTimeout:
-			c.end(codeNoPong, "Pong reply not received: ping was sent to the client, but no reply was received")
+			c.end(codeNoPong, "Pong reply not received")
 		}
 		select {
 		case <-ctx.Done():

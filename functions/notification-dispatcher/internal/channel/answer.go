@@ -53,8 +53,9 @@ func (a answer) judge(now time.Time) (verdict, *Outage) {
 		return failed, a.outage(Misconfigured, now)
 	}
 	switch a.status {
-	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
-		http.StatusProxyAuthRequired, http.StatusGone, http.StatusMisdirectedRequest, http.StatusUpgradeRequired:
+	case http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden,
+		http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusProxyAuthRequired,
+		http.StatusGone, http.StatusMisdirectedRequest, http.StatusUpgradeRequired:
 		return failed, a.outage(Misconfigured, now)
 	}
 	return refused, nil
@@ -67,8 +68,8 @@ func (a answer) outage(cause Cause, now time.Time) *Outage {
 	}
 }
 
-// maybeDelivered says whether a request that failed with this answer can have been accepted all the same: a gateway
-// gives up on a service that goes on.
+// maybeDelivered says whether a request that failed with this answer can have been accepted all
+// the same: a gateway gives up on a service that goes on.
 func (a answer) maybeDelivered() bool {
 	return a.status < 300 || a.status >= 500 || a.status == http.StatusRequestTimeout
 }
@@ -94,7 +95,8 @@ func isObject(body []byte) bool {
 	return json.Valid(body) && bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))
 }
 
-// wait reads a Retry-After header: seconds or a date (RFC 9110, 10.2.3). 0 is what it says when it cannot be read.
+// wait reads a Retry-After header: seconds or a date (RFC 9110, 10.2.3). One that cannot be read
+// says 0.
 func wait(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(header); err == nil {
 		return min(time.Duration(max(seconds, 0)), maxRetryAfter/time.Second) * time.Second

@@ -13,13 +13,27 @@ func TestJudge(t *testing.T) {
 		cause   Cause
 		maybe   bool
 	}{
-		200: {verdict: accepted}, 202: {verdict: accepted},
-		301: {failed, Misconfigured, false}, 302: {failed, Misconfigured, false}, 307: {failed, Misconfigured, false},
-		400: {verdict: refused}, 413: {verdict: refused}, 422: {verdict: refused}, 409: {verdict: refused}, 431: {verdict: refused},
-		401: {failed, Misconfigured, false}, 403: {failed, Misconfigured, false}, 404: {failed, Misconfigured, false}, 407: {failed, Misconfigured, false},
-		408: {failed, Unavailable, true}, 425: {failed, Unavailable, false},
+		200: {verdict: accepted},
+		202: {verdict: accepted},
+		301: {failed, Misconfigured, false},
+		307: {failed, Misconfigured, false},
+		400: {verdict: refused},
+		401: {failed, Misconfigured, false},
+		403: {failed, Misconfigured, false},
+		404: {failed, Misconfigured, false},
+		407: {failed, Misconfigured, false},
+		408: {failed, Unavailable, true},
+		409: {verdict: refused},
+		413: {verdict: refused},
+		422: {verdict: refused},
+		425: {failed, Unavailable, false},
 		429: {failed, Limited, false},
-		500: {failed, Unavailable, true}, 502: {failed, Unavailable, true}, 503: {failed, Unavailable, true}, 504: {failed, Unavailable, true}, 599: {failed, Unavailable, true},
+		431: {verdict: refused},
+		500: {failed, Unavailable, true},
+		502: {failed, Unavailable, true},
+		503: {failed, Unavailable, true},
+		504: {failed, Unavailable, true},
+		599: {failed, Unavailable, true},
 	} {
 		a := answer{status: status, body: []byte(`{}`)}
 		verdict, outage := a.judge(time.Now())
@@ -27,8 +41,12 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%d: verdict %d, outage %v", status, verdict, outage)
 			continue
 		}
-		if outage != nil && (outage.Cause != want.cause || outage.Status != status || a.maybeDelivered() != want.maybe) {
-			t.Errorf("%d: %s, perhaps delivered %v", status, outage.Cause, a.maybeDelivered())
+		if outage == nil {
+			continue
+		}
+		maybe := a.maybeDelivered()
+		if outage.Cause != want.cause || outage.Status != status || maybe != want.maybe {
+			t.Errorf("%d: %s, perhaps delivered %v", status, outage.Cause, maybe)
 		}
 	}
 }
@@ -57,8 +75,14 @@ func TestWait(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
-		"": 0, "0": 0, "7": 7 * time.Second, "-7": 0, "soon": 0, "1.5": 0, "3600": time.Hour, "3601": time.Hour, "9223372036854775807": time.Hour, "99999999999999999999": 0,
-		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second, "Sun, 01 Mar 2026 11:00:00 GMT": 0, "Fri, 01 Mar 2030 11:00:00 GMT": time.Hour,
+		"": 0, "0": 0, "-7": 0, "soon": 0, "1.5": 0, "99999999999999999999": 0,
+		"7":                             7 * time.Second,
+		"3600":                          time.Hour,
+		"3601":                          time.Hour,
+		"9223372036854775807":           time.Hour,
+		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second,
+		"Sun, 01 Mar 2026 11:00:00 GMT": 0,
+		"Fri, 01 Mar 2030 11:00:00 GMT": time.Hour,
 	} {
 		if got := wait(header, now); got != want {
 			t.Errorf("%q is %s, want %s", header, got, want)

@@ -68,7 +68,9 @@ func (p *Pusher) AuthenticateUser(socket, user string) (Authentication, error) {
 	if !socketID.MatchString(socket) || !userID.MatchString(user) {
 		return Authentication{}, fmt.Errorf("authenticate a user: %w", ErrInvalid)
 	}
-	sign := func(form []byte) ([]byte, error) { return p.client.AuthenticateUser(form, map[string]any{"id": user}) }
+	sign := func(form []byte) ([]byte, error) {
+		return p.client.AuthenticateUser(form, map[string]any{"id": user})
+	}
 	var a Authentication
 	if err := signed(sign, []byte(url.Values{"socket_id": {socket}}.Encode()), &a); err != nil {
 		return Authentication{}, fmt.Errorf("authenticate user %s: %w", user, err)

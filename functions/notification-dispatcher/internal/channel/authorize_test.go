@@ -29,7 +29,8 @@ func TestAuthorizationsLetIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if (a.SharedSecret != "") != strings.Contains(name, "encrypted") || (a.ChannelData != "") != (name == "presence-a") {
+		if (a.SharedSecret != "") != strings.Contains(name, "encrypted") ||
+			(a.ChannelData != "") != strings.Contains(name, "presence") {
 			t.Errorf("%s: %+v", name, a)
 		}
 		if err := client.Subscribe(deadline(t), name, a.Auth, a.ChannelData); err != nil {
@@ -59,18 +60,23 @@ func TestNothingElseIsSigned(t *testing.T) {
 		{"1.1", "presence-a", ""},
 		{"1.1", "presence-a", "ada lovelace"},
 	} {
-		if a, err := p.AuthorizeChannel(c[0], c[1], c[2]); !errors.Is(err, channel.ErrInvalid) || a != (channel.Authorization{}) {
+		a, err := p.AuthorizeChannel(c[0], c[1], c[2])
+		if !errors.Is(err, channel.ErrInvalid) || a != (channel.Authorization{}) {
 			t.Errorf("%q: %+v, %v", c, a, err)
 		}
 	}
-	for _, c := range [][2]string{{"1.1", ""}, {"1.1", "a:b"}, {"1.1::user::{}", "ada"}, {"", "ada"}} {
-		if a, err := p.AuthenticateUser(c[0], c[1]); !errors.Is(err, channel.ErrInvalid) || a != (channel.Authentication{}) {
+	for _, c := range [][2]string{
+		{"1.1", ""}, {"1.1", "a:b"}, {"1.1::user::{}", "ada"}, {"", "ada"},
+	} {
+		a, err := p.AuthenticateUser(c[0], c[1])
+		if !errors.Is(err, channel.ErrInvalid) || a != (channel.Authentication{}) {
 			t.Errorf("%q: %+v, %v", c, a, err)
 		}
 	}
 }
 
-// TestAPrivateSignatureIsNoPresence: "socket:name" of a private channel must never be "socket:channel:data" of a presence one.
+// TestAPrivateSignatureIsNoPresence: what is signed for a channel, "socket:name", must never be
+// "socket:channel:data" of another.
 func TestAPrivateSignatureIsNoPresence(t *testing.T) {
 	t.Parallel()
 	server := serve(t, channels.Options{})
@@ -119,7 +125,8 @@ func TestTerminateConnections(t *testing.T) {
 	if err := p.TerminateConnections(deadline(t), "nobody"); err != nil {
 		t.Errorf("a user without connections: %v", err)
 	}
-	if err := p.TerminateConnections(deadline(t), "../../events"); !errors.Is(err, channel.ErrInvalid) {
+	err := p.TerminateConnections(deadline(t), "../../events")
+	if !errors.Is(err, channel.ErrInvalid) {
 		t.Errorf("a user id that is a path: %v", err)
 	}
 	server.Disturb(func(*http.Request) channels.Fault { return channels.Fault{Status: 503} })

@@ -26,9 +26,11 @@ type call struct {
 	sending   atomic.Bool
 
 	answer answer
-	asked  bool  // the library found nothing wrong with what it was given
-	sent   bool  // the request went out, in part at least
-	err    error // when there is no answer: an *Outage, that of the caller's context, or the library's when it did not ask
+	asked  bool // the library found nothing wrong with what it was given
+	sent   bool // the request went out, in part at least
+	// err is why there is no answer: an *Outage, that of the caller's context, or the library's
+	// where it did not ask.
+	err error
 }
 
 func (p *Pusher) trigger(ctx context.Context, batch []pusher.Event) *call {
@@ -44,10 +46,7 @@ func (p *Pusher) call(ctx context.Context, do func(pusher.Client) error) *call {
 	defer cancel()
 	c := &call{ctx: limited, transport: p.transport}
 	client := p.client
-	client.HTTPClient = &http.Client{
-		Transport:     c,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client.HTTPClient = &http.Client{Transport: c, CheckRedirect: stay}
 	err := do(client)
 	c.sent = c.sending.Load()
 	switch {
@@ -65,17 +64,23 @@ func (p *Pusher) call(ctx context.Context, do func(pusher.Client) error) *call {
 	return c
 }
 
+// stay follows no redirect: a signed request is for the host that it was signed for.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 // RoundTrip sends the library's request within the call's time and keeps the answer.
 func (c *call) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.asked = true
-	r = r.Clone(httptrace.WithClientTrace(c.ctx, &httptrace.ClientTrace{WroteHeaders: func() { c.sending.Store(true) }}))
-	response, err := c.transport.RoundTrip(r)
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { c.sending.Store(true) }}
+	response, err := c.transport.RoundTrip(r.Clone(httptrace.WithClientTrace(c.ctx, trace)))
 	if err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	_ = response.Body.Close() // what was read is all that counts
-	c.answer = answer{status: response.StatusCode, retryAfter: response.Header.Get("Retry-After"), body: body, torn: err != nil}
+	c.answer = answer{
+		status: response.StatusCode, retryAfter: response.Header.Get("Retry-After"),
+		body: body, torn: err != nil,
+	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil
 }

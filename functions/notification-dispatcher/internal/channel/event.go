@@ -24,7 +24,8 @@ const (
 
 var channelName = regexp.MustCompile(`^[-a-zA-Z0-9_=@,.;]+$`)
 
-// ValidName says whether Pusher knows such a channel: at most 200 letters, digits and _-=@,.; characters.
+// ValidName says whether a channel can have this name: at most 200 letters, digits and _-=@,.;
+// characters.
 func ValidName(channel string) bool {
 	return len(channel) <= maxName && channelName.MatchString(channel)
 }
@@ -36,11 +37,12 @@ func Size(e Event) int {
 		return len(e.Data)
 	}
 	const (
-		overhead = 16 // of a NaCl secretbox
+		form     = `{"nonce":"","ciphertext":""}`
 		nonce    = 24
+		overhead = 16 // of a NaCl secretbox
 	)
-	form := `{"nonce":"","ciphertext":""}`
-	return len(form) + base64.StdEncoding.EncodedLen(nonce) + base64.StdEncoding.EncodedLen(len(e.Data)+overhead)
+	encoded := base64.StdEncoding.EncodedLen
+	return len(form) + encoded(nonce) + encoded(len(e.Data)+overhead)
 }
 
 // examine refuses what need not be sent to know that it is refused.

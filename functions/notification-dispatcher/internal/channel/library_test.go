@@ -28,27 +28,37 @@ func local(t *testing.T, o channels.Options) *Pusher {
 	return p
 }
 
-// TestTheLibraryMayBeStricter: what Pusher's library refuses to send is an event's fault, too, and not an outage.
+// TestTheLibraryMayBeStricter: what Pusher's library refuses to send is an event's fault, too, and
+// not an outage.
 func TestTheLibraryMayBeStricter(t *testing.T) {
 	t.Parallel()
-	events := []Event{{"private-a", "x", []byte("1")}, {"private b", "x", []byte("2")}, {"private-c", "x", []byte("3")}}
-	s := &sending{pusher: local(t, channels.Options{}), events: events, outcomes: make([]Outcome, 3), held: map[string]int{}}
+	s := &sending{
+		pusher: local(t, channels.Options{}), outcomes: make([]Outcome, 3), held: map[string]int{},
+		events: []Event{
+			{"private-a", "x", []byte("1")}, {"private b", "x", []byte("2")},
+			{"private-c", "x", []byte("3")},
+		},
+	}
 	if err := s.send(t.Context(), []int{0, 1, 2}); err != nil {
 		t.Fatal(err)
 	}
-	if s.outcomes[0].State != Delivered || s.outcomes[1].Reason != Invalid || s.outcomes[2].State != Delivered {
-		t.Errorf("outcomes %+v", s.outcomes)
+	o := s.outcomes
+	if o[0].State != Delivered || o[1].Reason != Invalid || o[2].State != Delivered {
+		t.Errorf("outcomes %+v", o)
 	}
 }
 
 func TestSizeIsWhatIsSent(t *testing.T) {
 	t.Parallel()
 	var sizes []int
-	p := local(t, channels.Options{OnEvent: func(e channels.Event) { sizes = append(sizes, len(e.Data)) }})
+	p := local(t, channels.Options{OnEvent: func(e channels.Event) {
+		sizes = append(sizes, len(e.Data))
+	}})
 	var events []Event
 	for _, name := range []string{"private-a", "private-encrypted-a"} {
 		for n := range 25 {
-			events = append(events, Event{name, "x", []byte(strings.Repeat("é", n) + strings.Repeat("a", n%3))})
+			data := strings.Repeat("é", n) + strings.Repeat("a", n%3)
+			events = append(events, Event{name, "x", []byte(data)})
 		}
 	}
 	if _, err := p.Send(t.Context(), events); err != nil {

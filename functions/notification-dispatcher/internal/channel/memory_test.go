@@ -61,9 +61,11 @@ func (m *memory) Send(ctx context.Context, events []channel.Event) ([]channel.Ou
 		switch {
 		case held[e.Channel] && m.flaw != overtakes:
 		case e.Name == poison || !channel.ValidName(e.Channel):
-			outcomes[i], held[e.Channel] = channel.Outcome{State: channel.Refused, Reason: channel.Invalid}, true
+			outcomes[i] = channel.Outcome{State: channel.Refused, Reason: channel.Invalid}
+			held[e.Channel] = true
 		case channel.Size(e) > channel.MaxData && m.flaw != takesAnySize:
-			outcomes[i], held[e.Channel] = channel.Outcome{State: channel.Refused, Reason: channel.TooLarge}, true
+			outcomes[i] = channel.Outcome{State: channel.Refused, Reason: channel.TooLarge}
+			held[e.Channel] = true
 		default:
 			batch = append(batch, i)
 		}
@@ -86,7 +88,9 @@ func (m *memory) Send(ctx context.Context, events []channel.Event) ([]channel.Ou
 	return outcomes, nil
 }
 
-func (m *memory) call(ctx context.Context, events []channel.Event, batch []int) (channel.State, error) {
+func (m *memory) call(
+	ctx context.Context, events []channel.Event, batch []int,
+) (channel.State, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	bad := func(cause channel.Cause, wait time.Duration) (channel.State, error) {
@@ -145,11 +149,15 @@ func TestMemoryConforms(t *testing.T) {
 // TestConformanceSeesFlaws shows the suite a channel with one flaw at a time.
 func TestConformanceSeesFlaws(t *testing.T) {
 	t.Parallel()
-	for _, planted := range []flaw{overtakes, spoils, reverses, drops, blames, forgets, guesses, despairs, insists, forgetsWait, takesAnySize} {
+	for _, planted := range []flaw{
+		overtakes, spoils, reverses, drops, blames, forgets, guesses, despairs, insists,
+		forgetsWait, takesAnySize,
+	} {
 		t.Run(string(planted), func(t *testing.T) {
 			t.Parallel()
 			for _, property := range conformance() {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second) // a flaw may also keep a property from ending
+				// A flaw may also keep a property from ending.
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				err := property(ctx, memoryFixture(planted))
 				cancel()
 				if err != nil {

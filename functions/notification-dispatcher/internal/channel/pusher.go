@@ -70,7 +70,8 @@ func New(c Config) (*Pusher, error) {
 	}
 	// The library decodes the key when it first needs it, which is not safe in concurrent
 	// calls; and a key that is none should be known now.
-	if _, err := p.client.AuthorizePrivateChannel([]byte("channel_name=" + encryptedPrefix + "x&socket_id=1.1")); err != nil {
+	probe := []byte("channel_name=" + encryptedPrefix + "x&socket_id=1.1")
+	if _, err := p.client.AuthorizePrivateChannel(probe); err != nil {
 		return nil, errors.New("configure Pusher: the encryption key is not 32 bytes in base64")
 	}
 	return p, nil
@@ -83,13 +84,14 @@ func (c Config) address() (host string, secure bool, err error) {
 		}
 		return "api-" + c.Cluster + ".pusher.com", true, nil
 	}
-	raw := c.Host
+	raw := strings.TrimSuffix(c.Host, "/")
 	if !strings.Contains(raw, "://") {
 		raw = "https://" + raw
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return "", false, errors.New("the host is not host, host:port or either with http:// or https:// before it")
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") ||
+		*u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
+		return "", false, errors.New("the host is not host, host:port or a URL of only these")
 	}
 	return u.Host, u.Scheme == "https", nil
 }
@@ -105,7 +107,9 @@ func (c Config) address() (host string, secure bool, err error) {
 // Waiting, so that the caller decides whether the refused one comes first, in
 // another form, or never.
 func (p *Pusher) Send(ctx context.Context, events []Event) ([]Outcome, error) {
-	s := &sending{pusher: p, events: events, outcomes: make([]Outcome, len(events)), held: map[string]int{}}
+	s := &sending{
+		pusher: p, events: events, outcomes: make([]Outcome, len(events)), held: map[string]int{},
+	}
 	var fit []int
 	for i, e := range events {
 		if s.isHeld(i) {
@@ -140,7 +144,7 @@ func (s *sending) isHeld(i int) bool {
 	return ok && first < i
 }
 
-// refuse leaves what comes after the event for another time, whatever was thought of it.
+// refuse leaves what comes after the event in its channel for another time.
 func (s *sending) refuse(i int, o Outcome) {
 	s.outcomes[i] = o
 	s.held[s.events[i].Channel] = i
@@ -159,7 +163,8 @@ func (s *sending) send(ctx context.Context, batch []int) error {
 	}
 	call := s.pusher.trigger(ctx, s.choose(batch))
 	if !call.asked {
-		return s.refused(ctx, batch, Outcome{State: Refused, Reason: Invalid, Detail: call.err.Error()})
+		o := Outcome{State: Refused, Reason: Invalid, Detail: call.err.Error()}
+		return s.refused(ctx, batch, o)
 	}
 	if call.err != nil {
 		if call.sent {

@@ -53,7 +53,10 @@ func serve(t *testing.T, o channels.Options) *channels.Server {
 }
 
 func config(s *channels.Server) channel.Config {
-	return channel.Config{AppID: s.AppID, Key: s.Key, Secret: s.Secret, Host: "http://" + s.Host, EncryptionKey: encryptionKey, Timeout: time.Minute}
+	return channel.Config{
+		AppID: s.AppID, Key: s.Key, Secret: s.Secret, Host: "http://" + s.Host,
+		EncryptionKey: encryptionKey, Timeout: time.Minute,
+	}
 }
 
 func connect(t *testing.T, c channel.Config) *channel.Pusher {
@@ -86,7 +89,9 @@ func TestPusherConforms(t *testing.T) {
 				received: func() []channel.Event {
 					var events []channel.Event
 					for _, e := range seen.list() {
-						events = append(events, channel.Event{Channel: e.Channel, Name: e.Name, Data: decrypted(t, e)})
+						events = append(events, channel.Event{
+							Channel: e.Channel, Name: e.Name, Data: decrypted(t, e),
+						})
 					}
 					return events
 				},
@@ -98,7 +103,8 @@ func TestPusherConforms(t *testing.T) {
 	}
 }
 
-// fault does to a request what Pusher does to it in such a failure. Whatever it does, it does not like poison.
+// fault does to a request what Pusher does to it in such a failure. Where it looks at the request,
+// it refuses poison.
 func fault(t *testing.T, r *http.Request, f failure) channels.Fault {
 	if f == works || f == loses {
 		body, err := io.ReadAll(r.Body)
@@ -111,8 +117,12 @@ func fault(t *testing.T, r *http.Request, f failure) channels.Fault {
 		}
 	}
 	return map[failure]channels.Fault{
-		fails: {Status: http.StatusServiceUnavailable}, limits: {Status: http.StatusTooManyRequests, RetryAfter: "7"}, disowns: {Status: http.StatusUnauthorized},
-		cuts: {Cut: true}, loses: {Cut: true, Handle: true}, stalls: {Hang: true},
+		fails:   {Status: http.StatusServiceUnavailable},
+		limits:  {Status: http.StatusTooManyRequests, RetryAfter: "7"},
+		disowns: {Status: http.StatusUnauthorized},
+		cuts:    {Cut: true},
+		loses:   {Cut: true, Handle: true},
+		stalls:  {Hang: true},
 	}[f]
 }
 

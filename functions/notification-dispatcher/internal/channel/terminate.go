@@ -25,17 +25,21 @@ func (p *Pusher) TerminateConnections(ctx context.Context, user string) error {
 	if !userID.MatchString(user) {
 		return fmt.Errorf("terminate connections: %w", ErrInvalid)
 	}
+	path := "/apps/" + p.client.AppID + "/users/" + user + "/terminate_connections"
 	c := p.call(ctx, func(client pusher.Client) error {
-		return p.post(ctx, client.HTTPClient, "/apps/"+p.client.AppID+"/users/"+user+"/terminate_connections", "{}")
+		return p.post(ctx, client.HTTPClient, path, "{}")
 	})
-	if c.err != nil {
-		return fmt.Errorf("terminate connections of user %s: %w", user, c.err)
+	err := c.err
+	if err == nil {
+		switch verdict, outage := c.answer.judge(p.now()); verdict {
+		case failed:
+			err = outage
+		case refused:
+			err = fmt.Errorf("answered %d: %s", c.answer.status, c.answer.detail())
+		}
 	}
-	switch verdict, outage := c.answer.judge(p.now()); verdict {
-	case failed:
-		return fmt.Errorf("terminate connections of user %s: %w", user, outage)
-	case refused:
-		return fmt.Errorf("terminate connections of user %s: answered %d: %s", user, c.answer.status, c.answer.detail())
+	if err != nil {
+		return fmt.Errorf("terminate connections of user %s: %w", user, err)
 	}
 	return nil
 }
@@ -45,8 +49,10 @@ func (p *Pusher) TerminateConnections(ctx context.Context, user string) error {
 func (p *Pusher) post(ctx context.Context, client *http.Client, path, body string) error {
 	sum := md5.Sum([]byte(body)) // what Pusher has the signature cover
 	query := url.Values{
-		"auth_key": {p.client.Key}, "auth_timestamp": {strconv.FormatInt(p.now().Unix(), 10)}, "auth_version": {"1.0"},
-		"body_md5": {hex.EncodeToString(sum[:])},
+		"auth_key":       {p.client.Key},
+		"auth_timestamp": {strconv.FormatInt(p.now().Unix(), 10)},
+		"auth_version":   {"1.0"},
+		"body_md5":       {hex.EncodeToString(sum[:])},
 	}
 	unescaped, err := url.QueryUnescape(query.Encode()) // sorted by name
 	if err != nil {
