@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pusher/pusher-http-go/v5"
 
@@ -146,9 +145,5 @@ func TestPusherJSStaysAwayWhenTerminated(t *testing.T) {
 		t.Errorf("told %s", line.Data)
 	}
 	ada.Await(t, "disconnected")
-	for patience := deadline(t); s.Subscriptions("private-a") > 0; time.Sleep(time.Millisecond) {
-		if patience.Err() != nil {
-			t.Fatal("still subscribed")
-		}
-	}
+	awaitSubscriptions(t, s, "private-a", 0)
 }

@@ -122,3 +122,13 @@ func expect(t *testing.T, client *channels.Client, want channels.Message) {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}
 }
+
+// awaitSubscriptions waits until the server has noticed who has gone.
+func awaitSubscriptions(t *testing.T, s *channels.Server, channel string, n int) {
+	t.Helper()
+	for patience := deadline(t); s.Subscriptions(channel) != n; time.Sleep(time.Millisecond) {
+		if patience.Err() != nil {
+			t.Fatalf("%s has %d subscriptions, want %d", channel, s.Subscriptions(channel), n)
+		}
+	}
+}

@@ -113,6 +113,7 @@ func TestPresence(t *testing.T) {
 	// A second window of the same person is no news, neither when it opens nor when it closes.
 	again := subscribed(t, s, "presence-a", "grace")
 	again.Close()
+	awaitSubscriptions(t, s, "presence-a", 2)
 	if err := grace.Send(deadline(t), "client-typing", "presence-a", true); err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +145,13 @@ func TestClientEvents(t *testing.T) {
 	t.Parallel()
 	s := start(t, channels.Options{})
 	from, to := subscribed(t, s, "private-a", ""), subscribed(t, s, "private-a", "")
+	for _, name := range []string{"news", "private-encrypted-a"} {
+		g := authorize(t, s, from, name, "")
+		if err := from.Subscribe(deadline(t), name, g.Auth, ""); err != nil {
+			t.Fatal(err)
+		}
+		next(t, from)
+	}
 	for name, c := range map[string]struct {
 		channel string
 		data    any
