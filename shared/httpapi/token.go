@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
@@ -23,7 +22,7 @@ type AuthConfig struct {
 	Issuer            string        `env:"AUTH_ISSUER,required" help:"the exact iss of accepted tokens"`
 	JWKSURL           string        `env:"AUTH_JWKS_URL" help:"where the issuer publishes its keys; default: AUTH_ISSUER/.well-known/jwks.json"`
 	Audience          []string      `env:"AUTH_AUDIENCE,required" help:"accepted aud of tokens; for Cognito access tokens, which have none, the client_id"`
-	OrganizationClaim string        `env:"AUTH_ORGANIZATION_CLAIM" envDefault:"organization_id" help:"claim that names the organization; dots lead into objects: app_metadata.organization_id"`
+	OrganizationClaim string        `env:"AUTH_ORGANIZATION_CLAIM" envDefault:"organization_id" help:"claim that names the organization, which users cannot edit; dots lead into objects: app_metadata.organization_id (docs/sign-in.md)"`
 	KeysMaxAge        time.Duration `env:"AUTH_KEYS_MAX_AGE" envDefault:"24h" help:"how long a known key is accepted while the issuer cannot be asked for its keys"`
 	JITMembership     bool          `env:"AUTH_JIT_MEMBERSHIP" envDefault:"false" help:"a valid token makes its bearer a member of the organization it names"`
 }
@@ -31,8 +30,9 @@ type AuthConfig struct {
 // Validate refuses what would let a user choose their own organization, or somebody else their keys.
 func (c AuthConfig) Validate() error {
 	var all []error
-	if slices.ContainsFunc(strings.Split(strings.ToLower(c.OrganizationClaim), "."), userEditable) {
-		all = append(all, errors.New("AUTH_ORGANIZATION_CLAIM: must not lie under user_metadata, which users can edit themselves; use app_metadata"))
+	if userEditable(c.OrganizationClaim) {
+		all = append(all, errors.New("AUTH_ORGANIZATION_CLAIM: must not be a claim that users can edit themselves (user_metadata, a profile claim, "+
+			"a custom: attribute of Cognito); docs/sign-in.md says which to use"))
 	}
 	if slices.Contains(strings.Split(c.OrganizationClaim, "."), "") {
 		all = append(all, errors.New("AUTH_ORGANIZATION_CLAIM: must be a claim's name, or names with a dot between each two"))
@@ -44,11 +44,6 @@ func (c AuthConfig) Validate() error {
 		all = append(all, fmt.Errorf("AUTH_KEYS_MAX_AGE: must be %s or more, which is how often the issuer is asked", keysFresh))
 	}
 	return errors.Join(all...)
-}
-
-// userEditable names the parts of a Supabase token that its user can write.
-func userEditable(claim string) bool {
-	return claim == "user_metadata" || claim == "raw_user_meta_data"
 }
 
 // trustworthy reports whether nobody on the way can put keys of their own into the answer.
@@ -176,23 +171,4 @@ func (v *verifier) checkAudience(claims jwt.MapClaims) error {
 		return errors.New("token is for another audience")
 	}
 	return nil
-}
-
-// organizationOf follows path into the claims. A claim whose own name has dots, such as https://example.com/organization_id, is found first.
-func organizationOf(claims map[string]any, path string) (uuid.UUID, error) {
-	value, found := claims[path]
-	if !found {
-		var here any = claims
-		for name := range strings.SplitSeq(path, ".") {
-			object, _ := here.(map[string]any)
-			here = object[name]
-		}
-		value = here
-	}
-	text, _ := value.(string)
-	id, err := uuid.Parse(text)
-	if err != nil || id == uuid.Nil || len(text) != 36 {
-		return uuid.Nil, fmt.Errorf("claim %s names no organization", path)
-	}
-	return id, nil
 }
