@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
 const (
@@ -95,7 +93,7 @@ the four, and those busy at all: the difference is the kernel's and that of othe
 
 // burst sends files of one kind with several clients and waits until all are available.
 func (w *fixture) burst(ctx context.Context, senders []*client, files int, s sample) (burst, error) {
-	for _, function := range []string{stack.FileAPI, stack.FileProcessing} {
+	for _, function := range []string{fileAPI, fileProcessing} {
 		if _, err := w.take(function); err != nil {
 			return burst{}, err
 		}
@@ -143,11 +141,11 @@ func (w *fixture) burst(ctx context.Context, senders []*client, files int, s sam
 
 // account adds what the functions say of themselves.
 func (w *fixture) account(ctx context.Context, b *burst) error {
-	asked, err := w.take(stack.FileAPI)
+	asked, err := w.take(fileAPI)
 	if err != nil {
 		return err
 	}
-	worked, err := w.takeAll(ctx, stack.FileProcessing, b.files)
+	worked, err := w.takeAll(ctx, fileProcessing, b.files)
 	if err != nil {
 		return err
 	}

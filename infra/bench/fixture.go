@@ -18,6 +18,13 @@ import (
 // patience bounds what is waited for.
 const patience = time.Minute
 
+// The functions that are measured, by the names that template.yaml gives them.
+const (
+	fileAPI         = "satchel-file-api-http"
+	fileMaintenance = "satchel-file-api-maintenance"
+	fileProcessing  = "satchel-file-processing-events"
+)
+
 // fixture is a running stack with many rows in its database, and what its functions report.
 type fixture struct {
 	*stack.Stack

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
-	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
 const (
@@ -31,10 +30,10 @@ func latency(ctx context.Context, w *fixture) (section, error) {
 		return section{}, err
 	}
 	requests := []request{
-		{"GET /v1/openapi.json (no database)", stack.FileAPI, get("/v1/openapi.json", "")},
-		{"GET /v1/files (signed in, 50 of 1000)", stack.FileAPI, get("/v1/files", reader.token)},
-		{"schedule file-maintenance (nothing due)", stack.FileMaintenance, map[string]string{"schedule": "file-maintenance", "time": time.Now().UTC().Format(time.RFC3339)}},
-		{"s3:TestEvent", stack.FileProcessing, testEvent()},
+		{"GET /v1/openapi.json (no database)", fileAPI, get("/v1/openapi.json", "")},
+		{"GET /v1/files (signed in, 50 of 1000)", fileAPI, get("/v1/files", reader.token)},
+		{"schedule file-maintenance (nothing due)", fileMaintenance, map[string]string{"schedule": "file-maintenance", "time": time.Now().UTC().Format(time.RFC3339)}},
+		{"s3:TestEvent", fileProcessing, testEvent()},
 	}
 	s := section{
 		title: "Cold start and warm latency",

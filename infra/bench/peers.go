@@ -15,8 +15,6 @@ import (
 	"path/filepath"
 
 	"github.com/disintegration/imaging"
-
-	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
 const (
@@ -94,7 +92,7 @@ func (w *fixture) againstSharp(ctx context.Context, s *section, sender *client, 
 			return cpuOf(report), err
 		}
 	}
-	w.Runtime.Kill(stack.FileProcessing) // like sharp's, a process that has made no other pictures
+	w.Runtime.Kill(fileProcessing) // like sharp's, a process that has made no other pictures
 	sides := []func() (float64, error){ours(samples[2])}
 	for i, picture := range samples[:2] {
 		path := filepath.Join(dir, fmt.Sprint("source-", i))

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
-	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
 const (
@@ -85,7 +84,7 @@ func (w *fixture) process(ctx context.Context, sender *client, rounds int, fresh
 	for round := range rounds {
 		for i, s := range samples {
 			if fresh {
-				w.Runtime.Kill(stack.FileProcessing)
+				w.Runtime.Kill(fileProcessing)
 			}
 			report, err := w.processOne(ctx, sender, s)
 			if err != nil {
@@ -100,7 +99,7 @@ func (w *fixture) process(ctx context.Context, sender *client, rounds int, fresh
 }
 
 func (w *fixture) processOne(ctx context.Context, sender *client, s sample) (runtime.Report, error) {
-	if _, err := w.take(stack.FileProcessing); err != nil {
+	if _, err := w.take(fileProcessing); err != nil {
 		return runtime.Report{}, err
 	}
 	file, err := sender.upload(ctx, s)
@@ -110,7 +109,7 @@ func (w *fixture) processOne(ctx context.Context, sender *client, s sample) (run
 	if err := w.await(ctx, file, lookEvery); err != nil {
 		return runtime.Report{}, err
 	}
-	reports, err := w.takeAll(ctx, stack.FileProcessing, 1)
+	reports, err := w.takeAll(ctx, fileProcessing, 1)
 	if err != nil {
 		return runtime.Report{}, err
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
 // The database crashes while uploads are reserved, sent and worked on. Clients are told to come
@@ -160,7 +158,7 @@ func TestWorkerKilledMidFile(t *testing.T) {
 			id); n != int64(attempt)+1 {
 			t.Errorf("%d attempts are counted, want %d", n, attempt+1)
 		}
-		if n := shared.stack.Runtime.Kill(stack.FileProcessing); n == 0 {
+		if n := shared.stack.Runtime.Kill(fileProcessing); n == 0 {
 			t.Fatal("there was no worker to kill")
 		}
 		release()
@@ -179,8 +177,8 @@ func TestWorkerKilledMidFile(t *testing.T) {
 func TestAPIKilled(t *testing.T) {
 	s := schoolOn(t, shared.platform)
 	u := s.user("member")
-	shared.stack.Runtime.Kill(stack.FileAPI)
+	shared.stack.Runtime.Kill(fileAPI)
 	id := u.available(text("after"))
-	shared.stack.Runtime.Kill(stack.FileAPI)
+	shared.stack.Runtime.Kill(fileAPI)
 	u.fetch(id, "")
 }

@@ -33,6 +33,12 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
+// The functions that tests break, by the names that template.yaml gives them.
+const (
+	fileAPI        = "satchel-file-api-http"
+	fileProcessing = "satchel-file-processing-events"
+)
+
 // maxFileSize is what the stack is given: small, so that "larger than the limit" is quick to send.
 const maxFileSize = 4 << 20
 
@@ -124,8 +130,7 @@ func begin(dir string) (stop func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, progress)
 	}
-	shared.bin, shared.queueURL = filepath.Join(dir,
-		"bin"), shared.stack.Queue.URL(stack.IngestQueue)
+	shared.bin, shared.queueURL = filepath.Join(dir, "bin"), shared.stack.Queue.URL("IngestQueue")
 	shared.platform, err = connect(shared.stack.Ready)
 	return func() error {
 		shared.rows.Close()
@@ -207,7 +212,7 @@ func child(readyFile string) int {
 		DataDir: dir, BinDir: os.Getenv("SATCHEL_E2E_BIN"), Clamd: stack.ScannerOff,
 		Throwaway: true, NoSchedules: true, Visibility: time.Second,
 		Tune: func(f *runtime.Function) {
-			if f.Name == stack.FileProcessing {
+			if f.Name == fileProcessing {
 				f.Timeout, f.MemoryMB, f.Concurrency = childTimeout, childMemoryMB, 1
 			}
 		},

@@ -2,6 +2,7 @@
 //
 //	go run ./infra/local                       start, send the sample photos, keep serving until Ctrl-C
 //	go run ./infra/local -demo [files]         send files, print what became of them, end
+//	go run ./infra/local -explain              say what is not here as template.yaml has it, and why
 package main
 
 import (
@@ -24,6 +25,13 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
+	}
+	if o.explain {
+		if err := stack.Explain(os.Stdout, o.stack); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
 	}
 	os.Stdout = nil // the S3 server prints about itself: what we have to say goes to o.screen
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)

@@ -18,6 +18,7 @@ type options struct {
 	screen    io.Writer
 	readyFile string
 	demo      bool
+	explain   bool
 	files     []string
 	samples   string // directory of what is sent when no file is named
 	pictures  string // directory where a demo saves what it downloads
@@ -39,6 +40,9 @@ func parse(arguments []string) (o options, err error) {
 	f.StringVar(&o.stack.DataDir, "data", "", "directory that keeps everything from run to run (default "+data+
 		", with -demo an empty "+data+"-demo;\nas root not in the working directory, because PostgreSQL runs as another user who has to reach it)")
 	f.BoolVar(&o.stack.Fresh, "fresh", false, "start with nothing: empty the data directory first")
+	f.StringVar(&o.stack.Template, "template", "", "description of what runs (default: the nearest template.yaml, here or above)")
+	f.IntVar(&o.stack.Port, "port", 0, "port of the API; S3 has the next one (default: those of the last start, or free ones)")
+	f.BoolVar(&o.explain, "explain", false, "say what is not here as the template has it, and why, and end")
 	f.StringVar(&o.stack.Clamd, "clamd", "", "address of a running clamd (tcp://host:port or unix:///path), or off\n(default: one that is installed is started privately)")
 	f.StringVar(&o.stack.BinDir, "bin", "", "directory with <function>/bootstrap for this machine (default: build them from source)")
 	if err := f.Parse(arguments); err != nil {
@@ -60,7 +64,7 @@ func parse(arguments []string) (o options, err error) {
 }
 
 func (o *options) absolute() (err error) {
-	paths := []*string{&o.stack.DataDir, &o.stack.BinDir, &o.readyFile, &o.samples, &o.pictures}
+	paths := []*string{&o.stack.DataDir, &o.stack.BinDir, &o.stack.Template, &o.readyFile, &o.samples, &o.pictures}
 	for i := range o.files {
 		paths = append(paths, &o.files[i])
 	}

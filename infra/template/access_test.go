@@ -16,7 +16,7 @@ var everyResource = map[string]string{
 }
 
 // role is the IAM role of a function.
-func (d *document) role(f resource) resource { return d.target(f.properties["Role"]) }
+func (d *Template) role(f resource) resource { return d.target(f.properties["Role"]) }
 
 // allowed lists "action on resource" for everything that a role of this template may do, but for the shared network policy.
 func allowed(role resource) []string {
@@ -37,7 +37,7 @@ func allowed(role resource) []string {
 var databaseUser = regexp.MustCompile(`^postgres://([^@:]+)@`)
 
 // roles: every entry has an IAM role and a database role that no other has, and signs in as exactly that one.
-func roles(d *document, entries []migrations.Entry) (found faults) {
+func roles(d *Template, entries []migrations.Entry) (found faults) {
 	owner, user := map[string]string{}, map[string]string{}
 	for _, f := range d.functions() {
 		role := d.role(f)
@@ -87,7 +87,7 @@ func roles(d *document, entries []migrations.Entry) (found faults) {
 }
 
 // wildcards: no role may do everything, or do something to everything.
-func wildcards(d *document) (found faults) {
+func wildcards(d *Template) (found faults) {
 	used := map[string]bool{}
 	for _, kind := range []string{"AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"} {
 		for _, r := range d.ofKind(kind) {
@@ -123,7 +123,7 @@ func wildcards(d *document) (found faults) {
 		}
 	}
 	for _, r := range d.ofKind("AWS::IAM::Role") {
-		for _, managed := range texts(r.properties["ManagedPolicyArns"]) {
+		for _, managed := range spelled(r.properties["ManagedPolicyArns"]) {
 			if d.resources[strings.Trim(managed, "${}")].kind != "AWS::IAM::ManagedPolicy" {
 				found.add("%s takes %s, which is not in this template", r.name, managed)
 			}
@@ -136,7 +136,7 @@ func wildcards(d *document) (found faults) {
 var narrow = regexp.MustCompile(`^(\$\{\w+\.Arn\}|arn:[^*]+?(/(incoming|original|variant|quarantine)/\*)?)$`)
 
 // buckets: versioned, private, encrypted, reached by TLS alone, kept when the stack goes.
-func buckets(d *document) (found faults) {
+func buckets(d *Template) (found faults) {
 	secured := map[string]bool{}
 	for _, policy := range d.ofKind("AWS::S3::BucketPolicy") {
 		for _, s := range statements(policy.properties) {
@@ -178,7 +178,7 @@ func buckets(d *document) (found faults) {
 
 // flow: objects go one way. What the trigger listens to is written by clients and read by the checker, so that nothing
 // can start itself and nothing unchecked can be handed out.
-func flow(d *document) (found faults) {
+func flow(d *Template) (found faults) {
 	var trigger resource
 	for _, b := range d.ofKind("AWS::S3::Bucket") {
 		if b.properties["NotificationConfiguration"] == nil {
@@ -225,7 +225,7 @@ func flow(d *document) (found faults) {
 }
 
 // notification: the bucket's events reach a queue that a function consumes, and nobody else's do.
-func notification(d *document, trigger resource, arn string) (found faults) {
+func notification(d *Template, trigger resource, arn string) (found faults) {
 	configurations, _ := at(trigger.properties, "NotificationConfiguration")["QueueConfigurations"].([]any)
 	for _, c := range configurations {
 		queue := d.target(c.(object)["Queue"])

@@ -75,7 +75,7 @@ func TestBrokenTemplate(t *testing.T) {
 			if !strings.Contains(whole, c.old) {
 				t.Fatalf("the template has no %q to break", c.old)
 			}
-			d, err := parse([]byte(strings.ReplaceAll(whole, c.old, c.new)))
+			d, err := Parse([]byte(strings.ReplaceAll(whole, c.old, c.new)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +92,7 @@ func TestBrokenYAML(t *testing.T) {
 		"an anchor":   "A: &a 1\nB: 2\n",
 		"a key twice": "A: 1\nA: 2\n",
 	} {
-		if _, err := parse([]byte(text)); err == nil {
+		if _, err := Parse([]byte(text)); err == nil {
 			t.Errorf("%s was taken", name)
 		}
 	}
@@ -100,7 +100,7 @@ func TestBrokenYAML(t *testing.T) {
 
 func TestBrokenSettings(t *testing.T) {
 	t.Parallel()
-	d, err := parse([]byte(`
+	d, err := Parse([]byte(`
 Parameters:
   Size: { Type: Number, Default: 10 }
 Resources:

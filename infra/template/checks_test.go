@@ -16,7 +16,7 @@ type faults []string
 func (f *faults) add(format string, values ...any) { *f = append(*f, fmt.Sprintf(format, values...)) }
 
 // references: whatever is named exists, and whatever is declared is used.
-func references(d *document) (found faults) {
+func references(d *Template) (found faults) {
 	attributes := map[string][]string{
 		"AWS::SQS::Queue":           {"Arn", "QueueName"},
 		"AWS::S3::Bucket":           {"Arn"},
@@ -51,7 +51,7 @@ func references(d *document) (found faults) {
 				look(match[1])
 			}
 		}
-		for _, name := range texts(o["DependsOn"]) {
+		for _, name := range spelled(o["DependsOn"]) {
 			if _, ok := d.resources[name]; !ok {
 				found.add("nothing is called %s", name)
 			}
@@ -77,7 +77,7 @@ func references(d *document) (found faults) {
 }
 
 // code: what is deployed is what `make build` writes, for the processor that it writes it for.
-func code(d *document, built []string, arch string) (found faults) {
+func code(d *Template, built []string, arch string) (found faults) {
 	used := map[string]bool{}
 	for _, f := range d.functions() {
 		uri := strings.TrimSuffix(spell(f.properties["CodeUri"]), "/")
@@ -88,7 +88,7 @@ func code(d *document, built []string, arch string) (found faults) {
 		if spell(f.properties["Runtime"]) != "provided.al2023" || spell(f.properties["Handler"]) != "bootstrap" {
 			found.add("%s: a Go binary runs as bootstrap under provided.al2023", f.name)
 		}
-		if got := texts(f.properties["Architectures"]); !slices.Equal(got, []string{arch}) {
+		if got := spelled(f.properties["Architectures"]); !slices.Equal(got, []string{arch}) {
 			found.add("%s: is for %v, make build is for %s", f.name, got, arch)
 		}
 	}
@@ -102,7 +102,7 @@ func code(d *document, built []string, arch string) (found faults) {
 
 // room: the largest file that the template lets in has room where it is processed: once on disk with as much
 // to spare, and seven times in memory, which is what a PNG of 247 MiB was measured to take (its bytes three times, its pixels, what is made of it).
-func room(d *document) (found faults) {
+func room(d *Template) (found faults) {
 	largest, err := strconv.ParseInt(spell(at(d.parameters, "MaxFileSize")["MaxValue"]), 10, 64)
 	if err != nil {
 		return faults{"MaxFileSize has no MaxValue"}
@@ -132,7 +132,7 @@ type setting struct {
 }
 
 // settings: a function gets the variables that its binary reads, and parameters have the same defaults.
-func settings(d *document, f resource, described []setting) (found faults) {
+func settings(d *Template, f resource, described []setting) (found faults) {
 	env := environment(f)
 	known := map[string]bool{}
 	for _, s := range described {
@@ -161,7 +161,7 @@ func settings(d *document, f resource, described []setting) (found faults) {
 }
 
 // queues: what cannot be done ends in a dead-letter queue, with the function's own ceiling coming first.
-func queues(d *document, attempts int) (found faults) {
+func queues(d *Template, attempts int) (found faults) {
 	consumed := map[string]bool{}
 	for _, f := range d.functions() {
 		for _, event := range at(f.properties, "Events") {
@@ -172,7 +172,7 @@ func queues(d *document, attempts int) (found faults) {
 			p := at(e, "Properties")
 			queue := d.target(p["Queue"])
 			consumed[queue.name] = true
-			if !slices.Contains(texts(p["FunctionResponseTypes"]), "ReportBatchItemFailures") {
+			if !slices.Contains(spelled(p["FunctionResponseTypes"]), "ReportBatchItemFailures") {
 				found.add("%s: without ReportBatchItemFailures one failure repeats its whole batch", f.name)
 			}
 			if number(p["BatchSize"]) != 1 {
@@ -214,7 +214,7 @@ func queues(d *document, attempts int) (found faults) {
 	return found
 }
 
-func watched(d *document, queue, metric string) bool {
+func watched(d *Template, queue, metric string) bool {
 	return slices.ContainsFunc(d.ofKind("AWS::CloudWatch::Alarm"), func(alarm resource) bool {
 		dimensions, _ := alarm.properties["Dimensions"].([]any)
 		return spell(alarm.properties["MetricName"]) == metric && len(dimensions) == 1 &&
@@ -223,7 +223,7 @@ func watched(d *document, queue, metric string) bool {
 }
 
 // schedules: a function is told the name that it knows the schedule by, and when it was meant to run.
-func schedules(d *document, names []string) (found faults) {
+func schedules(d *Template, names []string) (found faults) {
 	var seen []string
 	for _, f := range d.functions() {
 		for _, event := range at(f.properties, "Events") {
@@ -250,7 +250,7 @@ func schedules(d *document, names []string) (found faults) {
 }
 
 // logs: each function writes to a group of its own that forgets.
-func logs(d *document) (found faults) {
+func logs(d *Template) (found faults) {
 	owner := map[string]string{}
 	for _, f := range d.functions() {
 		group := d.target(at(f.properties, "LoggingConfig")["LogGroup"])

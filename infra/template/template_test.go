@@ -29,7 +29,7 @@ func read(t *testing.T) []byte {
 }
 
 // checks are all but those that need the binaries.
-func checks(t *testing.T, d *document) map[string]faults {
+func checks(t *testing.T, d *Template) map[string]faults {
 	built, arch := makeBuild(t)
 	return map[string]faults{
 		"references": references(d),
@@ -47,7 +47,7 @@ func checks(t *testing.T, d *document) map[string]faults {
 
 func TestTemplate(t *testing.T) {
 	t.Parallel()
-	d, err := parse(read(t))
+	d, err := Parse(read(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestTemplate(t *testing.T) {
 // TestSettings asks each binary what it reads from its environment.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	d, err := parse(read(t))
+	d, err := Parse(read(t))
 	if err != nil {
 		t.Fatal(err)
 	}

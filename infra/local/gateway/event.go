@@ -16,10 +16,10 @@ import (
 
 // event is the request in payload format 2.0
 // (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
-func event(r *http.Request, body []byte, route Route, id string, now time.Time) events.APIGatewayV2HTTPRequest {
+func event(r *http.Request, body []byte, route match, id string, now time.Time) events.APIGatewayV2HTTPRequest {
 	source, _, _ := net.SplitHostPort(r.RemoteAddr)
 	e := events.APIGatewayV2HTTPRequest{
-		Version: "2.0", RouteKey: "ANY " + route.Pattern,
+		Version: "2.0", RouteKey: route.key(), PathParameters: route.parameters,
 		RawPath: r.URL.EscapedPath(), RawQueryString: r.URL.RawQuery,
 		Headers: headers(r, source),
 	}

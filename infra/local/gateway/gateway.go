@@ -28,9 +28,6 @@ const (
 // Invoke runs a function with an event, as runtime.Host does.
 type Invoke func(ctx context.Context, function string, payload []byte) ([]byte, error)
 
-// Route sends every request that matches a pattern of net/http.ServeMux to one function.
-type Route struct{ Pattern, Function string }
-
 // Gateway serves the routes of functions.
 type Gateway struct {
 	Invoke Invoke
@@ -41,17 +38,14 @@ type Gateway struct {
 	Now     func() time.Time
 }
 
-// Handler serves the routes; what none matches is answered 404 as the HTTP API does.
-func (g Gateway) Handler() http.Handler {
-	mux := http.NewServeMux()
-	for _, route := range g.Routes {
-		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) { g.serve(w, r, route) })
+// ServeHTTP selects a route and invokes its function; what none matches is answered 404 as the HTTP
+// API does.
+func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	route, ok := choose(g.Routes, r.Method, r.URL.EscapedPath())
+	if !ok {
+		message(w, http.StatusNotFound, "Not Found")
+		return
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { message(w, http.StatusNotFound, "Not Found") })
-	return mux
-}
-
-func (g Gateway) serve(w http.ResponseWriter, r *http.Request, route Route) {
 	id := uuid.NewString()
 	w.Header().Set("Apigw-Requestid", id)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))

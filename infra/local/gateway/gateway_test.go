@@ -16,14 +16,15 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
 func serve(t *testing.T, timeout time.Duration, invoke Invoke) string {
 	t.Helper()
 	server := httptest.NewServer(Gateway{
-		Invoke: invoke, Routes: []Route{{Pattern: "/v1/files/", Function: "file-api-http"}}, Timeout: timeout,
+		Invoke: invoke, Routes: []Route{{template.Route{Method: "ANY", Path: "/v1/files/{proxy+}"}, "file-api-http"}}, Timeout: timeout,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Unix(1583348638, 390e6) },
-	}.Handler())
+	})
 	t.Cleanup(server.Close)
 	return server.URL
 }
@@ -61,6 +62,9 @@ func TestEventIsPayloadFormat2(t *testing.T) {
 
 	if got.Version != "2.0" || got.RawPath != "/v1/files/a%20b/c" || got.RawQueryString != "x=1&x=2&y=%2B" {
 		t.Errorf("version %q path %q query %q", got.Version, got.RawPath, got.RawQueryString)
+	}
+	if got.RouteKey != "ANY /v1/files/{proxy+}" || got.PathParameters["proxy"] != "a b/c" {
+		t.Errorf("route %s %v", got.RouteKey, got.PathParameters)
 	}
 	if got.QueryStringParameters["x"] != "1,2" || got.QueryStringParameters["y"] != "+" {
 		t.Errorf("parameters %v", got.QueryStringParameters)

@@ -19,6 +19,9 @@ import (
 )
 
 const (
+	// Name is the iss claim. It is no address, so that users, whose ids follow from it, are the same
+	// whatever port the keys are served at.
+	Name = "http://satchel.localhost"
 	// Audience of the tokens.
 	Audience = "satchel-local"
 	// Lifetime of a token.
@@ -27,7 +30,7 @@ const (
 
 // Issuer signs tokens and publishes the keys to check them with.
 type Issuer struct {
-	// URL is the iss claim, and where Handler is served.
+	// URL is where Handler is served.
 	URL string
 	Now func() time.Time
 
@@ -68,7 +71,7 @@ func Open(dir, url string) (*Issuer, error) {
 func (i *Issuer) Token(c Claims) (string, error) {
 	now := i.Now()
 	return i.Sign(c.Algorithm, jwt.MapClaims{
-		"iss": i.URL, "aud": Audience, "sub": c.Subject, "email": c.Email, "organization_id": c.Organization,
+		"iss": Name, "aud": Audience, "sub": c.Subject, "email": c.Email, "organization_id": c.Organization,
 		"iat": now.Unix(), "exp": now.Add(Lifetime).Unix(),
 	})
 }
@@ -93,7 +96,7 @@ func (i *Issuer) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
-			"issuer": i.URL, "jwks_uri": i.URL + "/.well-known/jwks.json",
+			"issuer": Name, "jwks_uri": i.URL + "/.well-known/jwks.json",
 			"token_endpoint":                        i.URL + "/local/token",
 			"response_types_supported":              []string{"token"},
 			"subject_types_supported":               []string{"public"},

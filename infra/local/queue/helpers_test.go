@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/toolboxai-solutions/satchel/infra/template"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -39,7 +41,7 @@ const dead = "work-dead"
 func start(t *testing.T, dir string) (*Server, *clock) {
 	t.Helper()
 	c := &clock{now: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
-	s, err := Start(Options{Dir: dir, Now: c.Now, Queues: []Config{
+	s, err := Start(Options{Dir: dir, Now: c.Now, Queues: []template.Queue{
 		{Name: "work", Visibility: time.Minute, MaxReceives: 3, DeadLetter: dead},
 		{Name: dead, Visibility: time.Minute},
 		{Name: "plain"},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
 type attribute struct {
@@ -30,7 +32,7 @@ type message struct {
 // queue is one queue's messages in the order they came. It does not lock and
 // does no I/O.
 type queue struct {
-	Config
+	template.Queue
 	messages []*message
 }
 

@@ -17,6 +17,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
 const (
@@ -24,26 +26,15 @@ const (
 	account = "000000000000"
 )
 
-// Config declares one queue.
-type Config struct {
-	Name string
-	// Visibility is how long a received message stays hidden from others;
-	// 0 means SQS's default of 30 seconds.
-	Visibility time.Duration
-	// MaxReceives is how often a message is handed out before it moves to
-	// DeadLetter; 0 means for ever.
-	MaxReceives int
-	// DeadLetter names a declared queue; needed with MaxReceives.
-	DeadLetter string
-}
-
 // Options of a server.
 type Options struct {
 	// Dir keeps the messages, in a file that is written before a message is
 	// accepted: it survives the end of the process at any point, though not
 	// of the machine. Empty keeps nothing.
 	Dir    string
-	Queues []Config
+	Queues []template.Queue
+	// Listener is where to serve; nil means at a port that the system chooses.
+	Listener net.Listener
 	// Now is the clock of delays and visibility; nil means time.Now.
 	Now func() time.Time
 }
@@ -83,9 +74,9 @@ func Start(o Options) (*Server, error) {
 	s := &Server{now: o.Now, served: make(chan error, 1), stopped: make(chan struct{}), changed: make(chan struct{}), queues: map[string]*queue{}}
 	for _, c := range o.Queues {
 		if c.Visibility == 0 {
-			c.Visibility = 30 * time.Second
+			c.Visibility = 30 * time.Second // as SQS has it
 		}
-		s.queues[c.Name] = &queue{Config: c}
+		s.queues[c.Name] = &queue{Queue: c}
 	}
 	for _, q := range s.queues {
 		if _, ok := s.queues[q.DeadLetter]; !ok && (q.MaxReceives > 0 || q.DeadLetter != "") {
@@ -96,11 +87,13 @@ func Start(o Options) (*Server, error) {
 	if s.journal, err = openJournal(o.Dir, s.queues); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen for queue clients: %w", err), s.journal.close())
+	listener := o.Listener
+	if listener == nil {
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, errors.Join(fmt.Errorf("listen for queue clients: %w", err), s.journal.close())
+		}
 	}
-	s.Endpoint = "http://" + listener.Addr().String()
+	s.Endpoint = Endpoint(listener)
 	s.http = &http.Server{Handler: http.HandlerFunc(s.serveHTTP), ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.http.Serve(listener) }()
 	return s, nil
@@ -123,8 +116,14 @@ func (s *Server) Stop() error {
 	return nil
 }
 
+// Endpoint is the address of a server at a listener.
+func Endpoint(l net.Listener) string { return "http://" + l.Addr().String() }
+
 // URL is the queue's URL, as GetQueueUrl answers it.
-func (s *Server) URL(name string) string { return s.Endpoint + "/" + account + "/" + name }
+func (s *Server) URL(name string) string { return URL(s.Endpoint, name) }
+
+// URL is the URL of a queue of the server at an endpoint.
+func URL(endpoint, name string) string { return endpoint + "/" + account + "/" + name }
 
 // Send puts a message into a queue, as a service of AWS does that publishes to
 // one. It has returned only when the message is kept.

@@ -17,12 +17,26 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
 // The tests of this package do not run in parallel: versitygw allows one server
 // per process and moves the working directory.
 
 const incoming, files, quarantine = "satchel-incoming", "satchel-files", "satchel-quarantine"
+
+// buckets has events of one go to a queue that is named like it.
+func buckets() []template.Bucket {
+	return []template.Bucket{
+		{
+			Name: incoming, Versioned: true,
+			CORS:          []template.CORSRule{{Origins: []string{"*"}, Methods: []string{"POST"}, Headers: []string{"*"}, Exposed: []string{"ETag"}}},
+			Notifications: []template.Notification{{Queue: incoming}},
+		},
+		{Name: files, Versioned: true},
+		{Name: quarantine, Versioned: true},
+	}
+}
 
 // recorder keeps what was notified.
 type recorder struct {
@@ -76,7 +90,7 @@ func startWith(t *testing.T, o s3.Options) (*s3.Server, *recorder) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	told := &recorder{}
-	o.Buckets = s3.Buckets{Incoming: incoming, Files: files, Quarantine: quarantine}
+	o.Buckets = buckets()
 	o.Notify = told.notify
 	server, err := s3.Start(ctx, o)
 	if err != nil {

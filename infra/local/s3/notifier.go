@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,20 +16,35 @@ import (
 	"github.com/versity/versitygw/s3api/utils"
 	"github.com/versity/versitygw/s3err"
 	"github.com/versity/versitygw/s3response"
+
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
-// notifier is an object store that tells of each object made in one bucket. A
-// notification never fails the request that caused it, as on AWS.
+// notifier is an object store that tells of each object made in a bucket that
+// has notifications. A notification never fails the request that caused it, as
+// on AWS.
 type notifier struct {
 	backend.Backend
-	bucket string
-	notify func(bucket string, event []byte)
-	now    func() time.Time
-	last   atomic.Uint64
+	buckets []template.Bucket
+	notify  func(queue string, event []byte)
+	now     func() time.Time
+	last    atomic.Uint64
 }
 
 func newNotifier(store backend.Backend, o Options) *notifier {
-	return &notifier{Backend: &guard{Backend: store}, bucket: o.Buckets.Incoming, notify: o.Notify, now: o.Now}
+	return &notifier{Backend: &guard{Backend: store}, buckets: o.Buckets, notify: o.Notify, now: o.Now}
+}
+
+// queues are those that hear of a new object.
+func (n *notifier) queues(c created) (queues []string) {
+	for _, bucket := range n.buckets {
+		for _, rule := range bucket.Notifications {
+			if bucket.Name == c.bucket && strings.HasPrefix(c.key, rule.Prefix) {
+				queues = append(queues, rule.Queue)
+			}
+		}
+	}
+	return queues
 }
 
 // PutObject stores an object sent by PUT or by a form. For a form it also
@@ -73,7 +89,8 @@ func (n *notifier) CompleteMultipartUpload(ctx context.Context, in *awss3.Comple
 
 // tell looks the new object up, for its size and tag, and sends the event.
 func (n *notifier) tell(ctx context.Context, c created) {
-	if n.notify == nil || c.bucket != n.bucket {
+	queues := n.queues(c)
+	if n.notify == nil || len(queues) == 0 {
 		return
 	}
 	head := &awss3.HeadObjectInput{Bucket: &c.bucket, Key: &c.key}
@@ -92,7 +109,9 @@ func (n *notifier) tell(ctx context.Context, c created) {
 		slog.Error("write the event of a created object: it is lost", "bucket", c.bucket, "key", c.key, "error", err)
 		return
 	}
-	n.notify(c.bucket, event)
+	for _, queue := range queues {
+		n.notify(queue, event)
+	}
 }
 
 // sequencer returns ever greater numbers, across restarts too, in S3's

@@ -17,9 +17,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/versity/versitygw/embedgw"
+
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
 const (
@@ -30,27 +33,19 @@ const (
 	attempts = 5
 )
 
-// Buckets names the three buckets of the bundle. All are versioned.
-type Buckets struct {
-	// Incoming takes uploads; what is created in it is notified, and browsers
-	// may post to it from any origin.
-	Incoming string
-	Files    string
-	// Quarantine holds what was found infected.
-	Quarantine string
-}
-
 // Options of a server.
 type Options struct {
 	// Dir keeps the objects and the credentials. A server started on the same
 	// directory again has both.
 	Dir     string
-	Buckets Buckets
+	Buckets []template.Bucket
 	// Notify is called with an S3 event notification for every object created
-	// in the incoming bucket, before the request that made it is answered, and
-	// with one s3:TestEvent when the bucket is made. It may be called
-	// concurrently, and not again after Stop.
-	Notify func(bucket string, event []byte)
+	// in a bucket that has notifications, before the request that made it is
+	// answered, and with one s3:TestEvent when the bucket is made. It may be
+	// called concurrently, and not again after Stop.
+	Notify func(queue string, event []byte)
+	// Port to listen on; 0 means one that is free.
+	Port int
 	// Now is the clock of the events; nil means time.Now.
 	Now func() time.Time
 
@@ -91,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	for range attempts {
-		if err = s.serve(ctx, dir, o); !isAddressTaken(err) {
+		if err = s.serve(ctx, dir, o); o.Port != 0 || !isAddressTaken(err) {
 			break
 		}
 	}
@@ -127,7 +122,7 @@ func (s *Server) serve(ctx context.Context, dir string, o Options) error {
 	if err != nil {
 		return err
 	}
-	address, err := freeAddress()
+	address, err := address(o.Port)
 	if err != nil {
 		return err
 	}
@@ -181,10 +176,11 @@ func (s *Server) awaitHealthy(ctx context.Context) error {
 	}
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// address of a port; for port 0 of one that is free now.
+func address(port int) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return "", fmt.Errorf("find a free port for s3: %w", err)
+		return "", fmt.Errorf("find a port for s3: %w", err)
 	}
 	defer l.Close()
 	return l.Addr().String(), nil

@@ -268,7 +268,7 @@ func TestWorkingDirectoryComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	server, _ := start(t, t.TempDir())
-	if _, err := s3.Start(t.Context(), s3.Options{Dir: t.TempDir(), Buckets: s3.Buckets{Incoming: incoming, Files: files, Quarantine: quarantine}}); err == nil {
+	if _, err := s3.Start(t.Context(), s3.Options{Dir: t.TempDir(), Buckets: buckets()}); err == nil {
 		t.Error("a second server started in one process")
 	}
 	if err := server.Stop(); err != nil {

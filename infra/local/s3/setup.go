@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
 // loadKeys returns the key pair kept in dir, and makes one the first time.
@@ -47,52 +49,55 @@ func (s *Server) makeBuckets(ctx context.Context, o Options) error {
 		Credentials:                credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 	})
-	for _, bucket := range []string{o.Buckets.Files, o.Buckets.Quarantine} {
-		if _, err := makeBucket(ctx, client, bucket); err != nil {
+	for _, bucket := range o.Buckets {
+		isNew, err := makeBucket(ctx, client, bucket)
+		if err != nil {
 			return err
 		}
+		for _, n := range bucket.Notifications {
+			if !isNew || o.Notify == nil {
+				continue
+			}
+			event, err := json.Marshal(testEvent(bucket.Name, o.Now()))
+			if err != nil {
+				return fmt.Errorf("write the test event: %w", err)
+			}
+			o.Notify(n.Queue, event)
+		}
 	}
-	isNew, err := makeBucket(ctx, client, o.Buckets.Incoming)
-	if err != nil {
-		return err
-	}
-	_, err = client.PutBucketCors(ctx, &awss3.PutBucketCorsInput{
-		Bucket: &o.Buckets.Incoming,
-		CORSConfiguration: &types.CORSConfiguration{CORSRules: []types.CORSRule{{
-			AllowedOrigins: []string{"*"},
-			AllowedMethods: []string{"POST"},
-			AllowedHeaders: []string{"*"},
-			ExposeHeaders:  []string{"ETag"},
-		}}},
-	})
-	if err != nil {
-		return fmt.Errorf("let browsers post to %s: %w", o.Buckets.Incoming, err)
-	}
-	if !isNew || o.Notify == nil {
-		return nil
-	}
-	event, err := json.Marshal(testEvent(o.Buckets.Incoming, o.Now()))
-	if err != nil {
-		return fmt.Errorf("write the test event: %w", err)
-	}
-	o.Notify(o.Buckets.Incoming, event)
 	return nil
 }
 
-func makeBucket(ctx context.Context, client *awss3.Client, bucket string) (isNew bool, err error) {
-	_, err = client.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: &bucket})
+func makeBucket(ctx context.Context, client *awss3.Client, b template.Bucket) (isNew bool, err error) {
+	_, err = client.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: &b.Name})
 	var owned *types.BucketAlreadyOwnedByYou
 	if err != nil && !errors.As(err, &owned) {
-		return false, fmt.Errorf("make bucket %s: %w", bucket, err)
+		return false, fmt.Errorf("make bucket %s: %w", b.Name, err)
 	}
-	_, versioningErr := client.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{
-		Bucket:                  &bucket,
-		VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-	})
-	if versioningErr != nil {
-		return false, fmt.Errorf("version bucket %s: %w", bucket, versioningErr)
+	isNew = err == nil
+	if b.Versioned {
+		if _, err := client.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{
+			Bucket:                  &b.Name,
+			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+		}); err != nil {
+			return false, fmt.Errorf("version bucket %s: %w", b.Name, err)
+		}
 	}
-	return err == nil, nil
+	if len(b.CORS) == 0 {
+		return isNew, nil
+	}
+	var rules []types.CORSRule
+	for _, r := range b.CORS {
+		rules = append(rules, types.CORSRule{
+			AllowedOrigins: r.Origins, AllowedMethods: r.Methods, AllowedHeaders: r.Headers, ExposeHeaders: r.Exposed,
+			MaxAgeSeconds: aws.Int32(int32(r.MaxAge)),
+		})
+	}
+	_, err = client.PutBucketCors(ctx, &awss3.PutBucketCorsInput{Bucket: &b.Name, CORSConfiguration: &types.CORSConfiguration{CORSRules: rules}})
+	if err != nil {
+		return false, fmt.Errorf("let browsers reach %s: %w", b.Name, err)
+	}
+	return isNew, nil
 }
 
 func isAddressTaken(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,13 +19,13 @@ var ErrUnknown = errors.New("no such schedule")
 type Schedule struct {
 	Name, Function string
 	Every          time.Duration
+	// Input is what the function receives, with the time of the run in the place of scheduledTime.
+	Input string
 }
 
-// Event is what a function receives from its schedule.
-type Event struct {
-	Schedule string    `json:"schedule"`
-	Time     time.Time `json:"time"`
-}
+// scheduledTime is EventBridge Scheduler's name for the time of a run
+// (https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html).
+const scheduledTime = "<aws.scheduler.scheduled-time>"
 
 // Runner fires a table of schedules.
 type Runner struct {
@@ -68,11 +69,8 @@ func (r Runner) Fire(ctx context.Context, name string) (json.RawMessage, error) 
 }
 
 func (r Runner) fire(ctx context.Context, s Schedule) (json.RawMessage, error) {
-	payload, err := json.Marshal(Event{Schedule: s.Name, Time: r.Now().UTC().Truncate(time.Second)})
-	if err != nil {
-		return nil, fmt.Errorf("event of %s: %w", s.Name, err)
-	}
-	answer, err := r.Invoke(ctx, s.Function, payload)
+	input := strings.ReplaceAll(s.Input, scheduledTime, r.Now().UTC().Format("2006-01-02T15:04:05Z"))
+	answer, err := r.Invoke(ctx, s.Function, []byte(input))
 	if err != nil {
 		return nil, fmt.Errorf("fire %s: %w", s.Name, err)
 	}

@@ -12,7 +12,7 @@ func TestRunFiresAtItsInterval(t *testing.T) {
 	t.Parallel()
 	fired := make(chan string)
 	r := Runner{
-		Schedules: []Schedule{{Name: "fast", Function: "fn", Every: time.Millisecond}, {Name: "slow", Function: "fn", Every: time.Hour}},
+		Schedules: []Schedule{{Name: "fast", Function: "fn", Every: time.Millisecond, Input: `{"schedule":"fast","time":"<aws.scheduler.scheduled-time>"}`}, {Name: "slow", Function: "fn", Every: time.Hour}},
 		Invoke: func(_ context.Context, function string, payload []byte) ([]byte, error) {
 			fired <- function + " " + string(payload)
 			return nil, errors.New("a failure does not stop the schedule")

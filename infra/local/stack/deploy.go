@@ -4,9 +4,11 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/gateway"
+	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
 	"github.com/toolboxai-solutions/satchel/infra/local/schedule"
 )
@@ -17,11 +19,19 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 	if err != nil {
 		return "", err
 	}
-	functions := s.functions(bin)
-	for i := range functions {
-		if s.options.Tune != nil {
-			s.options.Tune(&functions[i])
+	if s.deployment, err = s.resolve(); err != nil { // again: now it is known whether something scans
+		return "", err
+	}
+	var functions []runtime.Function
+	for _, fn := range s.deployment.Functions {
+		if !runs(fn) {
+			continue
 		}
+		f := s.lambda(fn, bin)
+		if s.options.Tune != nil {
+			s.options.Tune(&f)
+		}
+		functions = append(functions, f)
 	}
 	s.Runtime, err = runtime.Start(ctx, runtime.Config{
 		Functions: functions, Dir: s.directory.in("sandboxes"), Log: log, Report: s.options.Report,
@@ -35,7 +45,7 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 		return "", err
 	}
 	s.poll(functions)
-	runner := schedule.Runner{Schedules: schedules(), Invoke: s.Runtime.Invoke, Log: s.log, Now: time.Now}
+	runner := schedule.Runner{Schedules: s.schedules(), Invoke: s.Runtime.Invoke, Log: s.log, Now: time.Now}
 	if !s.options.NoSchedules {
 		s.background(runner.Run)
 	}
@@ -48,14 +58,22 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 
 // serve answers at the gateway's address: the functions' routes, the issuer's, and what is only local.
 func (s *Stack) serve(listener net.Listener, members gateway.Members, runner schedule.Runner) {
-	mux := http.NewServeMux()
-	api := gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: routes(), Log: s.log, Now: time.Now}.Handler()
-	mux.Handle("/", api)
-	mux.Handle("/.well-known/", s.Issuer.Handler())
-	mux.Handle("/local/", gateway.Local{
-		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Queues: s.queues, API: api, Log: s.log,
-	}.Handler())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	api := gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: s.routes(), Log: s.log, Now: time.Now}
+	keys := s.Issuer.Handler()
+	local := gateway.Local{
+		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Queues: s.stats, API: api, Log: s.log,
+	}.Handler()
+	// No ServeMux: it would redirect paths with // or .. in them, which API Gateway passes on.
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/local/"):
+			local.ServeHTTP(w, r)
+		case strings.HasPrefix(r.URL.Path, "/.well-known/"):
+			keys.ServeHTTP(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})}
 	s.background(func(context.Context) { _ = server.Serve(listener) })
 	s.atStop(server.Close)
 }
@@ -81,7 +99,7 @@ func (s *Stack) seed(ctx context.Context) (gateway.Members, error) {
 	if err != nil {
 		return gateway.Members{}, err
 	}
-	members := gateway.Members{DB: pool, Issuer: s.Ready.Issuer}
+	members := gateway.Members{DB: pool, Issuer: issuer.Name}
 	for slug, name := range map[string]string{FirstOrganization: "Oak Street School", "riverside-academy": "Riverside Academy"} {
 		if _, err := members.Organization(ctx, slug, name); err != nil {
 			return members, err

@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +17,7 @@ import (
 type directory struct {
 	path string
 	lock *os.File
+	port int // the API's, once it listens
 }
 
 // hold takes the directory, and empties it when the stack is to start afresh.
@@ -60,6 +63,9 @@ func (d *directory) claim(fresh bool) error {
 	if err != nil {
 		return fmt.Errorf("read the data directory: %w", err)
 	}
+	if _, err := os.Stat(d.in("port")); err == nil && !fresh {
+		return fmt.Errorf("%s was made by an earlier version, which gave users and buckets other names: start with -fresh, or choose another directory with -data", d.path)
+	}
 	for _, entry := range entries {
 		if name := entry.Name(); name != "lock" && (fresh && ours(name) || name == "sandboxes") {
 			if err := os.RemoveAll(d.in(name)); err != nil {
@@ -85,33 +91,58 @@ func (d *directory) in(name string) string { return filepath.Join(d.path, name) 
 
 func (d *directory) release() { _ = d.lock.Close() }
 
-// port is the gateway's in the last run, zero when there was none. It is kept because the issuer's address is
-// part of each user's id.
-func (d *directory) port() int {
-	text, err := os.ReadFile(d.in("port"))
-	if err != nil {
-		return 0
-	}
-	port, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return 0
-	}
-	return port
-}
+// ports of a stack are the API's and, next to it, S3's. They are below those that systems give to
+// outgoing connections, and begin with ones that follow from the directory's name, so that links stay
+// good also from one emptied directory to the next.
+const (
+	firstPort = 20_000
+	portPairs = 5_000
+)
 
-func (d *directory) keepPort(port int) error {
-	if err := os.WriteFile(d.in("port"), []byte(strconv.Itoa(port)+"\n"), 0o600); err != nil {
-		return fmt.Errorf("keep the gateway's port: %w", err)
-	}
-	return nil
-}
-
-// listen takes the port of an earlier run, or any when there was none or another program has it now.
-func listen(port int) (net.Listener, error) {
-	if port != 0 {
-		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			return l, nil
+// listen takes the port that was chosen, or the one of the last start, or the next free one.
+func (d *directory) listen(chosen int) (net.Listener, error) {
+	text, err := os.ReadFile(d.in("ports"))
+	if err == nil && chosen == 0 {
+		if chosen, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
+			return nil, fmt.Errorf("read the ports of the last start: %w", err)
 		}
 	}
-	return net.Listen("tcp", "127.0.0.1:0")
+	sum := sha256.Sum256([]byte(d.path))
+	first := int(binary.BigEndian.Uint16(sum[:]))
+	for try := range portPairs {
+		port := chosen
+		if chosen == 0 {
+			port = firstPort + 2*((first+try)%portPairs)
+		}
+		listener, err := pair(port)
+		if err != nil && chosen != 0 {
+			return nil, err
+		}
+		if err == nil {
+			d.port = port
+			if err := os.WriteFile(d.in("ports"), []byte(strconv.Itoa(port)+"\n"), 0o600); err != nil {
+				return nil, errors.Join(fmt.Errorf("keep the ports: %w", err), listener.Close())
+			}
+			return listener, nil
+		}
+	}
+	return nil, errors.New("no two ports are free for the API and S3")
 }
+
+// pair listens on a port when the next one is free too.
+func pair(port int) (net.Listener, error) {
+	var listeners []net.Listener
+	for i, what := range []string{"the API", "S3"} {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
+		if err != nil {
+			for _, l := range listeners {
+				_ = l.Close()
+			}
+			return nil, fmt.Errorf("port %d for %s is taken: stop what has it, or choose another with -port: %w", port+i, what, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners[0], listeners[1].Close()
+}
+
+func (d *directory) s3Port() int { return d.port + 1 }

@@ -19,6 +19,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/queue"
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
+	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
 // ErrInUse says that another stack runs on the data directory.
@@ -45,6 +46,12 @@ type Options struct {
 	// BinDir holds <function>/bootstrap for this machine. Left empty, the functions are built from source,
 	// for which the working directory has to be in the module.
 	BinDir string
+	// Template is the description of what runs. Left empty, it is the template.yaml of the working
+	// directory or of the nearest one above it.
+	Template string
+	// Port is the API's, and the next one S3's. Left zero, both are those of the last start, or two
+	// that are free.
+	Port int
 	// Progress is told what is being started, and what goes wrong later. Nil discards it.
 	Progress io.Writer
 
@@ -52,8 +59,8 @@ type Options struct {
 	Tune func(*runtime.Function)
 	// Report is told of each invocation.
 	Report func(runtime.Report)
-	// Visibility is how long a storage event that failed stays away before it is tried again. The default is
-	// a little longer than the function's timeout, so that nothing runs twice at once; AWS wants six times.
+	// Visibility is how long a message that failed stays away before it is tried again. The default
+	// is a little longer than the function's timeout, so that nothing runs twice at once.
 	Visibility time.Duration
 	// NoSchedules leaves schedules to be fired by hand.
 	NoSchedules bool
@@ -73,13 +80,15 @@ type Stack struct {
 	Queue    *queue.Server
 	// Clamd is the private scanner; nil when there is none or it was named by an address.
 	Clamd *clamd.Clamd
-	// NewUsers says that the issuer's address changed since the last run, and with it every user's id.
-	NewUsers bool
 
-	options   Options
-	directory *directory
-	log       *slog.Logger
-	scanner   string // address, empty when nothing scans
+	options    Options
+	directory  *directory
+	template   *template.Template
+	deployment *template.Deployment
+	log        *slog.Logger
+	scanner    string // address, empty when nothing scans
+
+	queueEndpoint string // known before the queues run, because the template's values have it
 
 	mu      sync.Mutex
 	closers []func() error

@@ -16,6 +16,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/clamd"
 	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
 	"github.com/toolboxai-solutions/satchel/infra/local/postgres"
+	"github.com/toolboxai-solutions/satchel/infra/local/queue"
 	"github.com/toolboxai-solutions/satchel/infra/migrations"
 )
 
@@ -31,20 +32,33 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the working directory: %w", err)
 	}
+	if err := s.describe(source); err != nil {
+		return err
+	}
 	listener, err := s.listen()
 	if err != nil {
 		return err
+	}
+	queues, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	s.queueEndpoint = queue.Endpoint(queues)
+	if s.deployment, err = s.resolve(); err != nil {
+		return errors.Join(err, queues.Close())
 	}
 	var bin string
 	parts, running := errgroup.WithContext(ctx)
 	parts.Go(func() error { return s.step("postgres", func() (string, error) { return s.startPostgres(running) }) })
 	parts.Go(func() error { return s.step("clamd", func() (string, error) { return s.startScanner(running) }) })
-	parts.Go(func() error { return s.step("storage", func() (string, error) { return s.startStorage(running) }) })
+	parts.Go(func() error {
+		return s.step("storage", func() (string, error) { return s.startStorage(running, queues) })
+	})
 	parts.Go(func() error {
 		return s.step("functions", func() (note string, err error) {
 			slow := time.AfterFunc(3*time.Second, func() { s.say("building the functions: the first time takes a minute or more") })
 			defer slow.Stop()
-			bin, note, err = binaries(running, s.options.BinDir, s.directory.in("bin"), source)
+			bin, note, err = s.binaries(running, s.directory.in("bin"), source)
 			return note, err
 		})
 	})
@@ -56,17 +70,11 @@ func (s *Stack) start(ctx context.Context) error {
 
 // listen takes the gateway's address, which is the issuer's too.
 func (s *Stack) listen() (net.Listener, error) {
-	before := s.directory.port()
-	listener, err := listen(before)
+	listener, err := s.directory.listen(s.options.Port)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w", err)
-	}
-	s.atStop(func() error { _ = listener.Close(); return nil })
-	port := listener.Addr().(*net.TCPAddr).Port
-	s.NewUsers = before != 0 && before != port
-	if err := s.directory.keepPort(port); err != nil {
 		return nil, err
 	}
+	s.atStop(func() error { _ = listener.Close(); return nil })
 	s.Ready.API = "http://" + listener.Addr().String()
 	s.Ready.Issuer = s.Ready.API
 	s.Issuer, err = issuer.Open(s.directory.in("issuer"), s.Ready.Issuer)
@@ -88,23 +96,33 @@ func (s *Stack) startPostgres(ctx context.Context) (string, error) {
 	if s.OwnerURL, err = c.Database(ctx, database, owner); err != nil {
 		return "", err
 	}
-	passwords, name := migrations.Passwords{}, database
-	if os.Getenv("DATABASE_URL") != "" {
-		name = ""
-	}
+	passwords := migrations.Passwords{}
 	s.Ready.Roles = map[string]string{}
 	for _, e := range migrations.Roles() {
 		passwords[e.Name] = c.Password(e.Role)
-		s.Ready.Roles[e.Name] = c.URL(name, e.Role, passwords[e.Name])
+		s.Ready.Roles[e.Name] = s.roleURL(e.Role)
 	}
 	applied, err := migrations.Up(ctx, s.OwnerURL, passwords)
 	if err != nil {
 		return "", err
 	}
-	if s.Ready.DatabaseURL, err = inspection(c.SuperuserURL(), name); err != nil {
+	if s.Ready.DatabaseURL, err = inspection(c.SuperuserURL(), databaseName()); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%d migrations applied", len(applied)), nil
+}
+
+// databaseName is ours, or none on a server that DATABASE_URL names, which names its own.
+func databaseName() string {
+	if os.Getenv("DATABASE_URL") != "" {
+		return ""
+	}
+	return database
+}
+
+// roleURL is the address of our database for a role.
+func (s *Stack) roleURL(role string) string {
+	return s.Postgres.URL(databaseName(), role, s.Postgres.Password(role))
 }
 
 // cluster waits for the server of a stack that was killed a moment ago: it needs a little longer to end.

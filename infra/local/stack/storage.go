@@ -1,9 +1,8 @@
 package stack
 
 import (
-	"cmp"
 	"context"
-	"time"
+	"net"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/gateway"
 	"github.com/toolboxai-solutions/satchel/infra/local/queue"
@@ -11,33 +10,17 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
 )
 
-// maxReceives is how often an event is tried before it is a dead letter, as in template.yaml.
-const maxReceives = 10
-
-// visibility is a little longer than the function may take, so that no event is worked on twice at once.
-func (s *Stack) visibility() time.Duration {
-	for _, l := range lambdas() {
-		if l.name == FileProcessing {
-			return cmp.Or(s.options.Visibility, l.timeout+time.Second)
-		}
-	}
-	return s.options.Visibility
-}
-
-// startStorage starts the queue and the buckets, whose events go to the queue.
-func (s *Stack) startStorage(ctx context.Context) (string, error) {
+// startStorage starts the queues and the buckets, whose events go to queues.
+func (s *Stack) startStorage(ctx context.Context, queues net.Listener) (string, error) {
 	var err error
-	if s.Queue, err = queue.Start(queue.Options{Dir: s.directory.in("queue"), Queues: []queue.Config{
-		{Name: ingestDeadLetter},
-		{Name: IngestQueue, Visibility: s.visibility(), DeadLetter: ingestDeadLetter, MaxReceives: maxReceives},
-	}}); err != nil {
+	if s.Queue, err = queue.Start(queue.Options{Dir: s.directory.in("queue"), Queues: s.queues(), Listener: queues}); err != nil {
 		return "", err
 	}
 	s.atStop(s.Queue.Stop)
 	s.S3, err = s3.Start(ctx, s3.Options{
-		Dir: s.directory.in("s3"), Buckets: s3.Buckets(buckets),
-		Notify: func(_ string, event []byte) {
-			if err := s.Queue.Send(IngestQueue, string(event)); err != nil {
+		Dir: s.directory.in("s3"), Buckets: s.deployment.Buckets, Port: s.directory.s3Port(),
+		Notify: func(queue string, event []byte) {
+			if err := s.Queue.Send(queue, string(event)); err != nil {
 				s.log.Error("storage event lost", "error", err)
 			}
 		},
@@ -46,31 +29,39 @@ func (s *Stack) startStorage(ctx context.Context) (string, error) {
 		return "", err
 	}
 	s.atStop(s.S3.Stop)
+	out := s.deployment.Outputs
 	s.Ready.S3 = S3{
-		Endpoint: s.S3.Endpoint, Region: s.S3.Region, AccessKey: s.S3.AccessKey, SecretKey: s.S3.SecretKey, Buckets: buckets,
+		Endpoint: s.S3.Endpoint, Region: s.S3.Region, AccessKey: s.S3.AccessKey, SecretKey: s.S3.SecretKey,
+		Buckets: Buckets{Incoming: out["IncomingBucket"], Files: out["FilesBucket"], Quarantine: out["QuarantineBucket"]},
 	}
 	return s.S3.Endpoint, nil
 }
 
-// poll brings what is in the queue to the function, one event at a time as in template.yaml, to as many
-// sandboxes as there may be.
+// poll brings what is in the queues to the functions, to as many sandboxes as there may be.
 func (s *Stack) poll(functions []runtime.Function) {
 	for _, f := range functions {
-		if f.Name != FileProcessing {
-			continue
+		for _, m := range s.mappings(f.Name) {
+			poller := &queue.Poller{
+				Server: s.Queue, Queue: m.Queue, BatchSize: m.BatchSize, Concurrency: f.Concurrency,
+				Invoke: func(ctx context.Context, event []byte) ([]byte, error) {
+					return s.Runtime.Invoke(ctx, f.Name, event)
+				},
+			}
+			if m.Concurrency > 0 {
+				poller.Concurrency = min(poller.Concurrency, m.Concurrency)
+			}
+			s.background(poller.Run)
 		}
-		poller := &queue.Poller{
-			Server: s.Queue, Queue: IngestQueue, BatchSize: 1, Concurrency: f.Concurrency,
-			Invoke: func(ctx context.Context, event []byte) ([]byte, error) {
-				return s.Runtime.Invoke(ctx, FileProcessing, event)
-			},
-		}
-		s.background(poller.Run)
 	}
 }
 
-// queues is what GET /local/queues tells.
-func (s *Stack) queues() []gateway.Queue {
-	stats := s.Queue.Stats(IngestQueue)
-	return []gateway.Queue{{Name: IngestQueue, Depth: stats.Depth, InFlight: stats.InFlight, DeadLetters: stats.DeadLetters}}
+// stats is what GET /local/queues tells of the queues that functions consume.
+func (s *Stack) stats() (all []gateway.Queue) {
+	for _, fn := range s.deployment.Functions {
+		for _, m := range fn.Mappings {
+			stats := s.Queue.Stats(m.Queue)
+			all = append(all, gateway.Queue{Name: m.Queue, Depth: stats.Depth, InFlight: stats.InFlight, DeadLetters: stats.DeadLetters})
+		}
+	}
+	return all
 }
