@@ -54,8 +54,7 @@ func startOutside() (*outside, error) {
 		return nil, err
 	}
 	server, err := s3.Start(context.Background(), s3.Options{
-		Dir: dir + "/s3", Buckets: s3.Buckets{Incoming: incomingBucket, Files: filesBucket,
-			Quarantine: quarantineBucket},
+		Dir: dir + "/s3", Buckets: s3.Versioned(incomingBucket, filesBucket, quarantineBucket),
 	})
 	if err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/ingest"
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
+	"github.com/toolboxai-solutions/satchel/infra/template"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
@@ -31,10 +32,11 @@ import (
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	notified := make(chan string, 16)
+	buckets := s3.Versioned("incoming", "files", "quarantine")
+	buckets[0].Notifications = []template.Notification{{Prefix: "incoming/"}}
 	store, err := s3.Start(t.Context(), s3.Options{
-		Dir:     filepath.Join(t.TempDir(), "s3"),
-		Buckets: s3.Buckets{Incoming: "incoming", Files: "files", Quarantine: "quarantine"},
-		Notify:  func(_ string, event []byte) { notified <- string(event) },
+		Dir: filepath.Join(t.TempDir(), "s3"), Buckets: buckets,
+		Notify: func(_ string, event []byte) { notified <- string(event) },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,6 @@ import (
 )
 
 const (
-	// Name is the iss claim. It is no address, so that users, whose ids follow from it, are the same
-	// whatever port the keys are served at.
-	Name = "http://satchel.localhost"
 	// Audience of the tokens.
 	Audience = "satchel-local"
 	// Lifetime of a token.
@@ -32,7 +29,9 @@ const (
 type Issuer struct {
 	// URL is where Handler is served.
 	URL string
-	Now func() time.Time
+	// Name is the iss claim, from which users' ids follow: URL unless it is set.
+	Name string
+	Now  func() time.Time
 
 	ec  key
 	rsa key
@@ -52,7 +51,7 @@ func Open(dir, url string) (*Issuer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the issuer's directory: %w", err)
 	}
-	i := &Issuer{URL: url, Now: time.Now}
+	i := &Issuer{URL: url, Name: url, Now: time.Now}
 	var err error
 	if i.ec, err = open(filepath.Join(dir, "es256.pem"), func() (crypto.Signer, error) {
 		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -71,7 +70,7 @@ func Open(dir, url string) (*Issuer, error) {
 func (i *Issuer) Token(c Claims) (string, error) {
 	now := i.Now()
 	return i.Sign(c.Algorithm, jwt.MapClaims{
-		"iss": Name, "aud": Audience, "sub": c.Subject, "email": c.Email, "organization_id": c.Organization,
+		"iss": i.Name, "aud": Audience, "sub": c.Subject, "email": c.Email, "organization_id": c.Organization,
 		"iat": now.Unix(), "exp": now.Add(Lifetime).Unix(),
 	})
 }
@@ -96,7 +95,7 @@ func (i *Issuer) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{
-			"issuer": Name, "jwks_uri": i.URL + "/.well-known/jwks.json",
+			"issuer": i.Name, "jwks_uri": i.URL + "/.well-known/jwks.json",
 			"token_endpoint":                        i.URL + "/local/token",
 			"response_types_supported":              []string{"token"},
 			"subject_types_supported":               []string{"public"},

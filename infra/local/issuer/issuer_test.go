@@ -36,7 +36,7 @@ func TestTokensAreVerifiedByThePublishedKeys(t *testing.T) {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&discovery); err != nil || discovery.Issuer != Name {
+	if err := json.NewDecoder(response.Body).Decode(&discovery); err != nil || discovery.Issuer != i.URL {
 		t.Fatalf("discovery %+v: %v", discovery, err)
 	}
 	keys, err := keyfunc.NewDefaultCtx(t.Context(), []string{discovery.JWKSURI})
@@ -50,7 +50,7 @@ func TestTokensAreVerifiedByThePublishedKeys(t *testing.T) {
 		}
 		claims := jwt.MapClaims{}
 		if _, err := jwt.ParseWithClaims(text, claims, keys.Keyfunc, jwt.WithValidMethods([]string{algorithm}),
-			jwt.WithIssuer(Name), jwt.WithAudience(Audience), jwt.WithExpirationRequired()); err != nil {
+			jwt.WithIssuer(i.URL), jwt.WithAudience(Audience), jwt.WithExpirationRequired()); err != nil {
 			t.Fatalf("%s: %v", algorithm, err)
 		}
 		expires, _ := claims.GetExpirationTime()

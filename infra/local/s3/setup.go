@@ -19,6 +19,14 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
+// Versioned are plain buckets whose objects have versions.
+func Versioned(names ...string) (all []template.Bucket) {
+	for _, name := range names {
+		all = append(all, template.Bucket{Name: name, Versioned: true})
+	}
+	return all
+}
+
 // loadKeys returns the key pair kept in dir, and makes one the first time.
 func loadKeys(dir string) (access, secret string, err error) {
 	file := filepath.Join(dir, "credentials")

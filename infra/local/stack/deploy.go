@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/gateway"
-	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
 	"github.com/toolboxai-solutions/satchel/infra/local/schedule"
 )
@@ -99,7 +98,7 @@ func (s *Stack) seed(ctx context.Context) (gateway.Members, error) {
 	if err != nil {
 		return gateway.Members{}, err
 	}
-	members := gateway.Members{DB: pool, Issuer: issuer.Name}
+	members := gateway.Members{DB: pool, Issuer: issuerName}
 	for slug, name := range map[string]string{FirstOrganization: "Oak Street School", "riverside-academy": "Riverside Academy"} {
 		if _, err := members.Organization(ctx, slug, name); err != nil {
 			return members, err

@@ -71,7 +71,7 @@ func (s *Stack) parameters() map[string]string {
 	given := map[string]string{"CorsOrigins": "*", "EnableVirusScanning": fmt.Sprint(s.scanner != "")}
 	decided := map[string]string{
 		"BucketPrefix": "satchel", "PublicApiUrl": s.Ready.API, "ClamdAddress": s.scanner,
-		"AuthIssuer": issuer.Name, "AuthAudience": issuer.Audience, "AuthJwksUrl": s.Ready.Issuer + "/.well-known/jwks.json",
+		"AuthIssuer": issuerName, "AuthAudience": issuer.Audience, "AuthJwksUrl": s.Ready.Issuer + "/.well-known/jwks.json",
 		"DatabaseHost": "127.0.0.1", "DatabaseResourceId": "local",
 	}
 	for _, name := range s.template.Parameters() {

@@ -254,7 +254,7 @@ func (s *Stack) testStorage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the good event", func() bool { return logged(fileProcessing + " | received") > 0 && logged("incoming/good") == 1 })
+	until(t, "the good event", func() bool { return logged(fileProcessing+" | received") > 0 && logged("incoming/good") == 1 })
 	until(t, "the dead letter", func() bool {
 		var answer struct {
 			Queues []struct {

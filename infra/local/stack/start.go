@@ -23,6 +23,10 @@ import (
 const (
 	database = "satchel"
 	owner    = "satchel_owner"
+
+	// issuerName is the iss claim. It has no port, so that users, whose ids follow from it, are the
+	// same at every port.
+	issuerName = "http://satchel.localhost"
 )
 
 // start brings up what the functions need, at once where one part does not need another, and then the functions.
@@ -77,8 +81,11 @@ func (s *Stack) listen() (net.Listener, error) {
 	s.atStop(func() error { _ = listener.Close(); return nil })
 	s.Ready.API = "http://" + listener.Addr().String()
 	s.Ready.Issuer = s.Ready.API
-	s.Issuer, err = issuer.Open(s.directory.in("issuer"), s.Ready.Issuer)
-	return listener, err
+	if s.Issuer, err = issuer.Open(s.directory.in("issuer"), s.Ready.Issuer); err != nil {
+		return nil, err
+	}
+	s.Issuer.Name = issuerName
+	return listener, nil
 }
 
 // startPostgres starts the cluster and brings its database to the newest schema.

@@ -24,6 +24,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/queue"
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
+	"github.com/toolboxai-solutions/satchel/infra/template"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
@@ -38,8 +39,7 @@ var server = sync.OnceValues(func() (*s3.Server, error) {
 		return nil, err
 	}
 	running, err := s3.Start(context.Background(), s3.Options{
-		Dir: dir, Buckets: s3.Buckets{Incoming: buckets().Incoming, Files: buckets().Files,
-			Quarantine: buckets().Quarantine},
+		Dir: dir, Buckets: s3.Versioned(buckets().Incoming, buckets().Files, buckets().Quarantine),
 	})
 	if err == nil {
 		stop = func() { _ = running.Stop(); _ = os.RemoveAll(dir) }
@@ -78,7 +78,7 @@ func newFixture(t *testing.T) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages, err := queue.Start(queue.Options{Queues: []queue.Config{{Name: "ingest"}}})
+	messages, err := queue.Start(queue.Options{Queues: []template.Queue{{Name: "ingest"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

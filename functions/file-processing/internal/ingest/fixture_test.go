@@ -50,10 +50,9 @@ func TestMain(m *testing.M) {
 	var stop []func() error
 	var lock sync.Mutex
 	servers.s3 = sync.OnceValues(func() (*s3.Server, error) {
-		server, err := s3.Start(context.Background(),
-			s3.Options{Dir: filepath.Join(dir, "s3"), Buckets: s3.Buckets{
-				Incoming: "incoming", Files: "files", Quarantine: "quarantine",
-			}})
+		server, err := s3.Start(context.Background(), s3.Options{
+			Dir: filepath.Join(dir, "s3"), Buckets: s3.Versioned("incoming", "files", "quarantine"),
+		})
 		if err == nil {
 			lock.Lock()
 			defer lock.Unlock()
