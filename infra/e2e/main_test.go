@@ -108,7 +108,7 @@ func run(m *testing.M) (code int) {
 
 // begin starts what all tests share.
 func begin(dir string) (stop func() error, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	progress := &bytes.Buffer{}
 	o := stack.Options{
@@ -270,8 +270,8 @@ func readJSON(path string, into any) error {
 	return json.Unmarshal(text, into)
 }
 
-// patience is for a machine that does much else at the same time.
-const patience = 40 * time.Second
+// patience is for a machine that does much else at the same time; no test measures time by it.
+const patience = 5 * time.Minute
 
 func until(t *testing.T, what string, done func() bool) {
 	t.Helper()

@@ -198,7 +198,7 @@ func (s *Stack) privileged(ctx context.Context) (*pgxpool.Pool, error) {
 
 // answers asks the API for something that needs no sign-in, through the gateway and the function.
 func (s *Stack) answers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Ready.API+"/v1/openapi.json", nil)
 	if err != nil {

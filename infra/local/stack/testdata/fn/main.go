@@ -29,7 +29,10 @@ func main() {
 			time.Sleep(time.Minute)
 			return nil, nil
 		case e.RawPath != "":
-			body, err := json.Marshal(map[string]string{"path": e.RawPath, "database": os.Getenv("DATABASE_URL"), "queue": os.Getenv("INGEST_QUEUE_URL")})
+			body, err := json.Marshal(map[string]string{
+				"function": os.Getenv("AWS_LAMBDA_FUNCTION_NAME"), "added": os.Getenv("ADDED"), "path": e.RawPath,
+				"database": os.Getenv("DATABASE_URL"), "queue": os.Getenv("INGEST_QUEUE_URL"),
+			})
 			return events.APIGatewayV2HTTPResponse{StatusCode: 200, Body: string(body)}, err
 		}
 		var failed events.SQSEventResponse
