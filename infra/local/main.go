@@ -13,8 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
 func main() {
@@ -25,13 +23,6 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
-	}
-	if o.explain {
-		if err := stack.Explain(os.Stdout, o.stack); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
 	}
 	os.Stdout = nil // the S3 server prints about itself: what we have to say goes to o.screen
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -44,23 +35,4 @@ func main() {
 		fmt.Fprintln(os.Stderr, "\n"+err.Error())
 		os.Exit(1)
 	}
-}
-
-// run starts the stack and stops it whatever happens in between.
-func run(ctx context.Context, o options) (err error) {
-	if err := forget(o.readyFile); err != nil {
-		return err
-	}
-	s, err := stack.Start(ctx, o.stack)
-	if err != nil {
-		if ctx.Err() != nil {
-			return errors.New("stopped before everything was up")
-		}
-		return err
-	}
-	defer func() {
-		fmt.Fprintln(o.screen, "\nStopping.")
-		err = errors.Join(err, forget(o.readyFile), s.Stop())
-	}()
-	return use(ctx, o, s)
 }

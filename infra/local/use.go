@@ -14,6 +14,28 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
+// run starts the stack and stops it whatever happens in between.
+func run(ctx context.Context, o options) (err error) {
+	if o.explain {
+		return stack.Explain(o.screen, o.stack)
+	}
+	if err := forget(o.readyFile); err != nil {
+		return err
+	}
+	s, err := stack.Start(ctx, o.stack)
+	if err != nil && ctx.Err() != nil {
+		return errors.New("stopped before everything was up")
+	}
+	if err != nil {
+		return err
+	}
+	defer func() {
+		fmt.Fprintln(o.screen, "\nStopping.")
+		err = errors.Join(err, forget(o.readyFile), s.Stop())
+	}()
+	return use(ctx, o, s)
+}
+
 // use sends files through a running stack and, unless it is a demo, keeps serving until the context ends.
 func use(ctx context.Context, o options, s *stack.Stack) error {
 	err := send(ctx, o, s)
