@@ -89,15 +89,26 @@ CREATE POLICY tenant_isolation ON organizations USING (id = (SELECT current_orga
 -- infra/migrate finds an organization by its slug, and only then is one that it could enter.
 CREATE POLICY owner_finds ON organizations FOR SELECT TO CURRENT_USER USING (true);
 
--- The one global table: a person may belong to several organizations. An organization sees its own
--- members and nobody else.
+-- user_id is the id of the user whom an issuer calls subject, as tenant.UserID has it: a version 8 UUID
+-- (RFC 9562) of SHA-256 over both with a zero byte between, which a text cannot have.
+-- +goose StatementBegin
+CREATE FUNCTION user_id(issuer text, subject text) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT encode(substring(set_byte(set_byte(h, 6, get_byte(h, 6) & 15 | 128), 8, get_byte(h, 8) & 63 | 128) FROM 1 FOR 16), 'hex')::uuid
+	FROM sha256(convert_to(issuer, 'UTF8') || '\x00'::bytea || convert_to(subject, 'UTF8')) h
+$$;
+-- +goose StatementEnd
+REVOKE ALL ON FUNCTION user_id(text, text) FROM PUBLIC;
+
+-- The one global table: a person may belong to several organizations. An organization sees its own members and nobody else.
 CREATE TABLE users (
-	id         uuid PRIMARY KEY, -- tenant.UserID: a function of issuer and subject
+	id         uuid PRIMARY KEY,
 	issuer     text NOT NULL CHECK (issuer <> ''),
-	subject    text NOT NULL CHECK (subject <> ''),
-	email      text,
+	subject    text NOT NULL CHECK (subject <> '' AND octet_length(subject) <= 255), -- OpenID Connect Core 1.0, section 2
+	email      text CHECK (octet_length(email) <= 320),
 	created_at timestamptz NOT NULL DEFAULT now(),
-	UNIQUE (issuer, subject)
+	UNIQUE (issuer, subject),
+	CHECK (id = public.user_id(issuer, subject))
 );
 
 CREATE TABLE memberships (
@@ -117,18 +128,19 @@ CREATE POLICY tenant_members ON users FOR SELECT USING (
 );
 CREATE POLICY owner_writes ON users TO CURRENT_USER USING (true) WITH CHECK (true);
 
--- join_organization makes the signed-in user a member of the transaction's organization
--- (AUTH_JIT_MEMBERSHIP). It runs as the owner, because no entry may write users, and it tells
--- nothing: whether the user was known elsewhere shows in no result and no error. pg_temp is last
--- because it comes first where it is not named: a caller's temporary table would stand for ours.
+-- join_organization makes the signed-in user a member of the transaction's organization (AUTH_JIT_MEMBERSHIP). It runs as the owner, because
+-- no entry may write users, and it tells nothing: whether the user was known elsewhere shows in no result and no error. The id is not the
+-- caller's to choose. pg_temp is last because it comes first where it is not named: a caller's temporary table would stand for ours.
 -- +goose StatementBegin
-CREATE FUNCTION join_organization(new_user uuid, new_issuer text, new_subject text, new_email text) RETURNS void
+CREATE FUNCTION join_organization(new_issuer text, new_subject text, new_email text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-	INSERT INTO public.users (id, issuer, subject, email) VALUES (new_user, new_issuer, new_subject, new_email) ON CONFLICT DO NOTHING;
-	INSERT INTO public.memberships (organization_id, user_id) VALUES (public.current_organization_id(), new_user) ON CONFLICT DO NOTHING;
+	INSERT INTO public.users (id, issuer, subject, email)
+	VALUES (public.user_id(new_issuer, new_subject), new_issuer, new_subject, new_email) ON CONFLICT DO NOTHING;
+	INSERT INTO public.memberships (organization_id, user_id)
+	VALUES (public.current_organization_id(), public.user_id(new_issuer, new_subject)) ON CONFLICT DO NOTHING;
 $$;
 -- +goose StatementEnd
-REVOKE ALL ON FUNCTION join_organization(uuid, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION join_organization(text, text, text) FROM PUBLIC;
 
 -- What an Idempotency-Key already made. A row is written in the transaction of its resource, so no
 -- row ever means "still running".
@@ -158,7 +170,7 @@ CREATE UNLOGGED TABLE rate_limits (
 SELECT protect_tenant_table('rate_limits');
 
 GRANT SELECT ON organizations, memberships TO satchel_file_api_http;
-GRANT EXECUTE ON FUNCTION join_organization(uuid, text, text, text) TO satchel_file_api_http;
+GRANT EXECUTE ON FUNCTION join_organization(text, text, text) TO satchel_file_api_http;
 GRANT SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits TO satchel_file_api_http;
 
 -- Maintenance removes expired keys of every organization, and sees no other.
@@ -168,8 +180,9 @@ CREATE POLICY maintenance_expired_delete ON idempotency_keys FOR DELETE TO satch
 
 -- +goose Down
 DROP TABLE rate_limits, idempotency_keys;
-DROP FUNCTION join_organization(uuid, text, text, text);
+DROP FUNCTION join_organization(text, text, text);
 DROP POLICY tenant_members ON users;
 DROP TABLE memberships, users, organizations;
+DROP FUNCTION user_id(text, text);
 DROP FUNCTION protect_tenant_table(regclass);
 DROP FUNCTION current_organization_id();

@@ -32,6 +32,7 @@ type Error struct {
 	Kind       Kind
 	Code       string        // stable and kebab-case: "quota-exceeded"
 	Detail     string        // a sentence for the client that says what to do
+	Field      string        // for Invalid: where in the request, as body.size; empty when unknown
 	RetryAfter time.Duration // for Limited and Temporary; zero when unknown
 	Cause      error         // for logs; may be nil
 }
@@ -51,6 +52,19 @@ func (e *Error) After(d time.Duration) *Error {
 	later := *e
 	later.RetryAfter = d
 	return &later
+}
+
+// At returns a copy that tells the client which field is wrong.
+func (e *Error) At(field string) *Error {
+	there := *e
+	there.Field = field
+	return &there
+}
+
+// TypeURI is the type of a problem with code (RFC 9457): a URI that stays what it is, and leads to
+// the page that explains the code.
+func TypeURI(code string) string {
+	return "https://github.com/toolboxai-solutions/satchel/blob/main/docs/problems.md#" + code
 }
 
 func (e *Error) Error() string {

@@ -9,8 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -47,6 +46,8 @@ type API struct {
 	jit      bool
 	cors     CORSConfig
 	log      *slog.Logger
+	prefix   string   // of schema names, see PrefixSchemas
+	shallow  sync.Map // *huma.Schema to its level, see level
 }
 
 // New returns an API without routes.
@@ -61,24 +62,25 @@ func New(c Config) *API {
 	api := &API{
 		mux: mux, db: c.DB, verifier: newVerifier(c.Auth, c.Now, c.Log), jit: c.Auth.JITMembership,
 		cors: c.CORS, log: c.Log,
-		huma: humago.New(mux, huma.Config{
-			OpenAPI: &huma.OpenAPI{
-				OpenAPI: "3.1.0",
-				Info:    &huma.Info{Title: c.Title, Version: c.Version},
-				Components: &huma.Components{
-					Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
-					SecuritySchemes: map[string]*huma.SecurityScheme{
-						bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
-					},
+	}
+	api.huma = humago.New(mux, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: c.Title, Version: c.Version},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", api.schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					bearerScheme: {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
 				},
 			},
-			Formats: map[string]huma.Format{"application/json": strictJSON(),
-				"json": strictJSON()},
-			DefaultFormat:                "application/json",
-			RejectUnknownQueryParameters: true,
-			Transformers:                 []huma.Transformer{translate},
-		}),
-	}
+		},
+		Formats: map[string]huma.Format{
+			"application/json": jsonFormat(), "json": jsonFormat(),
+		},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{translate},
+	})
 	if c.Document != nil {
 		api.serveDocument(c.Document)
 	}
@@ -92,60 +94,59 @@ const bearerScheme = "bearer"
 type Handler[I, O any] func(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *I) (*O, error)
 
 // Read adds a route that every member may use, also when the organization is suspended or
-// cancelled. I and O follow huma: fields with path, query and header tags, and Body.
+// cancelled. I and O follow huma: fields with path, query and header tags, and Body. Each statement
+// of its handler is a transaction of its own (tenantdb.Read), so it changes nothing.
 func Read[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
-	register(api, op, handle, api.read)
+	register(api, op, handle, reading)
+}
+
+// ReadRecorded adds a route that reads and writes down who did: open to the members of a suspended
+// organization as Read is, and counted as a write, except HEAD, which may leave no record.
+func ReadRecorded[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
+	register(api, op, handle, recording)
 }
 
 // Write adds a route that changes something. It is refused for an organization that is suspended or
-// cancelled, and counts against the organization's limit per minute.
+// cancelled, and counts against the limits per minute of the organization and of the user.
 func Write[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
-	register(api, op, handle, api.write)
+	register(api, op, handle, writing)
 }
 
-// transactor runs fn in the transaction of one request, as read or write does.
-type transactor func(ctx context.Context, who identity, fn func(pgx.Tx, tenant.Caller) error) error
+type access int
 
-func register[I, O any](api *API, op huma.Operation, handle Handler[I, O],
-	inTransaction transactor) {
-	op = api.describe(op)
-	op.Middlewares = append(huma.Middlewares{api.signIn}, op.Middlewares...)
+const (
+	reading access = iota
+	recording
+	writing
+)
+
+func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], how access) {
+	op = api.describe(op, how)
+	checks := huma.Middlewares{api.signIn, api.enter(how), api.checkRequest}
+	op.Middlewares = append(checks, op.Middlewares...)
+	op.SkipValidateBody = true // checkRequest has done it
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxBody
 	}
 	huma.Register(api.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		who, ok := ctx.Value(identityKey{}).(identity)
+		c, ok := ctx.Value(callerKey{}).(tenant.Caller)
 		if !ok {
 			return nil, api.problemOf(ctx, errors.New("the route was reached without sign-in"))
 		}
+		inTransaction := api.db.InTenant
+		if how == reading {
+			inTransaction = api.db.Read
+		}
 		var out *O
-		err := inTransaction(ctx, who, func(tx pgx.Tx, c tenant.Caller) (err error) {
-			out, err = handle(ctx, tx, c, in)
-			return err
+		err := inTransaction(ctx, c.Organization, func(tx pgx.Tx) (err error) {
+			if out, err = handle(ctx, tx, c, in); err != nil {
+				return err
+			}
+			return encode(ctx, out)
 		})
 		if err != nil {
 			return nil, api.problemOf(ctx, fmt.Errorf("%s: %w", op.OperationID, err))
 		}
 		return out, nil
 	})
-}
-
-// describe adds what every signed-in route has in common: the token, and problems for the answers
-// that op.Errors lists and for any other.
-func (a *API) describe(op huma.Operation) huma.Operation {
-	op.Security = []map[string][]string{{bearerScheme: {}}}
-	problem := map[string]*huma.MediaType{"application/problem+json": {
-		Schema: a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true,
-			"Problem"),
-	}}
-	responses := map[string]*huma.Response{"default": {Description: "Problem", Content: problem}}
-	for _, status := range op.Errors {
-		responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status),
-			Content: problem}
-	}
-	for status, response := range op.Responses {
-		responses[status] = response
-	}
-	op.Errors, op.Responses = nil, responses
-	return op
 }

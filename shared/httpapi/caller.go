@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -61,36 +63,46 @@ func printable(s string, most int) string {
 	return string(runes[:min(len(runes), most)])
 }
 
-func (a *API) read(ctx context.Context, who identity, fn func(pgx.Tx, tenant.Caller) error) error {
-	return a.inTenant(ctx, who, func(tx pgx.Tx, c tenant.Caller, _ string) error { return fn(tx, c) })
-}
+type callerKey struct{}
 
-func (a *API) write(ctx context.Context, who identity, fn func(pgx.Tx, tenant.Caller) error) error {
-	if err := a.admit(ctx, who); err != nil {
-		return err
-	}
-	return a.inTenant(ctx, who, func(tx pgx.Tx, c tenant.Caller, status string) error {
-		if frozen(status) {
-			return errSuspended()
+// HeadOnly reports whether the request is a HEAD: its answer has no body, so nothing is handed out
+// and there is nothing to record.
+func HeadOnly(ctx context.Context) bool { return accessRecordOf(ctx).head }
+
+// enter finds out whether the bearer of the token is a member, before a byte of the body is read: a
+// removed user is out at once, and a token of no member buys no work. What writes is counted in the
+// same statement.
+func (a *API) enter(how access) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		request, response := humago.Unwrap(ctx)
+		who, _ := ctx.Context().Value(identityKey{}).(identity)
+		head := request.Method == http.MethodHead
+		accessRecordOf(ctx.Context()).head = head
+		var is standing
+		var err error
+		if how == reading || head {
+			is, err = a.membership(ctx.Context(), who)
+		} else {
+			is, err = a.admit(ctx.Context(), who, how)
 		}
-		return fn(tx, c)
-	})
-}
-
-// inTenant opens the request's transaction. Its first query finds out whether the bearer is a
-// member, so that a removed user is out at once.
-func (a *API) inTenant(ctx context.Context, who identity,
-	fn func(tx pgx.Tx, c tenant.Caller, status string) error) error {
-	return a.db.InTenant(ctx, who.organization, func(tx pgx.Tx) error {
-		role, status, err := a.membership(ctx, tx, who)
+		if err == nil && how == writing && frozen(is.status) {
+			err = errSuspended()
+		}
 		if err != nil {
-			return err
+			a.problemOf(ctx.Context(), fmt.Errorf("%s: %w", ctx.Operation().OperationID, err)).write(response)
+			return
 		}
-		return fn(tx, tenant.Caller{
-			Organization: who.organization, User: who.user, Role: role,
-			RequestID: telemetry.RequestID(ctx), IP: who.ip, UserAgent: who.userAgent,
-		}, status)
-	})
+		next(huma.WithValue(ctx, callerKey{}, tenant.Caller{
+			Organization: who.organization, User: who.user, Role: is.role,
+			RequestID: telemetry.RequestID(ctx.Context()), IP: who.ip, UserAgent: who.userAgent,
+		}))
+	}
+}
+
+// standing is what a member may do and whether the organization is let write.
+type standing struct {
+	role   tenant.Role
+	status string
 }
 
 const findMembership = `
@@ -99,42 +111,46 @@ FROM organizations o
 LEFT JOIN memberships m ON m.organization_id = o.id AND m.user_id = $2 AND m.removed_at IS NULL
 WHERE o.id = $1`
 
-// membership reads the role and the organization's status. With AUTH_JIT_MEMBERSHIP a valid token
-// makes its bearer a member, unless the membership was ended before.
-func (a *API) membership(ctx context.Context, tx pgx.Tx,
-	who identity) (tenant.Role, string, error) {
-	var status, named string
-	err := tx.QueryRow(ctx, findMembership, who.organization, who.user).Scan(&status, &named)
+// membership reads the role and the organization's status.
+func (a *API) membership(ctx context.Context, who identity) (standing, error) {
+	var is standing
+	batch := &pgx.Batch{}
+	batch.Queue(findMembership, who.organization, who.user).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&is.status, &is.role)
+	})
+	err := a.db.Once(ctx, who.organization, batch)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", "", errNotAMember()
+		return standing{}, errNotAMember()
 	}
-	if err != nil {
-		return "", "", err
+	if err == nil && is.role == "" {
+		return a.join(ctx, who, is.status)
 	}
-	if named == "" && a.jit && !frozen(status) {
-		if named, err = join(ctx, tx, who); err != nil {
-			return "", "", err
-		}
-	}
-	if named == "" {
-		return "", "", errNotAMember()
-	}
-	role, err := tenant.ParseRole(named)
-	return role, status, err
+	return is, err
 }
 
-func join(ctx context.Context, tx pgx.Tx, who identity) (role string, err error) {
+// join makes the bearer of a valid token a member where AUTH_JIT_MEMBERSHIP is set, unless the
+// membership was ended before.
+func (a *API) join(ctx context.Context, who identity, status string) (standing, error) {
+	is := standing{status: status}
+	if !a.jit || frozen(status) {
+		return is, errNotAMember()
+	}
 	var email *string
 	if who.email != "" {
 		email = &who.email
 	}
-	if _, err = tx.Exec(ctx, `SELECT join_organization($1, $2, $3, $4)`, who.user, who.issuer,
-		who.subject, email); err != nil {
-		return "", err
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT join_organization($1, $2, $3)`, who.issuer, who.subject, email)
+	batch.Queue(findMembership, who.organization, who.user).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&is.status, &is.role)
+	})
+	if err := a.db.Once(ctx, who.organization, batch); err != nil {
+		return is, err
 	}
-	var status string
-	err = tx.QueryRow(ctx, findMembership, who.organization, who.user).Scan(&status, &role)
-	return role, err
+	if is.role == "" {
+		return is, errNotAMember()
+	}
+	return is, nil
 }
 
 // frozen reports whether an organization of this status can only read.

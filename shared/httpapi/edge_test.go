@@ -189,7 +189,7 @@ func TestTheAPIDescribesItself(t *testing.T) {
 		t.Errorf("described %s", out.String())
 	}
 	responses := post["responses"].(map[string]any)
-	for _, status := range []string{"201", "409", "429", "default"} {
+	for _, status := range []string{"201", "400", "401", "409", "413", "415", "422", "429", "500", "503"} {
 		if responses[status] == nil {
 			t.Errorf("no response %s in %v", status, responses)
 		}

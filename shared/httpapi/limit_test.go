@@ -12,6 +12,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // instances are Lambdas: each has its own pool.
@@ -42,7 +43,9 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 			w := newFixture(t)
 			w.exec(`UPDATE organizations SET rate_limit_per_minute = $1`, perMinute)
 			urls := w.instances(4)
-			token := w.token(nil)
+			w.exec(`UPDATE memberships SET role = 'admin'`)
+			second := w.db.Member(t, w.org, tenant.Admin) // admins have half each, and no reserve above
+			tokens := []string{w.token(nil), w.token(map[string]any{"sub": second.Subject})}
 			var admitted, refused atomic.Int64
 			var all sync.WaitGroup
 			started := time.Now()
@@ -51,7 +54,7 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 					mine := &fixture{t: t, url: urls[i%len(urls)]}
 					for range 6 {
 						a, err := mine.try("POST", "/v1/things", `{"name":"a"}`, "Authorization",
-							"Bearer "+token)
+							"Bearer "+tokens[i%2])
 						switch {
 						case err == nil && a.status == 201:
 							admitted.Add(1)
@@ -80,7 +83,7 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 func TestTheLimitFillsUpAgain(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	w.exec(`UPDATE organizations SET rate_limit_per_minute = 2`)
+	w.exec(`UPDATE organizations SET rate_limit_per_minute = 4`) // and a teacher's share is half
 	for range 2 {
 		if a := w.post1(w.token(nil)); a.status != 201 {
 			t.Fatal(a.raw)
@@ -112,5 +115,40 @@ func TestOrganizationsHaveLimitsOfTheirOwn(t *testing.T) {
 	if a := w.post1(w.token(map[string]any{"sub": other.Subject,
 		"organization_id": other.Organization.String()})); a.status != 201 {
 		t.Errorf("another organization was answered %d: %s", a.status, a.raw)
+	}
+}
+
+// Six threads with a pupil's token may not stop a school: whatever one member does, the others and
+// the admins write on.
+func TestOneMemberCannotUseUpTheOrganizationsWrites(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	w.exec(`UPDATE organizations SET rate_limit_per_minute = 40`)
+	token := func(role tenant.Role) string {
+		return w.token(map[string]any{"sub": w.db.Member(t, w.org, role).Subject})
+	}
+	storm := func(token string) (admitted int) {
+		for range 30 {
+			a := w.post1(token)
+			if a.status == 201 {
+				admitted++
+			} else {
+				expect(t, a, 429, "rate-limited")
+			}
+		}
+		return admitted
+	}
+	if n := storm(token(tenant.Member)); n < 10 || n > 11 {
+		t.Errorf("a pupil wrote %d times of 40, want a quarter", n)
+	}
+	if n := storm(token(tenant.Staff)); n < 20 || n > 22 {
+		t.Errorf("a teacher wrote %d times of 40 after that, want half", n)
+	}
+	// 30 are gone; of the last ten the members have six, and admins all.
+	if n := storm(token(tenant.Member)); n < 6 || n > 9 {
+		t.Errorf("another pupil wrote %d times, want 6: the last tenth is the admins'", n)
+	}
+	if n := storm(token(tenant.Admin)); n < 4 {
+		t.Errorf("an admin wrote %d times of a full organization, want 4", n)
 	}
 }

@@ -8,15 +8,9 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
-
-// problemBase plus a code is the type of a problem: a URI that stays what it is, and leads to the
-// page that explains the code.
-const problemBase = "https://github.com/toolboxai-solutions/satchel/blob/main/docs/problems.md#"
 
 // Problem is the body of every answer that is no success: RFC 9457, application/problem+json.
 type Problem struct {
@@ -51,7 +45,7 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 
 func newProblem(ctx context.Context, status int, code, detail string) *Problem {
 	return &Problem{
-		Type: problemBase + code, Title: http.StatusText(status), Status: status, Code: code,
+		Type: fault.TypeURI(code), Title: http.StatusText(status), Status: status, Code: code,
 		Detail:   detail,
 		Instance: telemetry.RequestID(ctx), header: http.Header{},
 	}
@@ -64,16 +58,19 @@ func (a *API) problemOf(ctx context.Context, err error) *Problem {
 	classified, ok := errors.AsType[*fault.Error](err)
 	if !ok || statusOf(classified.Kind) == http.StatusInternalServerError {
 		a.log.ErrorContext(ctx, "request failed", "error", err)
-		return newProblem(ctx, http.StatusInternalServerError, "internal",
+		return newProblem(ctx, http.StatusInternalServerError, codeInternal,
 			"Something went wrong on our side. Try again, and tell us the instance if it stays.")
 	}
-	switch classified.Kind { // the reasons that the client does not get
-	case fault.Temporary:
+	switch { // the reasons that the client does not get
+	case classified.Kind == fault.Temporary, classified.Kind == fault.Invalid && classified.Cause != nil:
 		a.log.WarnContext(ctx, "request refused", "error", err)
-	case fault.Unauthenticated:
+	case classified.Kind == fault.Unauthenticated:
 		a.log.InfoContext(ctx, "request refused", "error", err)
 	}
 	problem := newProblem(ctx, statusOf(classified.Kind), classified.Code, classified.Detail)
+	if classified.Field != "" {
+		problem.Errors = bounded([]FieldProblem{{classified.Field, classified.Detail}})
+	}
 	if classified.RetryAfter > 0 {
 		problem.header.Set("Retry-After",
 			strconv.FormatFloat(math.Ceil(classified.RetryAfter.Seconds()), 'f', 0, 64))
@@ -125,37 +122,25 @@ func (p *Problem) write(w http.ResponseWriter) {
 	_ = out.Encode(p) // the client has gone; there is nobody to tell
 }
 
-// translate gives huma's own errors, which it makes while it reads a request, the shape of ours. A
-// transformer does it for this API alone, where replacing huma.NewError would do it for the
-// process.
-func translate(ctx huma.Context, _ string, v any) (any, error) {
-	theirs, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
-	}
-	code, detail := "internal", "Something went wrong on our side. Try again, and tell "+
-		"us the instance if it stays."
-	switch theirs.Status {
+const codeInternal = "internal"
+
+// problemOfStatus is the problem of a request that could not be read, by the status that says why.
+func problemOfStatus(ctx context.Context, status int) *Problem {
+	code, detail := codeInternal, "Something went wrong on our side. Try again, and tell us the instance if it stays."
+	switch status {
 	case http.StatusBadRequest:
-		code, detail = "malformed-request", "The body is missing or is no JSON. Send one "+
-			"JSON object."
+		code, detail = "malformed-request", "The body is missing or is no JSON. Send one JSON object."
 	case http.StatusRequestTimeout:
 		code, detail = "request-timeout", "The body did not arrive in time. Send it again."
 	case http.StatusRequestEntityTooLarge:
 		code, detail = "body-too-large", "The body is larger than this route takes. Send less."
 	case http.StatusUnsupportedMediaType:
-		code, detail = "unsupported-media-type", "The body is of another type than JSON. "+
-			"Send it with Content-Type: application/json."
+		code, detail = "unsupported-media-type", "The body is of another type than JSON. Send it with Content-Type: application/json."
 	case http.StatusUnprocessableEntity:
-		code, detail = "invalid-request", "The request does not fit this route. Correct "+
-			"what errors lists and send it again."
+		code, detail = "invalid-request", "The request does not fit this route. Correct what errors lists and send it again."
+	default:
+		status = http.StatusInternalServerError
 	}
-	problem := newProblem(ctx.Context(), theirs.Status, code, detail)
-	accessRecordOf(ctx.Context()).code = code
-	for _, e := range theirs.Errors {
-		if e != nil && theirs.Status < http.StatusInternalServerError {
-			problem.Errors = append(problem.Errors, FieldProblem{e.Location, e.Message})
-		}
-	}
-	return problem, nil
+	accessRecordOf(ctx).code = code
+	return newProblem(ctx, status, code, detail)
 }

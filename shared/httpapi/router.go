@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"path"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,6 +21,8 @@ type accessRecord struct {
 	organization uuid.UUID
 	user         uuid.UUID
 	code         string
+	head         bool
+	answer       []byte // the body, written before its transaction ended
 }
 
 type accessRecordKey struct{}
@@ -77,11 +81,16 @@ func (a *API) safely(w *statusWriter, r *http.Request) {
 			a.problemOf(r.Context(), fmt.Errorf("panic: %v", cause)).write(w)
 		}
 	}()
-	if _, pattern := a.mux.Handler(r); pattern != "" {
+	// The mux would redirect //v1/files to /v1/files, and a client that follows has lost its body.
+	if _, pattern := a.mux.Handler(r); pattern != "" && canonical(r.URL.Path) {
 		a.mux.ServeHTTP(w, r)
 		return
 	}
 	a.refuse(w, r)
+}
+
+func canonical(p string) bool {
+	return strings.HasPrefix(p, "/") && (path.Clean(p) == p || path.Clean(p)+"/" == p)
 }
 
 // refuse answers what no route takes. The mux knows whether that is the path or the method, and

@@ -88,6 +88,12 @@ func newVerifier(c AuthConfig, now func() time.Time, log *slog.Logger) *verifier
 	}
 }
 
+// maxSubject is OpenID Connect's own limit (Core 1.0, section 2), and maxEmail that of RFC 5321.
+const (
+	maxSubject = 255
+	maxEmail   = 320
+)
+
 const (
 	codeMissingToken = "missing-token"
 	codeInvalidToken = "invalid-token"
@@ -104,6 +110,9 @@ func (v *verifier) verify(ctx context.Context, headers []string) (identity, erro
 	if errors.Is(err, errKeysUnavailable) {
 		return identity{}, fault.Wrap(err, fault.Temporary, "sign-in-unavailable",
 			"Tokens cannot be checked just now, because the sign-in service does not answer. Try again in a moment.").After(2 * time.Second)
+	}
+	if fault.KindOf(err) == fault.Invalid {
+		return identity{}, err
 	}
 	if err != nil {
 		return identity{}, fault.Wrap(err, fault.Unauthenticated, codeInvalidToken, "The access token was not accepted. Sign in again to get a new one.")
@@ -134,11 +143,18 @@ func (v *verifier) identify(ctx context.Context, headers []string) (identity, er
 	if err != nil || subject == "" {
 		return identity{}, errors.New("token has no subject")
 	}
+	if len(subject) > maxSubject || !storable(subject) {
+		return identity{}, fault.New(fault.Invalid, "invalid-subject",
+			"The token's subject cannot be kept: it has more than 255 bytes, or a character that cannot be stored.").At("token.sub")
+	}
 	organization, err := organizationOf(claims, v.config.OrganizationClaim)
 	if err != nil {
 		return identity{}, err
 	}
 	email, _ := claims["email"].(string)
+	if len(email) > maxEmail || !storable(email) {
+		email = "" // nothing depends on it
+	}
 	return identity{
 		organization: organization, user: tenant.UserID(v.config.Issuer, subject),
 		issuer: v.config.Issuer, subject: subject, email: email,

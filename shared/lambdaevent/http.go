@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
@@ -32,13 +33,16 @@ func (h Handler) serve(ctx context.Context,
 	answer := &recorder{header: http.Header{}}
 	request, err := newRequest(ctx, event)
 	if err != nil {
-		answer.problem(http.StatusBadRequest, "The gateway passed on a request that cannot "+
+		answer.problem(http.StatusBadRequest, "malformed-request", "The gateway passed on a request that cannot "+
 			"be read: check the encoding of its body.", event)
 	} else if recovered(
 		ctx, h.log(), func() error { h.HTTP.ServeHTTP(answer, request); return nil }) != nil {
 		answer = &recorder{header: http.Header{}} // nothing half-written leaves
-		answer.problem(http.StatusInternalServerError, "Something went wrong on our side. "+
+		answer.problem(http.StatusInternalServerError, "internal", "Something went wrong on our side. "+
 			"Try again, and tell us the instance if it stays.", event)
+	}
+	if event.RequestContext.HTTP.Method == http.MethodHead {
+		answer.body.Reset() // as net/http's server leaves it out (RFC 9110, section 9.3.2)
 	}
 	return answer.response()
 }
@@ -99,13 +103,13 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.body.Write(p)
 }
 
-func (r *recorder) problem(status int, detail string, event events.APIGatewayV2HTTPRequest) {
+func (r *recorder) problem(status int, code, detail string, event events.APIGatewayV2HTTPRequest) {
 	r.header.Set("Content-Type", "application/problem+json")
 	r.header.Set("Cache-Control", "no-store")
 	r.WriteHeader(status)
 	// A map of strings and a number always encodes.
 	body, _ := json.Marshal(map[string]any{
-		"title": http.StatusText(status), "status": status, "detail": detail,
+		"type": fault.TypeURI(code), "title": http.StatusText(status), "status": status, "code": code, "detail": detail,
 		"instance": event.RequestContext.RequestID,
 	})
 	r.body.Write(body)

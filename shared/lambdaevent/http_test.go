@@ -83,7 +83,8 @@ func TestABodyThatIsNotBase64IsRefused(t *testing.T) {
 	raw := []byte(strings.Replace(string(golden(t, "http_post_base64.json")), "AP8A/2hlbGxv",
 		"%%%", 1))
 	answer := ask(t, echo(), raw)
-	if answer.StatusCode != 400 || answer.Headers["Content-Type"] != "application/problem+json" {
+	if answer.StatusCode != 400 || answer.Headers["Content-Type"] != "application/problem+json" ||
+		!strings.Contains(answer.Body, `"code":"malformed-request"`) {
 		t.Errorf("answered %+v", answer)
 	}
 }
@@ -98,8 +99,9 @@ func TestAPanicAnswersAProblemWithoutDetails(t *testing.T) {
 	}), golden(t, "http_get.json"))
 	got, _ := json.Marshal(answer)
 	const want = `{"statusCode":500,"headers":{"Cache-Control":"no-store","Content-Type":"application/problem+json"},"multiValueHeaders":null,` +
-		`"body":"{\"detail\":\"Something went wrong on our side. Try again, and tell us the instance if it stays.\",` +
-		`\"instance\":\"JKJaXmPLvHcESHA=\",\"status\":500,\"title\":\"Internal Server Error\"}","cookies":null}`
+		`"body":"{\"code\":\"internal\",\"detail\":\"Something went wrong on our side. Try again, and tell us the instance if it stays.\",` +
+		`\"instance\":\"JKJaXmPLvHcESHA=\",\"status\":500,\"title\":\"Internal Server Error\",` +
+		`\"type\":\"https://github.com/toolboxai-solutions/satchel/blob/main/docs/problems.md#internal\"}","cookies":null}`
 	if string(got) != want {
 		t.Errorf("answered\n%s\nwant\n%s", got, want)
 	}
@@ -110,6 +112,17 @@ func TestAnEmptyAnswerIs200(t *testing.T) {
 	answer := ask(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
 		golden(t, "http_get.json"))
 	if answer.StatusCode != 200 || answer.Body != "" || answer.IsBase64Encoded {
+		t.Errorf("answered %+v", answer)
+	}
+}
+
+func TestHEADHasNoBody(t *testing.T) {
+	t.Parallel()
+	raw := strings.ReplaceAll(string(golden(t, "http_get.json")), `"GET"`, `"HEAD"`)
+	answer := ask(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "a body")
+	}), []byte(raw))
+	if answer.StatusCode != 200 || answer.Body != "" {
 		t.Errorf("answered %+v", answer)
 	}
 }

@@ -2,6 +2,7 @@
 package tenant
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 
@@ -53,9 +54,14 @@ type Caller struct {
 	UserAgent    string // at most 256 characters, without control characters
 }
 
-// UserID returns the id of the user whom issuer calls subject: a version 5 UUID (RFC 9562) of both
-// in the URL namespace. Being a function of the token it needs no look-up in the users table, which
-// no tenant may search.
+// UserID returns the id of the user whom issuer calls subject: a version 8 UUID (RFC 9562) of
+// SHA-256 over both with a zero byte between. Being a function of the token it needs no look-up in
+// the users table, which no tenant may search; the migrations' user_id is the same function, so
+// that the database need not take anybody's word for it.
 func UserID(issuer, subject string) uuid.UUID {
-	return uuid.NewSHA1(uuid.NameSpaceURL, []byte(issuer+"\x00"+subject))
+	sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
+	id := uuid.UUID(sum[:16])
+	id[6] = id[6]&0x0F | 8<<4 // the version
+	id[8] = id[8]&0x3F | 0x80 // the variant
+	return id
 }

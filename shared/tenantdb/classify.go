@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,7 +24,7 @@ func classify(err error) error {
 		return err
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return classifyCode(err, pg.Code)
+		return classifyCode(err, pg)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return outOfTime(err)
@@ -35,24 +36,42 @@ func classify(err error) error {
 }
 
 // classifyCode reads a SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
-func classifyCode(err error, code string) error {
-	switch code {
+func classifyCode(err error, pg *pgconn.PgError) error {
+	switch pg.Code {
 	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
 		return fault.Wrap(err, fault.Temporary, "busy", "Another change was in the way. Try again.").After(time.Second)
 	case "57014": // statement timeout
 		return outOfTime(err)
 	case "25P03": // idle in transaction for too long
 		return unavailable(err)
+	case "22012": // division by zero: nobody's input is a divisor
+		return err
 	case "23505": // unique violation
 		return fault.Wrap(err, fault.Conflict, "already-exists", "This exists already.")
 	case "22021", "22P05": // a NUL or another character that Postgres cannot keep
 		return fault.Wrap(err, fault.Invalid, "invalid-text", "The text has a character that cannot be stored. Remove control characters and send it again.")
 	}
-	switch code[:2] {
+	switch pg.Code[:2] {
+	case "22", "23", "54": // data exception, integrity constraint, a limit of Postgres itself
+		return fault.Wrap(err, fault.Invalid, "invalid-value", "A value cannot be stored: it is out of range, too long or does not fit the others.").At(columnOf(pg))
 	case "08", "53", "57": // connection, resources, operator intervention: a restart shows as 57P01
 		return unavailable(err)
 	}
 	return err
+}
+
+// columnOf names the column of an error that has one, or whose constraint's name was made of it, as
+// Postgres does: <table>_<column>_check.
+func columnOf(pg *pgconn.PgError) string {
+	if pg.ColumnName != "" {
+		return pg.ColumnName
+	}
+	column, check := strings.CutSuffix(pg.ConstraintName, "_check")
+	column, own := strings.CutPrefix(column, pg.TableName+"_")
+	if !check || !own {
+		return ""
+	}
+	return column
 }
 
 func unavailable(err error) error {

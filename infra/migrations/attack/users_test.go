@@ -1,16 +1,19 @@
 package attack
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-const join = `SELECT join_organization($1, $2, $3, $4)`
+const join = `SELECT join_organization($1, $2, $3)`
 
 func TestAnOrganizationSeesItsOwnMembersOnly(t *testing.T) {
 	t.Parallel()
@@ -66,8 +69,7 @@ func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 	db, _ := w.open(t, "file-api/http")
 	of := func(organization uuid.UUID, subject, email string) (o outcome) {
 		err := db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
-			tag, err := tx.Exec(t.Context(), join, tenant.UserID(pgtest.Issuer, subject),
-				pgtest.Issuer, subject, email)
+			tag, err := tx.Exec(t.Context(), join, pgtest.Issuer, subject, email)
 			if err != nil {
 				return err
 			}
@@ -98,7 +100,7 @@ func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 	for _, name := range []string{everything, "file-api/maintenance", "file-processing/events"} {
 		db, _ := w.open(t, name)
 		o, err := try(t.Context(), db, w.attacker, attack{},
-			[]string{`SELECT join_organization(gen_random_uuid(), 'x', 'y', NULL)`}, false)
+			[]string{`SELECT join_organization('x', 'y', NULL)`}, false)
 		if err != nil || o.code != "42501" {
 			t.Errorf("%s calls join_organization: %v, %v", name, o, err)
 		}
@@ -110,7 +112,7 @@ func TestJoiningNothingIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t, "")
 	db, _ := w.open(t, "file-api/http")
-	id := uuid.New()
+	id := tenant.UserID("x", "y")
 	// none, and one that does not exist
 	for _, organization := range []string{"", uuid.NewString()} {
 		err := db.AcrossTenants(t.Context(), func(tx pgx.Tx) error {
@@ -119,7 +121,7 @@ func TestJoiningNothingIsRefused(t *testing.T) {
 				organization); err != nil {
 				return err
 			}
-			_, err := tx.Exec(t.Context(), join, id, "x", "y", nil)
+			_, err := tx.Exec(t.Context(), join, "x", "y", nil)
 			return err
 		})
 		if err == nil {
@@ -146,8 +148,8 @@ func TestJoiningIgnoresTheCallersTables(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(t.Context(), `SELECT public.join_organization($1, $2, $3, NULL)`,
-			id, pgtest.Issuer, subject)
+		_, err = tx.Exec(t.Context(), `SELECT public.join_organization($1, $2, NULL)`,
+			pgtest.Issuer, subject)
 		return err
 	})
 	if err != nil {
@@ -158,5 +160,24 @@ func TestJoiningIgnoresTheCallersTables(t *testing.T) {
 		`SELECT count(*) FROM memberships WHERE user_id = $1`, id).Scan(&made); err != nil ||
 		made != 1 {
 		t.Errorf("%d memberships were made, %v", made, err)
+	}
+}
+
+// The id of a user is what issuer and subject make it, for the owner too: nobody can be entered
+// under the id of somebody else.
+func TestAnIDIsBoundToItsIssuerAndSubject(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t, "")
+	insert := `INSERT INTO users (id, issuer, subject) VALUES ($1, $2, $3)`
+	victim := tenant.UserID(pgtest.Issuer, "victim")
+	_, err := w.Superuser.Exec(t.Context(), insert, victim, pgtest.Issuer, "attacker")
+	if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "23514" {
+		t.Errorf("the attacker has the victim's id: %v", err)
+	}
+	for _, subject := range []string{"a", "ä|\\x00", strings.Repeat("s", 255)} {
+		id := tenant.UserID(pgtest.Issuer, subject)
+		if _, err := w.Superuser.Exec(t.Context(), insert, id, pgtest.Issuer, subject); err != nil {
+			t.Errorf("Go and Postgres differ about %q: %v", subject, err)
+		}
 	}
 }

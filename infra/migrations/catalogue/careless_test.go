@@ -173,17 +173,17 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`CREATE FUNCTION join_organization() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_temp AS ''; REVOKE ALL ON FUNCTION join_organization() FROM PUBLIC`,
 			[]string{"definer: public.join_organization()"}},
 		"a definer without search_path": {
-			`ALTER FUNCTION join_organization(uuid, text, text, text) RESET search_path`,
-			[]string{"definer-search-path: public.join_organization(uuid,text,text,text)"}},
+			`ALTER FUNCTION join_organization(text, text, text) RESET search_path`,
+			[]string{"definer-search-path: public.join_organization(text,text,text)"}},
 		"a definer with the temporary schema first": {
-			`ALTER FUNCTION join_organization(uuid, text, text, text) SET search_path = pg_catalog, public`,
-			[]string{"definer-search-path: public.join_organization(uuid,text,text,text)"}},
+			`ALTER FUNCTION join_organization(text, text, text) SET search_path = pg_catalog, public`,
+			[]string{"definer-search-path: public.join_organization(text,text,text)"}},
 		"a definer with its caller's schema": {
-			`ALTER FUNCTION join_organization(uuid, text, text, text) SET search_path = "$user", pg_temp`,
-			[]string{"definer-search-path: public.join_organization(uuid,text,text,text)"}},
+			`ALTER FUNCTION join_organization(text, text, text) SET search_path = "$user", pg_temp`,
+			[]string{"definer-search-path: public.join_organization(text,text,text)"}},
 		"a definer for everybody": {
-			`GRANT EXECUTE ON FUNCTION join_organization(uuid, text, text, text) TO PUBLIC`,
-			[]string{"function-public: public.join_organization(uuid,text,text,text)"}},
+			`GRANT EXECUTE ON FUNCTION join_organization(text, text, text) TO PUBLIC`,
+			[]string{"function-public: public.join_organization(text,text,text)"}},
 		"a function for everybody": {
 			`CREATE FUNCTION helps() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
 			[]string{"function-public: public.helps()"}},
@@ -202,8 +202,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`CREATE SEQUENCE tickets; GRANT USAGE ON SEQUENCE tickets TO PUBLIC`,
 			[]string{"grant-public: public.tickets USAGE"}},
 		"a grant to nobody we know": {
-			`CREATE ROLE stranger; GRANT SELECT ON lessons TO stranger; GRANT EXECUTE ON FUNCTION join_organization(uuid, text, text, text) TO stranger`,
-			[]string{"grant-stranger: public.join_organization(uuid,text,text,text) EXECUTE " +
+			`CREATE ROLE stranger; GRANT SELECT ON lessons TO stranger; GRANT EXECUTE ON FUNCTION join_organization(text, text, text) TO stranger`,
+			[]string{"grant-stranger: public.join_organization(text,text,text) EXECUTE " +
 				"TO stranger", "grant-stranger: public.lessons SELECT TO stranger"}},
 		"a grant of TRUNCATE": {`GRANT TRUNCATE ON lessons TO satchel_file_api_http`,
 			[]string{"grant-verb: public.lessons TRUNCATE TO satchel_file_api_http"}},

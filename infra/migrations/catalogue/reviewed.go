@@ -68,7 +68,7 @@ var reviewed = map[string]map[string]string{
 		"public.agent_executions_inserted()":                    "tells and notes what a statement of the platform did, from its transition tables alone; the platform cannot write either table itself",
 		"public.agent_executions_updated()":                     "as agent_executions_inserted",
 		"public.agent_executions_deleted()":                     "as agent_executions_inserted",
-		"public.join_organization(uuid,text,text,text)":         "makes the user and the membership that AUTH_JIT_MEMBERSHIP allows: plain SQL, every name with its schema, tells nothing back",
+		"public.join_organization(text,text,text)":              "makes the user and the membership that AUTH_JIT_MEMBERSHIP allows: plain SQL, every name with its schema, tells nothing back",
 		"public.make_partitions(text,integer)":                  "only a table's owner can make its partitions; it asks which role called, takes a name from a list, and makes no other table",
 		"public.drop_partitions(text,timestamp with time zone)": "as make_partitions; nothing of the future, nothing but partitions of the tables on the list",
 	},

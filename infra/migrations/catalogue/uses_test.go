@@ -57,7 +57,7 @@ func TestUnusedGrantIsFound(t *testing.T) {
 		"SELECT ON public.file_shares TO satchel_file_api_http",
 		"DELETE ON public.storage_quotas TO satchel_file_processing_events",
 		"UPDATE (fence) ON public.file_uploads TO satchel_file_api_maintenance",
-		"EXECUTE ON FUNCTION public.join_organization(uuid,text,text,text) " +
+		"EXECUTE ON FUNCTION public.join_organization(text,text,text) " +
 			"TO satchel_file_api_maintenance",
 	} {
 		undone(t, d, func(tx pgx.Tx) {

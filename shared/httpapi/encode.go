@@ -1,0 +1,68 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// maxAnswer is what an answer's body may have in bytes, as the JSON string in which Lambda carries
+// it: 6 MB with room for headers
+// (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
+const maxAnswer = 6_000_000
+
+// encode writes the answer before its transaction commits: what cannot be sent must not have
+// happened. translate then hands these bytes to huma.
+func encode(ctx context.Context, out any) error {
+	v := reflect.Indirect(reflect.ValueOf(out))
+	if !v.IsValid() || v.Kind() != reflect.Struct {
+		return nil
+	}
+	body := v.FieldByName("Body")
+	if !body.IsValid() {
+		return nil
+	}
+	var encoded bytes.Buffer
+	encoder := json.NewEncoder(&encoded)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(body.Interface()); err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	if size := carried(encoded.Bytes()); size > maxAnswer {
+		return fmt.Errorf("the answer has %d bytes, more than the %d that can be sent", size, maxAnswer)
+	}
+	accessRecordOf(ctx).answer = encoded.Bytes()
+	return nil
+}
+
+// carried is the length of text as the content of a JSON string: quotes and backslashes take two
+// bytes, and the encoder has left no other character that would take more.
+func carried(text []byte) int {
+	return len(text) + bytes.Count(text, []byte{'"'}) + bytes.Count(text, []byte{'\\'})
+}
+
+// translate gives huma what encode wrote, and its own errors, which it makes while it reads a
+// request, the shape of ours. A transformer does it for this API alone, where replacing
+// huma.NewError would do it for the process.
+func translate(ctx huma.Context, _ string, v any) (any, error) {
+	record := accessRecordOf(ctx.Context())
+	if theirs, ok := v.(*huma.ErrorModel); ok {
+		problem := problemOfStatus(ctx.Context(), theirs.Status)
+		record.code = problem.Code
+		for _, e := range theirs.Errors {
+			if e != nil && problem.Code != codeInternal && len(problem.Errors) < maxFieldProblems {
+				problem.Errors = append(problem.Errors, FieldProblem{e.Location, e.Message})
+			}
+		}
+		problem.Errors = bounded(problem.Errors)
+		return problem, nil
+	}
+	if _, ok := v.(*Problem); !ok && record.answer != nil {
+		return json.RawMessage(record.answer), nil
+	}
+	return v, nil
+}
