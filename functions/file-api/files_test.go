@@ -530,6 +530,6 @@ func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
 		t.Errorf("read as %s", a.raw)
 	}
 	u.call("PATCH", path, map[string]any{
-		"metadata": map[string]any{"n": json.Number("1e999999")}}).want(400, "malformed-request")
+		"metadata": map[string]any{"n": json.Number("1e999999")}}).want(422, "invalid-request")
 	u.call("GET", "/v1/files?uploaded_by="+uuid.Nil.String(), nil).want(422, "invalid-request")
 }

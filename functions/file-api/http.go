@@ -56,7 +56,7 @@ func routes(api *httpapi.API, c Config, l *library.Library) {
 		"Put a file in the bin, cancel its upload, or delete it for good", 403, 404, 409), h.remove)
 	httpapi.Write(api, op(http.MethodPost, "/{id}/restore", "restore-file",
 		"Take a file out of the bin", 403, 404, 409), h.restore)
-	httpapi.Read(api, op(http.MethodGet, "/{id}/download", "download-file",
+	httpapi.ReadRecorded(api, op(http.MethodGet, "/{id}/download", "download-file",
 		"Get a link to a file that works for five minutes", 403, 404, 409), h.download)
 	httpapi.Write(api, op(http.MethodPut, "/{id}/consent", "record-consent",
 		"Record that consent was given to hand a file out", 403, 404), h.consent)
@@ -180,6 +180,10 @@ type downloadOut struct {
 
 func (h handlers) download(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	in *downloadIn) (*downloadOut, error) {
+	if httpapi.HeadOnly(ctx) {
+		_, err := h.library.Locate(ctx, tx, by, in.file(), &in.Variant)
+		return &downloadOut{}, err
+	}
 	link, err := h.library.Download(ctx, tx, by, in.file(), in.Variant)
 	if err != nil {
 		return nil, err

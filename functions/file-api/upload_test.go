@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -97,7 +98,8 @@ func TestCreateRefuses(t *testing.T) {
 			"extension-mismatch"},
 		{"html as png", newFile("filename", "page.html", "content_type", "image/png"), 422,
 			"extension-mismatch"},
-		{"control character", newFile("filename", "a\x00.pdf"), 422, "invalid-filename"},
+		{"control character", newFile("filename", "a\x01.pdf"), 422, "invalid-filename"},
+		{"U+0000", newFile("filename", "a\x00.pdf"), 422, "invalid-text"},
 		{"new line", newFile("filename", "a\r\nSet-Cookie: x.pdf"), 422, "invalid-filename"},
 		{"only a path", newFile("filename", "../../"), 422, "invalid-filename"},
 		{"256 bytes", newFile("filename", strings.Repeat("n", 252)+".pdf"), 422,
@@ -111,6 +113,12 @@ func TestCreateRefuses(t *testing.T) {
 		{"metadata", newFile("metadata", map[string]any{"a": strings.Repeat("x", 17<<10)}),
 			422, "metadata-too-large"},
 		{"NUL in metadata", newFile("metadata", map[string]any{"a": "\x00"}), 422, "invalid-text"},
+		{"numbers that grow", newFile("metadata",
+			map[string]any{"a": slices.Repeat([]any{json.Number("1e300")}, 60)}), 422, "metadata-too-large"},
+		{"numbers that vanish", newFile("metadata",
+			map[string]any{"a": slices.Repeat([]any{json.Number("1e-16000")}, 450)}), 422, "invalid-request"},
+		{"an absurd size", newFile("size", json.Number("9223372036854775807")), 413, "file-too-large"},
+		{"a size past 64 bits", newFile("size", json.Number("9223372036854775808")), 422, "invalid-request"},
 		{"unknown member", newFile("organization_id", "x"), 422, "invalid-request"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

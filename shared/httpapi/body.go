@@ -52,6 +52,11 @@ func (a *API) checkRequest(ctx huma.Context, next func(huma.Context)) {
 
 func (a *API) refused(ctx huma.Context, w http.ResponseWriter, status int, wrong []FieldProblem) {
 	problem := problemOfStatus(ctx.Context(), status)
+	if len(wrong) > 0 && !slices.ContainsFunc(wrong, func(p FieldProblem) bool { return p.Message != msgText }) {
+		problem = newProblem(ctx.Context(), status, "invalid-text",
+			"The text has a character that cannot be stored. Remove it where errors says and send the request again.")
+		accessRecordOf(ctx.Context()).code = problem.Code
+	}
 	problem.Errors = bounded(wrong)
 	problem.write(w)
 }

@@ -1,16 +1,12 @@
 package library
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
-
-// maxMetadataBytes keeps a row small enough for dozens of them in one answer of a Lambda.
-const maxMetadataBytes = 16 << 10
 
 // NewFile is what a client says about a file that it wants to upload.
 type NewFile struct {
@@ -85,15 +81,6 @@ func agree(filename string, declared mediatype.Type) error {
 
 func isText(t mediatype.Type) bool  { return t.Family() == "text" || t == "application/json" }
 func isMedia(t mediatype.Type) bool { return t.Family() == "audio" || t.Family() == "video" }
-
-func checkMetadata(metadata map[string]any) error {
-	encoded, err := json.Marshal(metadata)
-	if err != nil || len(encoded) > maxMetadataBytes {
-		return fault.Wrap(err, fault.Invalid, "metadata-too-large",
-			"metadata is larger than 16 KiB as JSON. Keep less in it.")
-	}
-	return nil
-}
 
 func unsupportedImage() error {
 	return fault.New(fault.Unsupported, "unsupported-image", UnsupportedImage.Detail())

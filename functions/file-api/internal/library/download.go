@@ -33,6 +33,22 @@ type Link struct {
 // person.
 func (l *Library) Download(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
 	variant string) (Link, error) {
+	link, err := l.Locate(ctx, tx, by, id, &variant)
+	if err != nil {
+		return Link{}, err
+	}
+	d := l.desk(tx, by)
+	if err := d.q.CountDownload(ctx,
+		db.CountDownloadParams{OrganizationID: d.organization, ID: id, Now: &d.now}); err != nil {
+		return Link{}, fmt.Errorf("count download of file %s: %w", id, err)
+	}
+	return link, d.log(ctx, id, "download", map[string]any{"variant": variant})
+}
+
+// Locate is Download for a caller who gets only to know that there is a link: nothing is counted.
+// It completes the variant's name.
+func (l *Library) Locate(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
+	variant *string) (Link, error) {
 	d := l.desk(tx, by)
 	file, err := d.file(ctx, id)
 	if err != nil {
@@ -41,22 +57,12 @@ func (l *Library) Download(ctx context.Context, tx pgx.Tx, by tenant.Caller, id 
 	if err := downloadable(file); err != nil {
 		return Link{}, err
 	}
-	bucket, key, contentType, err := l.locate(file, &variant)
+	bucket, key, contentType, err := l.locate(file, variant)
 	if err != nil {
 		return Link{}, err
 	}
 	url, err := l.Signer.link(ctx, bucket, key, nameAs(file.Filename, contentType), contentType)
-	if err != nil {
-		return Link{}, err
-	}
-	if err := d.q.CountDownload(ctx,
-		db.CountDownloadParams{OrganizationID: d.organization, ID: id, Now: &d.now}); err != nil {
-		return Link{}, fmt.Errorf("count download of file %s: %w", id, err)
-	}
-	if err := d.log(ctx, id, "download", map[string]any{"variant": variant}); err != nil {
-		return Link{}, err
-	}
-	return Link{URL: url, ExpiresAt: d.now.Add(LinkTime)}, nil
+	return Link{URL: url, ExpiresAt: d.now.Add(LinkTime)}, err
 }
 
 func downloadable(f File) error {
