@@ -10,15 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// readTimeout ends a statement of Read that a client has stopped waiting for: API Gateway answers
-// after 30 seconds at the latest.
-const readTimeout = "20s"
-
-// What a statement of Once or Read is preceded by, in the same round trip: the scope that InTenant
-// sets in its BEGIN. Postgres runs all that is sent up to one Sync as one transaction, so the
-// settings end with the statements after them.
-const scope = `SELECT set_config('app.current_organization_id', $1, true),
-	set_config('search_path', 'public, pg_temp', true), set_config('statement_timeout', '` + readTimeout + `', true)`
+// scope is what the statements of Once and Read are preceded by, in the same round trip: what
+// InTenant sets in its BEGIN. Postgres runs all that is sent up to one Sync as one transaction, so
+// the settings end with the statements after them.
+func (db *DB) scope() string {
+	return "select set_config('app.current_organization_id', $1, true), set_config('search_path', 'public, pg_temp', true)" + db.limits
+}
 
 var errNoOrganization = errors.New("a tenant's transaction needs an organization")
 
@@ -28,12 +25,12 @@ func (db *DB) Once(ctx context.Context, organization uuid.UUID, batch *pgx.Batch
 	if organization == uuid.Nil {
 		return errNoOrganization
 	}
-	return classify(db.pool.SendBatch(ctx, scoped(organization.String(), batch)).Close())
+	return classify(db.pool.SendBatch(ctx, db.scoped(organization, batch)).Close())
 }
 
-func scoped(organization string, batch *pgx.Batch) *pgx.Batch {
+func (db *DB) scoped(organization uuid.UUID, batch *pgx.Batch) *pgx.Batch {
 	whole := &pgx.Batch{}
-	whole.Queue(scope, organization)
+	whole.Queue(db.scope(), organization.String())
 	whole.QueuedQueries = append(whole.QueuedQueries, batch.QueuedQueries...)
 	return whole
 }
@@ -50,19 +47,20 @@ func (db *DB) Read(ctx context.Context, organization uuid.UUID, fn func(tx pgx.T
 		return classify(err)
 	}
 	defer conn.Release()
-	return classify(fn(reader{conn, organization.String()}))
+	return classify(fn(reader{db, conn, organization}))
 }
 
 // reader stands for the transaction in Read.
 type reader struct {
+	db           *DB
 	conn         *pgxpool.Conn
-	organization string
+	organization uuid.UUID
 }
 
 var errReads = errors.New("a read has no transaction of its own")
 
 func (r reader) SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults {
-	results := r.conn.SendBatch(ctx, scoped(r.organization, batch))
+	results := r.conn.SendBatch(ctx, r.db.scoped(r.organization, batch))
 	_, _ = results.Exec() // the scope's own row; an error stays with the results
 	return results
 }
