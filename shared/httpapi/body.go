@@ -14,6 +14,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 // checkRequest reads the body and refuses what no handler may see, before huma decodes it. It does
@@ -21,10 +23,14 @@ import (
 // are 130,000 errors, more than an answer can carry.
 func (a *API) checkRequest(ctx huma.Context, next func(huma.Context)) {
 	request, response := humago.Unwrap(ctx)
-	if wrong := badText(ctx.Operation(), request); len(wrong) > 0 {
-		a.refused(ctx, response, http.StatusUnprocessableEntity, wrong)
+	query, err := url.ParseQuery(request.URL.RawQuery)
+	if err != nil {
+		a.refused(ctx, response, http.StatusUnprocessableEntity,
+			[]FieldProblem{{"query", "it is not encoded as a query string is"}})
 		return
 	}
+	record := accessRecordOf(ctx.Context())
+	record.unstorable = badText(query)
 	expects := ctx.Operation().RequestBody
 	if expects == nil {
 		next(ctx)
@@ -42,10 +48,12 @@ func (a *API) checkRequest(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	if len(body) > 0 {
-		if status, wrong := a.checkBody(body, expects.Content["application/json"].Schema); status != 0 {
+		status, wrong, text := a.checkBody(body, expects.Content["application/json"].Schema)
+		if status != 0 {
 			a.refused(ctx, response, status, wrong)
 			return
 		}
+		record.unstorable = append(record.unstorable, text...)
 	}
 	next(bodyContext{ctx, body})
 }
@@ -53,9 +61,7 @@ func (a *API) checkRequest(ctx huma.Context, next func(huma.Context)) {
 func (a *API) refused(ctx huma.Context, w http.ResponseWriter, status int, wrong []FieldProblem) {
 	problem := problemOfStatus(ctx.Context(), status)
 	if len(wrong) > 0 && !slices.ContainsFunc(wrong, func(p FieldProblem) bool { return p.Message != msgText }) {
-		problem = newProblem(ctx.Context(), status, "invalid-text",
-			"The text has a character that cannot be stored. Remove it where errors says and send the request again.")
-		accessRecordOf(ctx.Context()).code = problem.Code
+		problem = a.problemOf(ctx.Context(), tenantdb.InvalidText(nil))
 	}
 	problem.Errors = bounded(wrong)
 	problem.write(w)
@@ -101,20 +107,11 @@ func isJSON(contentType string) bool {
 	return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
 }
 
-// badText finds what in the path and the query Postgres could not hold: U+0000, and what is not UTF-8.
-func badText(op *huma.Operation, r *http.Request) (wrong []FieldProblem) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return []FieldProblem{{"query", "it is not encoded as a query string is"}}
-	}
+// badText finds what in the query Postgres could not hold: U+0000, and what is not UTF-8.
+func badText(query url.Values) (wrong []FieldProblem) {
 	for name, values := range query {
 		if !storable(name) || slices.ContainsFunc(values, unstorable) {
 			wrong = append(wrong, FieldProblem{"query." + name, msgText})
-		}
-	}
-	for _, p := range op.Parameters {
-		if p.In == "path" && !storable(r.PathValue(p.Name)) {
-			wrong = append(wrong, FieldProblem{"path." + p.Name, msgText})
 		}
 	}
 	slices.SortFunc(wrong, func(a, b FieldProblem) int { return strings.Compare(a.Location, b.Location) })

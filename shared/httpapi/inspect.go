@@ -33,34 +33,36 @@ var (
 	errStop         = errors.New("enough is wrong")
 )
 
-// checkBody returns a status other than 0 for a body that is refused, and what is wrong with it.
-func (a *API) checkBody(body []byte, schema *huma.Schema) (status int, wrong []FieldProblem) {
+// checkBody returns a status other than 0 for a body that is refused, and what is wrong with it. Of
+// one that is not, it names the fields with text that Postgres would refuse: a rule of the field's
+// own may say it better.
+func (a *API) checkBody(body []byte, schema *huma.Schema) (status int, wrong, text []FieldProblem) {
 	if !utf8.Valid(body) {
-		return http.StatusBadRequest, []FieldProblem{{"body", errEncoding.Error()}}
+		return http.StatusBadRequest, []FieldProblem{{"body", errEncoding.Error()}}, nil
 	}
 	var parsed any
 	if err := json.Unmarshal(body, &parsed); err != nil {
 		if _, number := errors.AsType[*json.UnmarshalTypeError](err); !number { // inspect says which
-			return http.StatusBadRequest, []FieldProblem{{"body", err.Error()}}
+			return http.StatusBadRequest, []FieldProblem{{"body", err.Error()}}, nil
 		}
 	}
 	if loneSurrogate(body) {
-		return http.StatusUnprocessableEntity, []FieldProblem{{"body", msgText}}
+		return http.StatusUnprocessableEntity, []FieldProblem{{"body", msgText}}, nil
 	}
 	i := inspector{schemas: a.schemas(), tokens: json.NewDecoder(bytes.NewReader(body))}
 	i.tokens.UseNumber()
 	switch err := i.value("body", schema, 1); {
 	case errors.Is(err, errRepeatedName):
-		return http.StatusBadRequest, []FieldProblem{{i.at, err.Error()}}
+		return http.StatusBadRequest, []FieldProblem{{i.at, err.Error()}}, nil
 	case len(i.wrong) > 0:
-		return http.StatusUnprocessableEntity, i.wrong
+		return http.StatusUnprocessableEntity, i.wrong, nil
 	case err != nil:
-		return http.StatusBadRequest, []FieldProblem{{"body", errSyntax.Error()}}
+		return http.StatusBadRequest, []FieldProblem{{"body", errSyntax.Error()}}, nil
 	}
 	if wrong = a.validate(parsed, schema); len(wrong) > 0 {
-		return http.StatusUnprocessableEntity, wrong
+		return http.StatusUnprocessableEntity, wrong, nil
 	}
-	return 0, nil
+	return 0, nil, i.text
 }
 
 // inspector walks a body beside its schema and finds what decoding would hide: members that are
@@ -69,7 +71,8 @@ type inspector struct {
 	schemas huma.Registry
 	tokens  *json.Decoder
 	wrong   []FieldProblem
-	at      string // of a name that is repeated
+	text    []FieldProblem // in fields of ours, see checkBody
+	at      string         // of a name that is repeated
 }
 
 // blame notes what is wrong somewhere and ends the walk once that fills an answer.
@@ -88,8 +91,12 @@ func (i *inspector) value(location string, s *huma.Schema, depth int) error {
 	}
 	switch token := token.(type) {
 	case string:
-		if strings.ContainsRune(token, 0) {
+		switch {
+		case !strings.ContainsRune(token, 0):
+		case s == nil:
 			return i.blame(location, msgText)
+		case len(i.text) < maxFieldProblems:
+			i.text = append(i.text, FieldProblem{location, msgText})
 		}
 	case json.Number:
 		if message := wrongNumber(token.String(), resolve(i.schemas, s)); message != "" {

@@ -68,6 +68,9 @@ func (a *API) problemOf(ctx context.Context, err error) *Problem {
 		a.log.InfoContext(ctx, "request refused", "error", err)
 	}
 	problem := newProblem(ctx, statusOf(classified.Kind), classified.Code, classified.Detail)
+	if classified.Code == "invalid-text" {
+		problem.Errors = bounded(accessRecordOf(ctx).unstorable)
+	}
 	if classified.Field != "" {
 		problem.Errors = bounded([]FieldProblem{{classified.Field, classified.Detail}})
 	}

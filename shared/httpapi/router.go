@@ -22,7 +22,8 @@ type accessRecord struct {
 	user         uuid.UUID
 	code         string
 	head         bool
-	answer       []byte // the body, written before its transaction ended
+	unstorable   []FieldProblem // text in the request that Postgres would refuse
+	answer       []byte         // the body, written before its transaction ended
 }
 
 type accessRecordKey struct{}

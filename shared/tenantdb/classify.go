@@ -49,7 +49,7 @@ func classifyCode(err error, pg *pgconn.PgError) error {
 	case "23505": // unique violation
 		return fault.Wrap(err, fault.Conflict, "already-exists", "This exists already.")
 	case "22021", "22P05": // a NUL or another character that Postgres cannot keep
-		return fault.Wrap(err, fault.Invalid, "invalid-text", "The text has a character that cannot be stored. Remove control characters and send it again.")
+		return InvalidText(err)
 	}
 	switch pg.Code[:2] {
 	case "22", "23", "54": // data exception, integrity constraint, a limit of Postgres itself
@@ -58,6 +58,12 @@ func classifyCode(err error, pg *pgconn.PgError) error {
 		return unavailable(err)
 	}
 	return err
+}
+
+// InvalidText is the failure of a text that Postgres cannot keep; cause may be nil.
+func InvalidText(cause error) error {
+	return fault.Wrap(cause, fault.Invalid, "invalid-text",
+		"The text has a character that cannot be stored. Remove control characters and send it again.")
 }
 
 // columnOf names the column of an error that has one, or whose constraint's name was made of it, as
