@@ -100,6 +100,11 @@ func run(m *testing.M) (code int) {
 			code = fail(err)
 		}
 	}
+	if code == 0 && wholeRun() {
+		if err := leastPrivilege(); err != nil {
+			code = fail(err)
+		}
+	}
 	if err := stop(); err != nil {
 		code = fail(err)
 	}
@@ -223,6 +228,9 @@ func child(readyFile string) int {
 	err = s.Ready.Write(readyFile)
 	if err == nil {
 		<-ctx.Done()
+	}
+	for _, denied := range s.Authority.Denied() {
+		err = errors.Join(err, fmt.Errorf("denied: %s", denied))
 	}
 	if err := errors.Join(err, s.Stop()); err != nil {
 		return fail(err)

@@ -78,7 +78,8 @@ func (c command) interrupt(running *exec.Cmd, out *output) {
 	}
 	// `go run` itself ends with 1 at Ctrl-C; it tells when the program did not end with 0
 	_ = running.Wait()
-	if text := out.String(); !strings.HasSuffix(text, "Stopping.\n") {
+	if text := out.String(); !strings.HasSuffix(text, "Stopping.\n") ||
+		strings.Contains(text, "AccessDenied") {
 		c.t.Errorf("after Ctrl-C:\n%s", text)
 	}
 	for _, pid := range below {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -30,18 +31,29 @@ func invalid(message string) apiError {
 // serveHTTP speaks AWS JSON 1.0: always POST, the action in X-Amz-Target.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=") {
-		refuse(w, apiError{code: "MissingAuthenticationToken", message: "Request is missing Authentication Token"})
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		refuse(w, apiError{code: "SerializationException", message: "The request cannot be read."})
 		return
 	}
-	action, ok := actions()[strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")]
+	access, err := s.signedBy(r, body)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
+	action, ok := actions()[operation]
 	if !ok {
 		refuse(w, apiError{code: "UnsupportedOperation", message: "The local queue server does not have this operation."})
 		return
 	}
 	var in request
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
+	if err := json.Unmarshal(body, &in); err != nil {
 		refuse(w, apiError{code: "SerializationException", message: "The request is no JSON of the expected shape."})
+		return
+	}
+	if err := s.authorize(access, operation, cmp.Or(in.QueueName, in.queue())); err != nil {
+		refuse(w, err)
 		return
 	}
 	out, err := action(s, r.Context(), in)
@@ -60,6 +72,9 @@ func refuse(w http.ResponseWriter, err error) {
 	if !errors.As(err, &e) {
 		slog.Error("queue server", "error", err)
 		e, status = apiError{code: "InternalFailure", message: "The queue server failed."}, http.StatusInternalServerError
+	}
+	if e.code == "AccessDeniedException" {
+		status = http.StatusForbidden
 	}
 	w.Header().Set("X-Amzn-Query-Error", cmp.Or(e.query, e.code)+";Sender")
 	w.WriteHeader(status)

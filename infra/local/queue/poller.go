@@ -18,6 +18,8 @@ import (
 type Poller struct {
 	Server *Server
 	Queue  string
+	// Access is the function's access key: Lambda polls with the rights of its role.
+	Access string
 	// BatchSize is how many messages one invocation gets at most; 0 means 10.
 	BatchSize int
 	// Concurrency is how many invocations run at once; 0 means one. Messages
@@ -47,7 +49,11 @@ func (p *Poller) once(ctx context.Context) {
 	if size == 0 {
 		size = maxBatch
 	}
-	batch, err := p.Server.receive(ctx, p.Queue, size, nil, maxWait*time.Second)
+	var batch []message
+	err := p.Server.authorize(p.Access, "ReceiveMessage", p.Queue)
+	if err == nil {
+		batch, err = p.Server.receive(ctx, p.Queue, size, nil, maxWait*time.Second)
+	}
 	if err != nil {
 		slog.Error("poll a queue", "queue", p.Queue, "error", err)
 		select { // a broken disk is no reason to spin
@@ -71,7 +77,11 @@ func (p *Poller) once(ctx context.Context) {
 		if failed[m.ID] {
 			continue
 		}
-		if err := p.Server.remove(p.Queue, receiptHandle(&m)); err != nil {
+		err := p.Server.authorize(p.Access, "DeleteMessage", p.Queue)
+		if err == nil {
+			err = p.Server.remove(p.Queue, receiptHandle(&m))
+		}
+		if err != nil {
 			slog.Error("delete a message that is done", "queue", p.Queue, "message", m.ID, "error", err)
 		}
 	}

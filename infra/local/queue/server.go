@@ -4,9 +4,7 @@
 //
 // It is not SQS where that would only slow a test down: messages come in the
 // order they were sent unless they were delayed or received before, nothing is
-// delivered twice without a reason, and counts are exact. Of a request's
-// signature only its presence is checked, so a client without credentials is
-// refused and one with wrong credentials is not.
+// delivered twice without a reason, and counts are exact.
 package queue
 
 import (
@@ -35,6 +33,9 @@ type Options struct {
 	Queues []template.Queue
 	// Listener is where to serve; nil means at a port that the system chooses.
 	Listener net.Listener
+	// Authority knows the access keys and decides what their holders may do; nil asks for no more than
+	// that a request is signed.
+	Authority Authority
 	// Now is the clock of delays and visibility; nil means time.Now.
 	Now func() time.Time
 }
@@ -54,10 +55,11 @@ type Server struct {
 	// Endpoint is http://127.0.0.1:port, good for AWS_ENDPOINT_URL_SQS.
 	Endpoint string
 
-	now     func() time.Time
-	http    *http.Server
-	served  chan error
-	stopped chan struct{}
+	authority Authority
+	now       func() time.Time
+	http      *http.Server
+	served    chan error
+	stopped   chan struct{}
 
 	mu      sync.Mutex
 	queues  map[string]*queue
@@ -71,7 +73,7 @@ func Start(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{now: o.Now, served: make(chan error, 1), stopped: make(chan struct{}), changed: make(chan struct{}), queues: map[string]*queue{}}
+	s := &Server{authority: o.Authority, now: o.Now, served: make(chan error, 1), stopped: make(chan struct{}), changed: make(chan struct{}), queues: map[string]*queue{}}
 	for _, c := range o.Queues {
 		if c.Visibility == 0 {
 			c.Visibility = 30 * time.Second // as SQS has it

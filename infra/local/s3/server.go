@@ -1,8 +1,8 @@
 // Package s3 runs an S3 server inside the local stack: versitygw on a directory,
 // with AWS-shaped storage events, which versitygw's own are not.
 //
-// It checks signatures, but knows one account that may do everything: what an
-// IAM policy forbids on AWS is not forbidden here.
+// It checks signatures, and asks an Authority what the keys of a function allow.
+// The root's keys, which no function has, allow everything.
 //
 // Only one server may run in a process, and while it runs the process's working
 // directory is the server's: versitygw has both as package-level state. Resolve
@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend"
 	"github.com/versity/versitygw/embedgw"
 
 	"github.com/toolboxai-solutions/satchel/infra/template"
@@ -46,6 +48,8 @@ type Options struct {
 	Notify func(queue string, event []byte)
 	// Port to listen on; 0 means one that is free.
 	Port int
+	// Authority decides what the holders of other keys than the root's may do; nil knows no other keys.
+	Authority Authority
 	// Now is the clock of the events; nil means time.Now.
 	Now func() time.Time
 
@@ -82,7 +86,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("find the working directory: %w", err)
 	}
 	s := &Server{Region: region, workingDirectory: before}
-	if s.AccessKey, s.SecretKey, err = loadKeys(dir); err != nil {
+	if s.AccessKey, s.SecretKey, err = Keys(dir); err != nil {
 		return nil, err
 	}
 	for range attempts {
@@ -129,9 +133,14 @@ func (s *Server) serve(ctx context.Context, dir string, o Options) error {
 	s.Endpoint = "http://" + address
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel, s.ended = cancel, make(chan error, 1)
+	var served backend.Backend = newNotifier(store, o)
+	iam := auth.NewIAMServiceSingle(auth.Account{Access: s.AccessKey, Secret: s.SecretKey, Role: auth.RoleAdmin})
+	if o.Authority != nil {
+		served, iam = gate{served, o.Authority}, accounts{iam, o.Authority}
+	}
 	go func() {
 		defer close(s.ended)
-		s.ended <- embedgw.RunVersityGW(running, newNotifier(store, o), &embedgw.Config{
+		s.ended <- embedgw.RunVersityGW(running, served, &embedgw.Config{
 			RootUserAccess:    s.AccessKey,
 			RootUserSecret:    s.SecretKey,
 			Region:            region,
@@ -143,6 +152,7 @@ func (s *Server) serve(ctx context.Context, dir string, o Options) error {
 			DisableACLs:       true, // as in every bucket that AWS makes today
 			KeepAlive:         true,
 			Quiet:             true,
+			IAMService:        iam,
 		})
 	}()
 	if err := s.awaitHealthy(ctx); err != nil {

@@ -27,8 +27,8 @@ func Versioned(names ...string) (all []template.Bucket) {
 	return all
 }
 
-// loadKeys returns the key pair kept in dir, and makes one the first time.
-func loadKeys(dir string) (access, secret string, err error) {
+// Keys returns the root's key pair kept in dir, and makes one the first time.
+func Keys(dir string) (access, secret string, err error) {
 	file := filepath.Join(dir, "credentials")
 	kept, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {

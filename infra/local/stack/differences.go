@@ -29,7 +29,7 @@ func differences() []difference {
 	return []difference{
 		{what: "DATABASE_URL, DATABASE_IAM_AUTH", here: "the same role, by password, on the PostgreSQL here",
 			why: "tokens of IAM are checked by Amazon RDS alone", function: (*Stack).signIn},
-		{what: "AWS_…", here: "access keys and the addresses of the servers here",
+		{what: "AWS_…", here: "access keys of the function's own, and the addresses of the servers here",
 			why: "Lambda hands out a role's keys, and the SDK then asks AWS", function: (*Stack).endpoints},
 		{what: "parameters", here: "names and addresses of this machine, and clamd where there is one",
 			why: "they have no default, because each place has its own"},
@@ -37,6 +37,7 @@ func differences() []difference {
 		{what: "VisibilityTimeout", here: "a second more than the function's timeout", why: "so that a retry is soon", queue: (*Stack).hide},
 		{what: "concurrency", here: "8 for HTTP, 2 for a queue, 1 for a schedule", why: "two cores have to do", function: limit},
 		{what: "ScheduleExpression", here: "every minute, unless it is oftener", why: "so that what it does is soon seen", schedule: hasten},
+		{what: "aws:SecureTransport", here: "counts as true", why: "the servers here speak HTTP, on this machine alone"},
 		{what: "a function without events", here: "not started", why: "a deploy step invokes it; the stack migrates by itself"},
 	}
 }
@@ -50,9 +51,10 @@ func (s *Stack) signIn(fn template.Function, f *runtime.Function) {
 	f.Env["DATABASE_URL"] = s.roleURL(address.User.Username())
 }
 
-func (s *Stack) endpoints(_ template.Function, f *runtime.Function) {
+func (s *Stack) endpoints(fn template.Function, f *runtime.Function) {
+	keys := s.Authority.Keys(fn.Name)
 	maps.Copy(f.Env, map[string]string{
-		"AWS_ACCESS_KEY_ID": s.Ready.S3.AccessKey, "AWS_SECRET_ACCESS_KEY": s.Ready.S3.SecretKey,
+		"AWS_ACCESS_KEY_ID": keys.Access, "AWS_SECRET_ACCESS_KEY": keys.Secret,
 		"AWS_REGION": s.Ready.S3.Region, "AWS_DEFAULT_REGION": s.Ready.S3.Region,
 		"AWS_ENDPOINT_URL_S3": s.Ready.S3.Endpoint, "AWS_ENDPOINT_URL_SQS": s.Queue.Endpoint,
 	})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/clamd"
+	"github.com/toolboxai-solutions/satchel/infra/local/iam"
 	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
 	"github.com/toolboxai-solutions/satchel/infra/local/postgres"
 	"github.com/toolboxai-solutions/satchel/infra/local/queue"
@@ -78,6 +79,8 @@ type Stack struct {
 	OwnerURL string
 	S3       *s3.Server
 	Queue    *queue.Server
+	// Authority decides what each function may do at S3 and at the queues, and remembers it.
+	Authority *iam.Authority
 	// Clamd is the private scanner; nil when there is none or it was named by an address.
 	Clamd *clamd.Clamd
 

@@ -2,9 +2,11 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/gateway"
+	"github.com/toolboxai-solutions/satchel/infra/local/iam"
 	"github.com/toolboxai-solutions/satchel/infra/local/queue"
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
@@ -12,13 +14,22 @@ import (
 
 // startStorage starts the queues and the buckets, whose events go to queues.
 func (s *Stack) startStorage(ctx context.Context, queues net.Listener) (string, error) {
-	var err error
-	if s.Queue, err = queue.Start(queue.Options{Dir: s.directory.in("queue"), Queues: s.queues(), Listener: queues}); err != nil {
-		return "", err
+	access, secret, err := s3.Keys(s.directory.in("s3"))
+	if err != nil {
+		return "", errors.Join(err, queues.Close())
+	}
+	if s.Authority, err = iam.New(iam.Keys{Access: access, Secret: secret}, s.deployment, s.log); err != nil {
+		return "", errors.Join(err, queues.Close())
+	}
+	s.Queue, err = queue.Start(queue.Options{
+		Dir: s.directory.in("queue"), Queues: s.queues(), Listener: queues, Authority: s.Authority,
+	})
+	if err != nil {
+		return "", errors.Join(err, queues.Close())
 	}
 	s.atStop(s.Queue.Stop)
 	s.S3, err = s3.Start(ctx, s3.Options{
-		Dir: s.directory.in("s3"), Buckets: s.deployment.Buckets, Port: s.directory.s3Port(),
+		Dir: s.directory.in("s3"), Buckets: s.deployment.Buckets, Port: s.directory.s3Port(), Authority: s.Authority,
 		Notify: func(queue string, event []byte) {
 			if err := s.Queue.Send(queue, string(event)); err != nil {
 				s.log.Error("storage event lost", "error", err)
@@ -42,7 +53,7 @@ func (s *Stack) poll(functions []runtime.Function) {
 	for _, f := range functions {
 		for _, m := range s.mappings(f.Name) {
 			poller := &queue.Poller{
-				Server: s.Queue, Queue: m.Queue, BatchSize: m.BatchSize, Concurrency: f.Concurrency,
+				Server: s.Queue, Queue: m.Queue, Access: s.Authority.Keys(f.Name).Access, BatchSize: m.BatchSize, Concurrency: f.Concurrency,
 				Invoke: func(ctx context.Context, event []byte) ([]byte, error) {
 					return s.Runtime.Invoke(ctx, f.Name, event)
 				},
