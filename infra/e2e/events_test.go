@@ -289,3 +289,42 @@ func (s *school) removeVersions(bucket, key string) {
 		}
 	}
 }
+
+// TestMaintenanceWhileEventsWait is not parallel: it holds every worker, so that the events of other
+// uploads wait as if they were lost. Maintenance sends one again and deletes another's object.
+func TestMaintenanceWhileEventsWait(t *testing.T) {
+	busy, waiting := schoolOn(t, shared.platform), schoolOn(t, shared.platform)
+	teacher, u := busy.user("member"), waiting.user("member")
+	post := func(form reply) {
+		if status, body := form.post([]byte("text")); status != 204 {
+			t.Fatalf("the form answers %d %s", status, body)
+		}
+	}
+	held := []reply{teacher.reserve(text("text")), teacher.reserve(text("text"))}
+	lost, purged := u.reserve(text("text")), u.reserve(text("text"))
+	release := busy.hold(`SELECT FROM storage_quotas WHERE organization_id = $1 FOR UPDATE`, busy.id)
+	for _, form := range held {
+		post(form)
+	}
+	until(t, "two workers at their verdicts", func() bool {
+		return len(busy.stored("original/"+busy.id)) == 2
+	})
+	post(lost)
+	post(purged)
+	waiting.change(`UPDATE file_uploads SET created_at = now() - interval '1 hour' WHERE file_id = $1`,
+		lost.str("file.id"))
+	u.call("DELETE", "/v1/files/"+purged.str("file.id")+"?permanent=true", nil).want(204)
+	waiting.change(`UPDATE object_deletions SET due_at = now() WHERE organization_id = $1`, waiting.id)
+
+	done := waiting.send("POST", "/local/schedules/file-maintenance", "", nil).want(200)
+	if done.number("result.requeued") < 1 {
+		t.Errorf("maintenance sent no event again: %s", done.raw)
+	}
+	waiting.wantStored(purged.str("file.id"))
+	release()
+	if a := u.settled(lost.str("file.id")); a.at("file.status") != "available" {
+		t.Errorf("ended as %s", a.raw)
+	}
+	waiting.wantVerdicts(1)
+	waiting.wantQuota(4, 0, 1)
+}
