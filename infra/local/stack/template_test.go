@@ -15,6 +15,14 @@ const additions = `
     Type: AWS::SQS::Queue
     Properties: { VisibilityTimeout: 60, RedrivePolicy: { deadLetterTargetArn: !GetAtt SecondDead.Arn, maxReceiveCount: 2 } }
   SecondDead: { Type: AWS::SQS::Queue }
+  SecondRole:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+        - PolicyName: entry
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement: [{ Effect: Allow, Action: [sqs:ReceiveMessage, sqs:DeleteMessage], Resource: !GetAtt SecondQueue.Arn }]
   SecondHttp:
     Type: AWS::Serverless::Function
     Properties:
@@ -30,7 +38,7 @@ const additions = `
     Properties:
       FunctionName: second-worker
       CodeUri: build/file-processing/
-      Role: !GetAtt FileProcessingEventsRole.Arn
+      Role: !GetAtt SecondRole.Arn
       Environment: { Variables: { DATABASE_URL: "postgres://satchel_file_processing_events@x/y" } }
       Events:
         Messages:
