@@ -26,6 +26,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
@@ -104,8 +105,9 @@ func newFixture(t *testing.T) *fixture {
 // api is one more instance of the function, with connections of its own.
 func (w *fixture) api() http.Handler {
 	c := Config{
-		IncomingBucket: incomingBucket, FilesBucket: filesBucket,
-		QuarantineBucket: quarantineBucket, MaxFileSize: 50 << 20,
+		Buckets: storedfile.Buckets{Incoming: incomingBucket, Files: filesBucket,
+			Quarantine: quarantineBucket},
+		MaxFileSize:  50 << 20,
 		AllowedTypes: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
 		Auth: httpapi.AuthConfig{
 			Issuer: pgtest.Issuer, JWKSURL: w.jwks, Audience: []string{issuer.Audience},

@@ -30,7 +30,7 @@ func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, log *slog.Logger) *ht
 	})
 	routes(api, c, &library.Library{
 		Limits:  library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes},
-		Buckets: c.buckets(), Signer: library.NewSigner(objects), Now: time.Now,
+		Buckets: c.Buckets, Signer: library.NewSigner(objects), Now: time.Now,
 	})
 	return api
 }
@@ -44,29 +44,30 @@ type handlers struct {
 func routes(api *httpapi.API, c Config, l *library.Library) {
 	h := handlers{library: l, base: c.PublicAPIURL}
 	create := op(http.MethodPost, "", "create-file",
-		"Reserve room for a file and get a form to upload it with", 409, 413, 415, 429)
+		"Reserve space for a file and get an upload form", 409, 413, 415, 429)
 	create.DefaultStatus = http.StatusCreated
 	httpapi.Write(api, create, h.create)
 	httpapi.Read(api, op(http.MethodGet, "", "list-files",
-		"List the files that you can see, newest first"), h.list)
+		"List the files you can see, newest first"), h.list)
 	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), h.get)
 	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file",
-		"Change what is said about a file (JSON merge patch)", 403, 404, 409), h.change)
+		"Update a file's details (JSON merge patch)", 403, 404, 409), h.change)
 	httpapi.Write(api, op(http.MethodDelete, "/{id}", "delete-file",
-		"Put a file in the bin, cancel its upload, or delete it for good", 403, 404, 409), h.remove)
+		"Move a file to the trash, cancel its upload, or delete it permanently", 403, 404, 409),
+		h.remove)
 	httpapi.Write(api, op(http.MethodPost, "/{id}/restore", "restore-file",
-		"Take a file out of the bin", 403, 404, 409), h.restore)
+		"Restore a file from the trash", 403, 404, 409), h.restore)
 	httpapi.ReadRecorded(api, op(http.MethodGet, "/{id}/download", "download-file",
-		"Get a link to a file that works for five minutes", 403, 404, 409), h.download)
+		"Get a download link that is valid for five minutes", 403, 404, 409), h.download)
 	httpapi.Write(api, op(http.MethodPut, "/{id}/consent", "record-consent",
-		"Record that consent was given to hand a file out", 403, 404), h.consent)
+		"Record consent to a file being downloaded", 403, 404), h.consent)
 	httpapi.Write(api, op(http.MethodDelete, "/{id}/consent", "withdraw-consent",
-		"Withdraw the consent on record", 403, 404, 409), h.withdraw)
+		"Withdraw the recorded consent", 403, 404, 409), h.withdraw)
 	httpapi.Read(api, op(http.MethodGet, "/{id}/access-log", "list-accesses",
-		"List who did what with a file, newest first", 403, 404), h.accesses)
+		"List a file's access log, newest first", 403, 404), h.accesses)
 	httpapi.Read(api, huma.Operation{
 		Method: http.MethodGet, Path: "/v1/usage", OperationID: "get-usage",
-		Tags: []string{"files"}, Summary: "Get how much of its quota your organization uses",
+		Tags: []string{"files"}, Summary: "Get your organization's storage usage",
 	}, h.usage)
 }
 
@@ -83,7 +84,7 @@ type Target struct {
 	ID string `path:"id" doc:"The file's id." example:"3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11"`
 }
 
-// file is the id. What is no id names no file: the same answer as for a file that does not exist.
+// file is the id. Anything else names no file, which is answered as for one that does not exist.
 func (t Target) file() uuid.UUID {
 	id, err := uuid.Parse(t.ID)
 	if err != nil || id.String() != t.ID {
@@ -115,7 +116,7 @@ func (h handlers) get(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 
 type removal struct {
 	Target
-	Permanent bool `query:"permanent" doc:"Delete the file and every version of its objects for good. Default: put it in the bin, for 30 days."`
+	Permanent bool `query:"permanent" doc:"Delete the file and its content permanently. By default it moves to the trash for 30 days."`
 }
 
 type removed struct {
@@ -149,8 +150,8 @@ func (h handlers) restore(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 type consentIn struct {
 	Target
 	Body struct {
-		GivenBy string `json:"given_by" minLength:"1" maxLength:"200" doc:"Who gave consent, as the school knows them."`
-		Basis   string `json:"basis" minLength:"1" maxLength:"500" doc:"What shows it, for example: signed form of 2026-09-01."`
+		GivenBy string `json:"given_by" minLength:"1" maxLength:"200" doc:"Who gave consent, by the name the school uses."`
+		Basis   string `json:"basis" minLength:"1" maxLength:"500" doc:"The evidence, for example: signed form of 2026-09-01."`
 	}
 }
 
@@ -168,12 +169,12 @@ func (h handlers) withdraw(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 
 type downloadIn struct {
 	Target
-	Variant string `query:"variant" maxLength:"64" doc:"One of the file's variants. Default: optimized for pictures, else original." example:"thumbnail"`
+	Variant string `query:"variant" maxLength:"64" doc:"One of the file's variants. By default optimized for images and original for anything else." example:"thumbnail"`
 }
 
 type downloadOut struct {
 	Body struct {
-		URL       string    `json:"url" format:"uri" doc:"Give it to nobody who may not have the file."`
+		URL       string    `json:"url" format:"uri" doc:"Keep this URL secret: whoever has it can download the file."`
 		ExpiresAt time.Time `json:"expires_at"`
 	}
 }

@@ -42,12 +42,12 @@ type changeIn struct {
 		Filename        field[string]         `json:"filename,omitempty" minLength:"1" maxLength:"4096" doc:"Cannot be null."`
 		Title           field[string]         `json:"title,omitempty" maxLength:"200"`
 		Description     field[string]         `json:"description,omitempty" maxLength:"4000"`
-		Tags            field[[]string]       `json:"tags,omitempty" maxItems:"50" doc:"Replaces all tags. Each 1 to 64 bytes."`
+		Tags            field[[]string]       `json:"tags,omitempty" maxItems:"50" doc:"Replaces all tags. Each has 1 to 64 bytes."`
 		Metadata        field[map[string]any] `json:"metadata,omitempty" doc:"Replaces all metadata."`
-		Category        field[category]       `json:"category,omitempty" doc:"Changes deletion_date too, unless retention_days is set. null: educational_content."`
-		RetentionDays   field[int]            `json:"retention_days,omitempty" minimum:"1" maximum:"36500" doc:"Counted from created_at. null: as long as the category says."`
+		Category        field[category]       `json:"category,omitempty" doc:"Also changes deletion_date, unless retention_days is set. null: educational_content."`
+		RetentionDays   field[int]            `json:"retention_days,omitempty" minimum:"1" maximum:"36500" doc:"Counted from created_at. null: the default for the category."`
 		ContainsPII     field[bool]           `json:"contains_pii,omitempty"`
-		RequiresConsent field[bool]           `json:"requires_consent,omitempty" doc:"Only staff may take it back."`
+		RequiresConsent field[bool]           `json:"requires_consent,omitempty" doc:"Only staff can set this to false."`
 	}
 }
 

@@ -20,7 +20,7 @@ type createIn struct {
 }
 
 type createBody struct {
-	Filename        string         `json:"filename" minLength:"1" maxLength:"4096" doc:"In any script. A path before it is dropped; the name itself may have 255 bytes of UTF-8 and no control characters." example:"Été à la mer.jpg"`
+	Filename        string         `json:"filename" minLength:"1" maxLength:"4096" doc:"In any script. A leading path is removed. The name can have up to 255 bytes of UTF-8 and no control characters." example:"Été à la mer.jpg"`
 	ContentType     string         `json:"content_type" minLength:"3" maxLength:"255" example:"image/jpeg"`
 	Size            int64          `json:"size" doc:"In bytes, exactly."`
 	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: educational_content."`
@@ -30,22 +30,22 @@ type createBody struct {
 	Metadata        map[string]any `json:"metadata,omitempty" doc:"What you like, up to 16 KiB as JSON."`
 	RetentionDays   *int           `json:"retention_days,omitempty" minimum:"1" maximum:"36500" doc:"How long to keep the file. Default: as long as its category says."`
 	SHA256          *string        `json:"sha256,omitempty" pattern:"^[0-9a-fA-F]{64}$" patternDescription:"64 hexadecimal digits" doc:"Of the content. An upload that differs is refused."`
-	ContainsPII     bool           `json:"contains_pii,omitempty" doc:"The file is about identifiable people."`
-	RequiresConsent bool           `json:"requires_consent,omitempty" doc:"The file is not handed out before consent is on record."`
+	ContainsPII     bool           `json:"contains_pii,omitempty" doc:"Whether the file is about identifiable people."`
+	RequiresConsent bool           `json:"requires_consent,omitempty" doc:"Whether the file can be downloaded only after consent is recorded."`
 }
 
 type createOut struct {
 	Location string `header:"Location"`
 	Body     struct {
 		File   fileBody    `json:"file"`
-		Upload *uploadBody `json:"upload" doc:"Null when a repeated request finds that the upload has come, or was given up."`
+		Upload *uploadBody `json:"upload" doc:"Null when the request is a repeat and the upload has arrived or was cancelled."`
 	}
 }
 
 type uploadBody struct {
 	Method    string            `json:"method" enum:"POST"`
 	URL       string            `json:"url" format:"uri"`
-	Fields    map[string]string `json:"fields" doc:"Send each as a field of multipart/form-data, then the content as the last field, named file."`
+	Fields    map[string]string `json:"fields" doc:"Send each as a field of multipart/form-data, and then the content as the last field, named file."`
 	ExpiresAt time.Time         `json:"expires_at"`
 }
 
@@ -114,7 +114,7 @@ func checkTags(tags []string) error {
 	for _, tag := range tags {
 		if tag == "" || len(tag) > maxTag {
 			return invalid("invalid-tag",
-				"A tag must have 1 to 64 bytes. Shorten it, or leave it out.")
+				"A tag must have 1 to 64 bytes. Shorten it or leave it out.")
 		}
 	}
 	return nil

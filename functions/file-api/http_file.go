@@ -8,47 +8,48 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // fileBody is one file as clients see it. Sizes are bytes.
 type fileBody struct {
-	ID              uuid.UUID         `json:"id" format:"uuid"`
-	Filename        string            `json:"filename"`
-	OriginalName    string            `json:"original_filename" doc:"As it was first called by who uploaded it. Do not use it as a path."`
-	ContentType     string            `json:"content_type"`
-	Size            int64             `json:"size"`
-	Status          status            `json:"status"`
-	Reason          *string           `json:"reason" doc:"Why the file is in error or quarantined: a stable code."`
-	ReasonDetail    *string           `json:"reason_detail" doc:"The reason as a sentence that says what to do."`
-	Category        category          `json:"category"`
-	Title           *string           `json:"title"`
-	Description     *string           `json:"description"`
-	Tags            []string          `json:"tags" nullable:"false"`
-	Metadata        map[string]any    `json:"metadata"`
-	SHA256          *string           `json:"sha256" doc:"Of the content once it is processed, before that as declared. In hexadecimal."`
-	VirusScanned    bool              `json:"virus_scanned" doc:"False means that nobody looked: it is not a clean bill."`
-	VirusScanResult *string           `json:"virus_scan_result" doc:"clean, or the name of what was found."`
-	LastScannedAt   *time.Time        `json:"last_scanned_at"`
-	ContainsPII     bool              `json:"contains_pii"`
-	RequiresConsent bool              `json:"requires_consent"`
-	Consent         *consentBody      `json:"consent" doc:"The consent in force; null when there is none."`
-	RetentionDays   *int              `json:"retention_days" doc:"How long the file is kept when that was asked for; null: as long as its category says. deletion_date is the result."`
-	DeletionDate    *time.Time        `json:"deletion_date" doc:"The file is deleted for good after this."`
-	UploadedBy      uuid.UUID         `json:"uploaded_by" format:"uuid"`
-	Width           *int              `json:"width" doc:"In pixels, upright."`
-	Height          *int              `json:"height" doc:"In pixels, upright."`
-	Variants        []library.Variant `json:"variants" nullable:"false"`
-	DownloadCount   int64             `json:"download_count"`
-	LastAccessedAt  *time.Time        `json:"last_accessed_at"`
-	CreatedAt       time.Time         `json:"created_at"`
-	UpdatedAt       time.Time         `json:"updated_at"`
-	DeletedAt       *time.Time        `json:"deleted_at"`
+	ID              uuid.UUID            `json:"id" format:"uuid"`
+	Filename        string               `json:"filename"`
+	OriginalName    string               `json:"original_filename" doc:"The name it was uploaded with. Do not use it as a path."`
+	ContentType     string               `json:"content_type"`
+	Size            int64                `json:"size"`
+	Status          status               `json:"status"`
+	Reason          *reason              `json:"reason" doc:"Why the status is error or quarantined: a stable code."`
+	ReasonDetail    *string              `json:"reason_detail" doc:"The reason as a sentence that says what to do."`
+	Category        category             `json:"category"`
+	Title           *string              `json:"title"`
+	Description     *string              `json:"description"`
+	Tags            []string             `json:"tags" nullable:"false"`
+	Metadata        map[string]any       `json:"metadata"`
+	SHA256          *string              `json:"sha256" doc:"In hexadecimal. Until the file is processed, the declared one."`
+	VirusScanned    bool                 `json:"virus_scanned" doc:"Whether a scanner checked the file. False does not mean that the file is clean."`
+	VirusScanResult *string              `json:"virus_scan_result" doc:"clean, or the name of the malware that was found."`
+	LastScannedAt   *time.Time           `json:"last_scanned_at"`
+	ContainsPII     bool                 `json:"contains_pii"`
+	RequiresConsent bool                 `json:"requires_consent"`
+	Consent         *consentBody         `json:"consent" doc:"The consent in force, or null."`
+	RetentionDays   *int                 `json:"retention_days" doc:"How long to keep the file, as requested; null: the default for its category. See deletion_date."`
+	DeletionDate    *time.Time           `json:"deletion_date" doc:"When the file will be deleted permanently."`
+	UploadedBy      uuid.UUID            `json:"uploaded_by" format:"uuid"`
+	Width           *int                 `json:"width" doc:"In pixels, after rotation."`
+	Height          *int                 `json:"height" doc:"In pixels, after rotation."`
+	Variants        []storedfile.Variant `json:"variants" nullable:"false"`
+	DownloadCount   int64                `json:"download_count"`
+	LastAccessedAt  *time.Time           `json:"last_accessed_at"`
+	CreatedAt       time.Time            `json:"created_at"`
+	UpdatedAt       time.Time            `json:"updated_at"`
+	DeletedAt       *time.Time           `json:"deleted_at"`
 }
 
 type consentBody struct {
-	GivenBy    string    `json:"given_by,omitempty" doc:"Told to staff and to the file's uploader."`
-	Basis      string    `json:"basis,omitempty" doc:"Told to staff and to the file's uploader."`
+	GivenBy    string    `json:"given_by,omitempty" doc:"Only for staff and the person who uploaded the file."`
+	Basis      string    `json:"basis,omitempty" doc:"Only for staff and the person who uploaded the file."`
 	RecordedBy uuid.UUID `json:"recorded_by" format:"uuid"`
 	RecordedAt time.Time `json:"recorded_at"`
 }
@@ -57,7 +58,7 @@ func bodyOf(by tenant.Caller, f library.File) fileBody {
 	return fileBody{
 		ID: f.ID, Filename: f.Filename, OriginalName: f.OriginalFilename,
 		ContentType: string(f.ContentType), Size: f.Size,
-		Status: status(f.Status), Reason: text(string(f.Reason)),
+		Status: status(f.Status), Reason: reasonOf(f.Reason),
 		ReasonDetail: text(f.Reason.Detail()), Category: category(f.Category),
 		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: f.Metadata,
 		SHA256:       text(hex.EncodeToString(f.SHA256)),
@@ -99,24 +100,28 @@ func utc(t *time.Time) *time.Time {
 	return &u
 }
 
-type status library.Status
+type status storedfile.Status
 
 // Schema lists the states.
-func (status) Schema(huma.Registry) *huma.Schema {
-	return enumeration(library.Pending, library.Processing, library.Available, library.Quarantined,
-		library.Deleted, library.Archived, library.Failed)
+func (status) Schema(huma.Registry) *huma.Schema { return enumeration(storedfile.Statuses()) }
+
+type reason storedfile.Reason
+
+// Schema lists the reasons, and null.
+func (reason) Schema(huma.Registry) *huma.Schema {
+	schema := enumeration(storedfile.Reasons())
+	schema.Nullable, schema.Enum = true, append(schema.Enum, nil)
+	return schema
 }
+
+func reasonOf(r storedfile.Reason) *reason { return (*reason)(text(string(r))) }
 
 type category library.Category
 
 // Schema lists the categories.
-func (category) Schema(huma.Registry) *huma.Schema {
-	return enumeration(library.EducationalContent, library.StudentSubmission, library.Assessment,
-		library.Administrative,
-		library.MediaResource, library.Temporary, library.Avatar, library.Report)
-}
+func (category) Schema(huma.Registry) *huma.Schema { return enumeration(library.Categories()) }
 
-func enumeration[T ~string](values ...T) *huma.Schema {
+func enumeration[T ~string](values []T) *huma.Schema {
 	schema := &huma.Schema{Type: huma.TypeString}
 	for _, v := range values {
 		schema.Enum = append(schema.Enum, string(v))

@@ -7,18 +7,20 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // Page is a place in a list and how much of it to send.
 type Page struct {
-	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most that a page holds. One of long texts may hold fewer: next_cursor alone tells whether it is the last."`
+	Cursor string `query:"cursor" maxLength:"200" doc:"next_cursor of the previous page."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"The most items on a page. There can be fewer: only next_cursor tells whether it is the last page."`
 }
 
 func (p Page) after() (*library.Position, error) {
@@ -42,10 +44,10 @@ func cut[T any](items []T, limit int, at func(T) httpapi.Cursor) ([]T, *string) 
 
 type listIn struct {
 	Page
-	Status      status   `query:"status" doc:"Deleted files are listed only when this says deleted."`
+	Status      status   `query:"status" doc:"Deleted files are listed only when this is deleted."`
 	Category    category `query:"category"`
 	ContentType string   `query:"content_type" maxLength:"255" doc:"A prefix." example:"image/"`
-	Name        string   `query:"name" maxLength:"255" doc:"A prefix of filename; case matters."`
+	Name        string   `query:"name" maxLength:"255" doc:"A prefix of filename, case-sensitive."`
 	UploadedBy  string   `query:"uploaded_by" format:"uuid"`
 }
 
@@ -56,7 +58,8 @@ type listOut struct {
 	}
 }
 
-func (h handlers) list(ctx context.Context, tx pgx.Tx, by tenant.Caller, in *listIn) (*listOut, error) {
+func (h handlers) list(ctx context.Context, tx pgx.Tx, by tenant.Caller,
+	in *listIn) (*listOut, error) {
 	after, err := in.after()
 	if err != nil {
 		return nil, err
@@ -66,7 +69,7 @@ func (h handlers) list(ctx context.Context, tx pgx.Tx, by tenant.Caller, in *lis
 		return nil, err
 	}
 	files, err := h.library.List(ctx, tx, by, library.Filter{
-		Status: library.Status(in.Status), Category: library.Category(in.Category),
+		Status: storedfile.Status(in.Status), Category: library.Category(in.Category),
 		ContentType: in.ContentType, Name: in.Name,
 		UploadedBy: uploader, After: after, Limit: in.Limit + 1,
 	})
@@ -114,7 +117,7 @@ func uploaderOf(s string) (uuid.UUID, error) {
 	}
 	id, err := uuid.Parse(s)
 	if err != nil || id == uuid.Nil {
-		return uuid.Nil, invalid("invalid-request", "uploaded_by must be a user's id.")
+		return uuid.Nil, invalid("invalid-request", "uploaded_by must be the id of a user.")
 	}
 	return id, nil
 }
@@ -134,11 +137,11 @@ type accessOut struct {
 type accessBody struct {
 	ID         uuid.UUID      `json:"id" format:"uuid"`
 	FileID     uuid.UUID      `json:"file_id" format:"uuid"`
-	UserID     *uuid.UUID     `json:"user_id" format:"uuid" doc:"Null: the system itself."`
-	Action     string         `json:"action" enum:"create,view,download,update,delete,restore,purge,process,consent,share"`
+	UserID     *uuid.UUID     `json:"user_id" format:"uuid" doc:"Null for the system itself."`
+	Action     action         `json:"action"`
 	Details    map[string]any `json:"details"`
-	IPAddress  *netip.Addr    `json:"ip_address" doc:"Told to staff only."`
-	UserAgent  *string        `json:"user_agent" doc:"Told to staff only."`
+	IPAddress  *netip.Addr    `json:"ip_address" doc:"Only for staff."`
+	UserAgent  *string        `json:"user_agent" doc:"Only for staff."`
 	OccurredAt time.Time      `json:"occurred_at"`
 }
 
@@ -159,9 +162,14 @@ func (h handlers) accesses(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	out.Body.Entries = make([]accessBody, len(entries))
 	for i, e := range entries {
 		out.Body.Entries[i] = accessBody{
-			ID: e.ID, FileID: e.File, UserID: e.User, Action: e.Action, Details: e.Details,
+			ID: e.ID, FileID: e.File, UserID: e.User, Action: action(e.Action), Details: e.Details,
 			IPAddress: e.IP, UserAgent: e.UserAgent, OccurredAt: e.OccurredAt.UTC(),
 		}
 	}
 	return out, nil
 }
+
+type action library.Action
+
+// Schema lists the actions.
+func (action) Schema(huma.Registry) *huma.Schema { return enumeration(library.Actions()) }

@@ -16,14 +16,14 @@ type usageOut struct {
 
 type quotaBody struct {
 	Total    int64      `json:"total" doc:"Bytes."`
-	Used     int64      `json:"used" doc:"Bytes of accepted files, deleted ones too until they are deleted for good. Variants are free."`
-	Reserved int64      `json:"reserved" doc:"Bytes of uploads that may still come."`
+	Used     int64      `json:"used" doc:"Bytes of accepted files, including those in the trash. Variants do not count."`
+	Reserved int64      `json:"reserved" doc:"Bytes of uploads that have not finished."`
 	Free     int64      `json:"free" doc:"Bytes."`
 	Files    int        `json:"files"`
 	MaxFiles int        `json:"max_files"`
-	Percent  float64    `json:"percent" doc:"Of total that is used or reserved."`
+	Percent  float64    `json:"percent" doc:"The share of total that is used or reserved."`
 	Level    string     `json:"level" enum:"ok,warning,critical"`
-	Limits   limitsBody `json:"limits" doc:"The largest single file of each kind in bytes."`
+	Limits   limitsBody `json:"limits" doc:"The largest single file of each kind, in bytes."`
 }
 
 type limitsBody struct {

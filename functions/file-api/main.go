@@ -48,9 +48,10 @@ func run(ctx context.Context, c Config) error {
 		return fmt.Errorf("load AWS configuration: %w", err)
 	}
 	objects := s3.NewFromConfig(cloud)
-	api := newAPI(c, db, objects, log)
-	maintenance := newMaintenance(c, db, objects, sqs.NewFromConfig(cloud), log)
-	handler := lambdaevent.Handler{HTTP: api, Schedules: schedules(maintenance), Log: log}
-	lambda.Start(handler.Invoke)
+	lambda.Start(lambdaevent.Handler{
+		HTTP:      newAPI(c, db, objects, log),
+		Schedules: schedules(c, db, objects, sqs.NewFromConfig(cloud), log),
+		Log:       log,
+	}.Invoke)
 	return nil
 }

@@ -9,14 +9,11 @@ import (
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	good := Config{IncomingBucket: "in", FilesBucket: "files", QuarantineBucket: "bad",
-		MaxFileSize: 1, AllowedTypes: mediatype.Patterns{"*/*"}}
+	good := Config{MaxFileSize: 1, AllowedTypes: mediatype.Patterns{"*/*"}}
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*Config){
-		"INCOMING_BUCKET":    func(c *Config) { c.FilesBucket = "in" },
-		"QUARANTINE_BUCKET":  func(c *Config) { c.QuarantineBucket = "files" },
 		"MAX_FILE_SIZE":      func(c *Config) { c.MaxFileSize = 0 },
 		"ALLOWED_MIME_TYPES": func(c *Config) { c.AllowedTypes = nil },
 	} {
@@ -25,10 +22,5 @@ func TestSettings(t *testing.T) {
 		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), name+": ") {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-	loop := good
-	loop.QuarantineBucket = "in"
-	if err := loop.Validate(); err == nil {
-		t.Error("quarantine in the trigger's bucket was taken")
 	}
 }

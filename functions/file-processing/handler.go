@@ -70,7 +70,7 @@ func (h handler) report(ctx context.Context, o lambdaevent.Object, r ingest.Resu
 	}
 	level := slog.LevelInfo
 	switch {
-	case r.Outcome == ingest.OutcomeForeign:
+	case r.Outcome == ingest.OutcomeUnknownKey:
 		// somebody writes into the bucket who should not, or the trigger is wrong
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("bucket", o.Bucket), slog.String("key", o.Key))

@@ -24,6 +24,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
@@ -52,7 +53,9 @@ func TestEvents(t *testing.T) {
 	log := telemetry.NewLogger(&out, slog.LevelInfo)
 	h := handler{
 		processor: &ingest.Processor{
-			Config: ingest.Config{Incoming: "incoming", Files: "files", Quarantine: "quarantine",
+			Config: ingest.Config{
+				Buckets: storedfile.Buckets{Incoming: "incoming", Files: "files",
+					Quarantine: "quarantine"},
 				MaxFileSize: 100, ThumbnailSize: 64, Allowed: mediatype.Patterns{"*/*"}},
 			DB: database.DB(t, "file-processing/events"), S3: client, Log: log,
 		},
@@ -96,21 +99,22 @@ func TestEvents(t *testing.T) {
 	}
 	key := objectkey.Incoming(organization, uuid.New(), 1)
 	failed, lines := deliver(put(key))
-	if failed != nil || !strings.Contains(lines, `"outcome":"surplus"`) ||
+	if failed != nil || !strings.Contains(lines, `"outcome":"superseded"`) ||
 		!strings.Contains(lines, organization.String()) {
 		t.Errorf("never reserved: %v\n%s", failed, lines)
 	}
 	failed, lines = deliver(put("a photo of+Zoë/ü.jpg"))
 	if failed != nil || !strings.Contains(lines, `"level":"ERROR"`) ||
 		!strings.Contains(lines, `"key":"a photo of+Zoë/ü.jpg"`) {
-		t.Errorf("foreign: %v\n%s", failed, lines)
+		t.Errorf("unknown key: %v\n%s", failed, lines)
 	}
 	// One of two objects in one message, and one of two messages, cannot be done: the message comes
 	// again, the other does not.
 	both := strings.Replace(put(objectkey.Incoming(organization, uuid.New(), 1)), `{"Records":[`,
 		`{"Records":[`+records(put(key), `"versionId"`), 1)
 	failed, lines = deliver(put(key), both)
-	if len(failed) != 1 || failed[0] != "1" || strings.Count(lines, `"outcome":"surplus"`) != 2 ||
+	if len(failed) != 1 || failed[0] != "1" ||
+		strings.Count(lines, `"outcome":"superseded"`) != 2 ||
 		!strings.Contains(lines, "has no version") {
 		t.Errorf("a message half done: %v\n%s", failed, lines)
 	}

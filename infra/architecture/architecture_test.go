@@ -23,7 +23,7 @@ var waiting = map[string]string{
 
 // acrossTenants: files that open a transaction without a tenant, and why they have to.
 var acrossTenants = map[string]string{
-	"functions/file-api/internal/library/maintenance_store.go": "file-maintenance finds what " +
+	"functions/file-api/internal/maintenance/store.go": "file-maintenance finds what " +
 		"is due in every organization; its role may read three tables so",
 }
 

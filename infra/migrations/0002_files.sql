@@ -14,7 +14,12 @@ CREATE TABLE files (
 	checksum               bytea CHECK (length(checksum) = 32), -- SHA-256: of the content once processed, until then what the client declared
 	status                 text NOT NULL DEFAULT 'pending'
 	                       CHECK (status IN ('pending', 'processing', 'available', 'quarantined', 'deleted', 'archived', 'error')),
-	status_reason          text CHECK (status_reason <> ''),
+	status_reason          text
+	                       CHECK (status_reason IN ('checksum_mismatch', 'corrupt_image', 'empty_file', 'encrypted',
+	                                                'infected', 'object_missing', 'scan_limits_exceeded',
+	                                                'scanner_unavailable', 'size_mismatch', 'too_large',
+	                                                'too_many_attempts', 'too_many_pixels', 'type_mismatch',
+	                                                'type_not_allowed', 'unsupported_image', 'upload_expired')),
 	status_before_deletion text CHECK (status_before_deletion IN ('pending', 'processing', 'available', 'quarantined', 'archived', 'error')),
 	category               text NOT NULL DEFAULT 'educational_content'
 	                       CHECK (category IN ('educational_content', 'student_submission', 'assessment', 'administrative', 'media_resource',

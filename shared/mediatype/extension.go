@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// OfExtension is the type that the filename's extension promises, and false when the extension is
+// FromExtension is the type that the filename's extension promises, and false when the extension is
 // absent or not known. The table is this package's own: the mime package of the standard library
 // reads the tables of the machine it runs on, and a verdict must not depend on that.
-func OfExtension(filename string) (Type, bool) {
+func FromExtension(filename string) (Type, bool) {
 	extension := strings.ToLower(strings.TrimPrefix(path.Ext(filename), "."))
-	t := ofExtension(extension)
+	t := fromExtension(extension)
 	return t, t != ""
 }
 
-func ofExtension(extension string) Type {
+func fromExtension(extension string) Type {
 	if t := ofImageExtension(extension); t != "" {
 		return t
 	}

@@ -50,6 +50,21 @@ func (t Type) Family() string {
 	return family
 }
 
+// IsText reports whether the type is made of text. A program's own kinds of text count.
+func (t Type) IsText() bool {
+	switch t {
+	case "application/json", "application/x-ndjson", "application/x-subrip", "application/yaml",
+		"application/toml", "application/sql", "application/rtf":
+		return true
+	}
+	return t.Family() == "text" || t.Family() == "application" &&
+		(strings.HasSuffix(string(t), "+xml") || strings.HasSuffix(string(t), "+json"))
+}
+
+// IsAudioOrVideo reports whether the type is sound or moving pictures, which share their
+// containers.
+func (t Type) IsAudioOrVideo() bool { return t.Family() == "audio" || t.Family() == "video" }
+
 // IsPicture reports whether the type is a raster format that is decoded, cleaned and resized.
 func IsPicture(t Type) bool {
 	switch t {

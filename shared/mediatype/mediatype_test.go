@@ -114,20 +114,20 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-func TestOfExtension(t *testing.T) {
+func TestFromExtension(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]mediatype.Type{
 		"a.JPG": "image/jpeg", "IMG_0001.HEIC": "image/heic", "page.tar.gz": "application/gzip",
 		"résumé.pdf": "application/pdf", "x.svg": "image/svg+xml", ".png": "image/png",
 		"noextension": "", "dot.": "", "odd.zzz": "", "": "",
 	} {
-		got, known := mediatype.OfExtension(name)
+		got, known := mediatype.FromExtension(name)
 		if got != want || known != (want != "") {
-			t.Errorf("OfExtension(%q) = %q, %v; want %q", name, got, known, want)
+			t.Errorf("FromExtension(%q) = %q, %v; want %q", name, got, known, want)
 		}
 		if known {
 			if parsed, err := mediatype.Parse(string(got)); err != nil || parsed != got {
-				t.Errorf("OfExtension(%q) = %q is not a canonical type: %q, %v", name, got,
+				t.Errorf("FromExtension(%q) = %q is not a canonical type: %q, %v", name, got,
 					parsed, err)
 			}
 		}

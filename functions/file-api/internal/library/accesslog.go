@@ -14,32 +14,57 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-// Access is one line of a file's access log.
+// Action is what was done with a file: a value of file_access_logs.action.
+type Action string
+
+// The actions. Processing logs ActionProcess too.
+const (
+	ActionCreate   Action = "create"
+	ActionView     Action = "view"
+	ActionDownload Action = "download"
+	ActionUpdate   Action = "update"
+	ActionDelete   Action = "delete" // into the trash
+	ActionRestore  Action = "restore"
+	ActionPurge    Action = "purge" // permanently
+	ActionProcess  Action = "process"
+	ActionConsent  Action = "consent"
+	ActionShare    Action = "share"
+)
+
+// Actions returns every action.
+func Actions() []Action {
+	return []Action{ActionCreate, ActionView, ActionDownload, ActionUpdate, ActionDelete,
+		ActionRestore, ActionPurge, ActionProcess, ActionConsent, ActionShare}
+}
+
+// Access is one record of a file's access log.
 type Access struct {
 	ID         uuid.UUID
 	File       uuid.UUID
 	User       *uuid.UUID // nil: the system itself
-	Action     string
+	Action     Action
 	Details    map[string]any
-	IP         *netip.Addr // told to staff only, like the user agent
+	IP         *netip.Addr // for staff only, like the user agent
 	UserAgent  *string
 	OccurredAt time.Time
 }
 
 // AccessLog returns a file's log to staff and to its uploader, newest first.
-func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID, after *Position,
+func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
+	after *Position,
 	limit int) ([]Access, error) {
-	d := l.desk(tx, by)
-	file, err := d.file(ctx, id)
+	r := l.begin(tx, by)
+	file, err := r.file(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if !canReadLog(by, file) {
-		return nil, notYours("Only its uploader and staff may read the access log of this file.")
+		return nil, notAllowed(
+			"Only the person who uploaded this file or staff can read its access log.")
 	}
 	before, beforeID := after.parts()
-	rows, err := d.q.ListAccess(ctx, db.ListAccessParams{
-		OrganizationID: d.organization, FileID: id, Before: before, BeforeID: beforeID,
+	rows, err := r.q.ListAccess(ctx, db.ListAccessParams{
+		OrganizationID: r.organization, FileID: id, Before: before, BeforeID: beforeID,
 		Page: int32(limit),
 	})
 	if err != nil {
@@ -47,13 +72,14 @@ func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by tenant.Caller, id
 	}
 	entries := make([]Access, len(rows))
 	for i, row := range rows {
-		entries[i] = Access{ID: row.ID, File: row.FileID, User: row.UserID, Action: row.Action,
+		entries[i] = Access{ID: row.ID, File: row.FileID, User: row.UserID,
+			Action:     Action(row.Action),
 			OccurredAt: row.OccurredAt}
 		if by.Role.AtLeast(tenant.Staff) {
 			entries[i].IP, entries[i].UserAgent = row.IpAddress, row.UserAgent
 		}
 		if err := json.Unmarshal(row.Details, &entries[i].Details); err != nil {
-			return nil, fmt.Errorf("read access log line %s: %w", row.ID, err)
+			return nil, fmt.Errorf("read access log record %s: %w", row.ID, err)
 		}
 	}
 	return entries, nil

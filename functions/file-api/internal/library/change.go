@@ -11,6 +11,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
@@ -35,16 +36,16 @@ type Change struct {
 	RequiresConsent Patch[bool]
 }
 
-// Change applies a patch and returns the file as it is then. The name that the client gave first
-// stays on record.
+// Change applies a patch and returns the changed file. The name that the client gave first stays on
+// record.
 func (l *Library) Change(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
 	c Change) (File, error) {
-	d := l.desk(tx, by)
-	file, _, err := d.lock(ctx, id)
+	r := l.begin(tx, by)
+	file, _, err := r.lock(ctx, id)
 	if err != nil {
 		return File{}, err
 	}
-	if err := mayChange(by, file); err != nil {
+	if err := checkChangeable(by, file); err != nil {
 		return File{}, err
 	}
 	changed, err := c.apply(by, &file)
@@ -52,24 +53,26 @@ func (l *Library) Change(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uu
 		return File{}, err
 	}
 	if len(changed) == 0 {
-		return d.file(ctx, id)
+		return r.file(ctx, id)
 	}
-	if err := d.save(ctx, &file, slices.Contains(changed, "category") ||
+	if err := r.save(ctx, &file, slices.Contains(changed, "category") ||
 		slices.Contains(changed, "retention_days")); err != nil {
 		return File{}, err
 	}
-	if err := d.log(ctx, id, "update", map[string]any{"fields": changed}); err != nil {
+	if err := r.log(ctx, id, ActionUpdate, map[string]any{"fields": changed}); err != nil {
 		return File{}, err
 	}
-	return d.file(ctx, id)
+	return r.file(ctx, id)
 }
 
-func mayChange(by tenant.Caller, f File) error {
+func checkChangeable(by tenant.Caller, f File) error {
 	if !canChange(by, f) {
-		return notYours("Only its uploader and admins may change this file. Ask one of them.")
+		return notAllowed(
+			"Only the person who uploaded this file or an admin can change it. Ask one of them.")
 	}
-	if f.Status == Deleted {
-		return fault.New(fault.Conflict, "file-deleted", "The file is deleted. Restore it first.")
+	if f.Status == storedfile.Deleted {
+		return fault.New(fault.Conflict, "file-deleted",
+			"This file is in the trash. Restore it first.")
 	}
 	return nil
 }
@@ -114,7 +117,8 @@ func (c Change) apply(by tenant.Caller, f *File) ([]string, error) {
 	if set("requires_consent", c.RequiresConsent.Set) {
 		needs := value(c.RequiresConsent.Value)
 		if f.RequiresConsent && !needs && !canManageConsent(by) {
-			return nil, notYours("Only staff may lift the need for consent. Ask a teacher.")
+			return nil, notAllowed(
+				"Only staff can remove the consent requirement. Ask a teacher.")
 		}
 		f.RequiresConsent = needs
 	}
@@ -126,16 +130,16 @@ func (f *File) rename(to string) error {
 	if err != nil {
 		return err
 	}
-	if err := agree(filename, f.ContentType); err != nil {
+	if err := checkExtension(filename, f.ContentType); err != nil {
 		return err
 	}
 	f.Filename = filename
 	return nil
 }
 
-func (d desk) save(ctx context.Context, f *File, redate bool) error {
-	if redate {
-		date, err := d.deletionDate(ctx, f.Category, f.RetentionDays, f.CreatedAt)
+func (r request) save(ctx context.Context, f *File, newDate bool) error {
+	if newDate {
+		date, err := r.deletionDate(ctx, f.Category, f.RetentionDays, f.CreatedAt)
 		if err != nil {
 			return err
 		}
@@ -145,13 +149,13 @@ func (d desk) save(ctx context.Context, f *File, redate bool) error {
 	if err != nil {
 		return err
 	}
-	err = d.q.ChangeFile(ctx, db.ChangeFileParams{
-		OrganizationID: d.organization, ID: f.ID, Filename: f.Filename,
+	err = r.q.ChangeFile(ctx, db.ChangeFileParams{
+		OrganizationID: r.organization, ID: f.ID, Filename: f.Filename,
 		FileExtension: extensionOf(f.Filename), Category: string(f.Category),
 		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: metadata,
 		ContainsPii: f.ContainsPII, RequiresConsent: f.RequiresConsent,
-		RetentionDays: number[int32](f.RetentionDays), DeletionDate: f.DeletionDate, Now: d.now,
-		UpdatedBy: &d.actor.User,
+		RetentionDays: number[int32](f.RetentionDays), DeletionDate: f.DeletionDate, Now: r.now,
+		UpdatedBy: &r.by.User,
 	})
 	if err != nil {
 		return fmt.Errorf("change file %s: %w", f.ID, err)

@@ -51,7 +51,7 @@ func nameAs(filename string, contentType mediatype.Type) string {
 	if extension == "" {
 		return filename
 	}
-	told, known := mediatype.OfExtension(filename)
+	told, known := mediatype.FromExtension(filename)
 	if told == contentType {
 		return filename
 	}

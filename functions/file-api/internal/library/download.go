@@ -13,13 +13,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
-)
-
-// Original and Optimized are the variants that are handed out when none is named.
-const (
-	Original  = "original"
-	Optimized = "optimized"
 )
 
 // Link is a signed URL.
@@ -29,7 +24,7 @@ type Link struct {
 }
 
 // Download returns a link to a variant ("": the default one) of an available file, counts it and
-// logs it. A picture's original is never handed out: it holds what its camera wrote about place and
+// logs it. An image's original is never handed out: it holds what its camera wrote about place and
 // person.
 func (l *Library) Download(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
 	variant string) (Link, error) {
@@ -37,20 +32,20 @@ func (l *Library) Download(ctx context.Context, tx pgx.Tx, by tenant.Caller, id 
 	if err != nil {
 		return Link{}, err
 	}
-	d := l.desk(tx, by)
-	if err := d.q.CountDownload(ctx,
-		db.CountDownloadParams{OrganizationID: d.organization, ID: id, Now: &d.now}); err != nil {
+	r := l.begin(tx, by)
+	if err := r.q.CountDownload(ctx,
+		db.CountDownloadParams{OrganizationID: r.organization, ID: id, Now: &r.now}); err != nil {
 		return Link{}, fmt.Errorf("count download of file %s: %w", id, err)
 	}
-	return link, d.log(ctx, id, "download", map[string]any{"variant": variant})
+	return link, r.log(ctx, id, ActionDownload, map[string]any{"variant": variant})
 }
 
-// Locate is Download for a caller who gets only to know that there is a link: nothing is counted.
-// It completes the variant's name.
+// Locate is Download for a caller who only learns that there is a link: nothing is counted. It
+// completes the variant's name.
 func (l *Library) Locate(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
 	variant *string) (Link, error) {
-	d := l.desk(tx, by)
-	file, err := d.file(ctx, id)
+	r := l.begin(tx, by)
+	file, err := r.file(ctx, id)
 	if err != nil {
 		return Link{}, err
 	}
@@ -62,23 +57,23 @@ func (l *Library) Locate(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uu
 		return Link{}, err
 	}
 	url, err := l.Signer.link(ctx, bucket, key, nameAs(file.Filename, contentType), contentType)
-	return Link{URL: url, ExpiresAt: d.now.Add(LinkTime)}, err
+	return Link{URL: url, ExpiresAt: r.now.Add(LinkTime)}, err
 }
 
 func downloadable(f File) error {
 	switch {
-	case f.Status == Pending || f.Status == Processing:
-		return notAvailable("The file is still being checked. Try again in a few seconds.").After(
-			processingWait)
-	case f.Status == Deleted:
-		return notAvailable("The file is deleted. Restore it first.")
-	case f.Status == Archived:
-		return notAvailable("The file is archived, so it is not handed out.")
-	case f.Status != Available:
-		return notAvailable("The file is not handed out. " + f.Reason.Detail())
+	case f.Status == storedfile.Pending || f.Status == storedfile.Processing:
+		return notAvailable("This file is still being checked. Try again in a few seconds.").
+			After(processingWait)
+	case f.Status == storedfile.Deleted:
+		return notAvailable("This file is in the trash. Restore it first.")
+	case f.Status == storedfile.Archived:
+		return notAvailable("This file is archived and cannot be downloaded.")
+	case f.Status != storedfile.Available:
+		return notAvailable("This file cannot be downloaded. " + f.Reason.Detail())
 	case f.RequiresConsent && f.Consent == nil:
-		return fault.New(fault.Forbidden, "consent-required", "Consent is needed before "+
-			"this file is handed out, and none is on record. Ask staff to record it.")
+		return fault.New(fault.Forbidden, "consent-required", "This file cannot be "+
+			"downloaded without consent, and none is recorded. Ask staff to record it.")
 	}
 	return nil
 }
@@ -90,29 +85,29 @@ func notAvailable(detail string) *fault.Error {
 // locate finds the object of a variant and completes its name.
 func (l *Library) locate(f File,
 	variant *string) (bucket, key string, contentType mediatype.Type, err error) {
-	picture := mediatype.IsPicture(f.ContentType)
+	image := mediatype.IsPicture(f.ContentType)
 	if *variant == "" {
-		*variant = Original
-		if picture {
-			*variant = Optimized
+		*variant = storedfile.Original
+		if image {
+			*variant = storedfile.Optimized
 		}
 	}
-	if *variant == Original && !picture {
+	if *variant == storedfile.Original && !image {
 		return f.bucket, f.key, f.ContentType, nil
 	}
 	var names []string
 	for _, v := range f.Variants {
-		if v.Name == *variant && v.Name != Original {
+		if v.Name == *variant && v.Name != storedfile.Original {
 			return l.Buckets.Files, objectkey.Variant(f.Organization, f.ID, f.version,
-				v.Name), mediatype.Type(v.ContentType), nil
+				v.Name), v.ContentType, nil
 		}
-		if v.Name != Original {
+		if v.Name != storedfile.Original {
 			names = append(names, v.Name)
 		}
 	}
-	if !picture {
-		names = append(names, Original)
+	if !image {
+		names = append(names, storedfile.Original)
 	}
 	return "", "", "", fault.New(fault.NotFound, "variant-not-found",
-		"The file has no such variant to hand out. It has: "+strings.Join(names, ", ")+".")
+		"This file has no such variant to download. It has: "+strings.Join(names, ", ")+".")
 }

@@ -6,20 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
-)
-
-// Status is where a file is on its way.
-type Status string
-
-// The states of a file.
-const (
-	Pending     Status = "pending"     // reserved; the upload has not been seen
-	Processing  Status = "processing"  // uploaded; no verdict yet
-	Available   Status = "available"   // may be downloaded
-	Quarantined Status = "quarantined" // infected; never handed out
-	Deleted     Status = "deleted"     // in the bin; purged after BinTime
-	Archived    Status = "archived"
-	Failed      Status = "error" // refused, see Reason
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 // Category says what a file is for. It decides who sees it and how long it is kept.
@@ -37,6 +24,12 @@ const (
 	Report             Category = "report"
 )
 
+// Categories returns every category.
+func Categories() []Category {
+	return []Category{EducationalContent, StudentSubmission, Assessment, Administrative,
+		MediaResource, Temporary, Avatar, Report}
+}
+
 // defaultCategory is that of a file for which none is named: a short-lived one would be a trap.
 const defaultCategory = EducationalContent
 
@@ -50,9 +43,9 @@ type File struct {
 	Size             int64 // bytes
 	// of the content once processed, until then what the client declared; may be nil
 	SHA256          []byte
-	Status          Status
-	StatusBefore    Status // what a deleted file was
-	Reason          Reason // why it is quarantined or in error
+	Status          storedfile.Status
+	StatusBefore    storedfile.Status // what a deleted file was
+	Reason          storedfile.Reason // why it is quarantined or in error
 	Category        Category
 	Title           *string
 	Description     *string
@@ -68,7 +61,7 @@ type File struct {
 	DeletionDate    *time.Time
 	UploadedBy      uuid.UUID
 	Width, Height   *int // pixels, after orientation
-	Variants        []Variant
+	Variants        []storedfile.Variant
 	DownloadCount   int64
 	LastAccessedAt  *time.Time
 	CreatedAt       time.Time
@@ -79,15 +72,6 @@ type File struct {
 	version     int
 	// what it holds of the quota's used bytes; 0 before the verdict and when it was refused
 	quotaBytes int64
-}
-
-// Variant is a picture that was made from a file.
-type Variant struct {
-	Name        string `json:"name"`
-	ContentType string `json:"content_type"`
-	Size        int64  `json:"size"`
-	Width       int    `json:"width"`
-	Height      int    `json:"height"`
 }
 
 // Consent is the record that someone agreed to a file being handed out.

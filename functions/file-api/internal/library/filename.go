@@ -27,11 +27,11 @@ func cleanFilename(name string) (string, error) {
 	name = strings.TrimSpace(strings.Map(dropDirection, name))
 	if strings.Trim(name, ".") == "" {
 		return "", invalidFilename(
-			"The filename has no name in it. Give the file a name such as report.pdf.")
+			"The filename is empty. Give the file a name such as report.pdf.")
 	}
 	if len(name) > maxFilenameBytes {
 		return "", fault.New(fault.Invalid, "filename-too-long",
-			"The filename is longer than 255 bytes in UTF-8. Shorten it and send it again.")
+			"The filename is longer than 255 bytes of UTF-8. Shorten it and send it again.")
 	}
 	return name, nil
 }
@@ -40,8 +40,8 @@ func cleanFilename(name string) (string, error) {
 // line and paragraph separators.
 func dropDirection(r rune) rune {
 	switch {
-	case r >= 0x202A && r <= 0x202E, r >= 0x2066 &&
-		r <= 0x2069, r == 0x200E, r == 0x200F, r == 0x061C, r == 0x2028, r == 0x2029:
+	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069,
+		r == 0x200E, r == 0x200F, r == 0x061C, r == 0x2028, r == 0x2029:
 		return -1
 	}
 	return r

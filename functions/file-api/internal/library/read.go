@@ -9,17 +9,20 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
 // Get returns one file that the caller sees, a deleted one too.
-func (l *Library) Get(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) (File, error) {
-	return l.desk(tx, by).file(ctx, id)
+func (l *Library) Get(ctx context.Context, tx pgx.Tx, by tenant.Caller,
+	id uuid.UUID) (File, error) {
+	return l.begin(tx, by).file(ctx, id)
 }
 
-// Filter narrows a list; a zero field does not. Deleted files are listed only when Status says so.
+// Filter narrows a list; a zero field does not. storedfile.Deleted files are listed only when
+// Status says so.
 type Filter struct {
-	Status      Status
+	Status      storedfile.Status
 	Category    Category
 	ContentType string // a prefix: "image/"
 	Name        string // a prefix of the filename, case-sensitive

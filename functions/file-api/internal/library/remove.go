@@ -11,145 +11,142 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
-
-// formGrace is for an upload that began just before its form expired.
-const formGrace = 5 * time.Minute
 
 // processingWait is how long a client is told to wait for a verdict.
 const processingWait = 10 * time.Second
 
-// Delete puts a file in the bin, from where Restore takes it; it keeps its room in the quota until
-// it is purged. A pending file's upload is cancelled, and its room comes back at once. Deleting
-// again changes nothing.
-func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) (File, error) {
-	d := l.desk(tx, by)
-	file, upload, err := d.lock(ctx, id)
+// Delete moves a file to the trash, from where Restore takes it; it keeps its space in the quota
+// until it is purged. A pending file's upload is cancelled, and its space released at once.
+// Deleting again changes nothing.
+func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by tenant.Caller,
+	id uuid.UUID) (File, error) {
+	r := l.begin(tx, by)
+	file, upload, err := r.lock(ctx, id)
 	if err != nil {
 		return File{}, err
 	}
-	if err := mayRemove(by, file); err != nil {
+	if err := checkRemovable(by, file); err != nil {
 		return File{}, err
 	}
-	if file.Status == Deleted {
-		return d.file(ctx, id)
+	if file.Status == storedfile.Deleted {
+		return r.file(ctx, id)
 	}
 	if upload != nil {
-		if err := d.giveUp(ctx, upload); err != nil {
+		if err := r.endUpload(ctx, upload); err != nil {
 			return File{}, err
 		}
-		if err := d.forgetIncoming(ctx, l.Buckets, id); err != nil {
+		if err := r.enqueueIncomingDeletion(ctx, id); err != nil {
 			return File{}, err
 		}
 	}
-	key := db.SoftDeleteFileParams{OrganizationID: d.organization, ID: id, Now: &d.now,
+	key := db.SoftDeleteFileParams{OrganizationID: r.organization, ID: id, Now: &r.now,
 		DeletedBy: &by.User}
-	if err := d.q.SoftDeleteFile(ctx, key); err != nil {
+	if err := r.q.SoftDeleteFile(ctx, key); err != nil {
 		return File{}, fmt.Errorf("delete file %s: %w", id, err)
 	}
-	told := map[string]any{"status": Deleted, "was": file.Status, "permanent": false}
-	if err := d.logAndTell(ctx, file, "delete", map[string]any{"was": file.Status}, "file.deleted",
-		told); err != nil {
+	if err := r.logAndEnqueue(ctx, id, ActionDelete, map[string]any{"was": file.Status},
+		storedfile.DeletedNotification(id, file.UploadedBy, file.Status, false)); err != nil {
 		return File{}, err
 	}
-	return d.file(ctx, id)
+	return r.file(ctx, id)
 }
 
-// Restore takes a file out of the bin, into the state that it had: what was quarantined is
+// Restore takes a file out of the trash, into the state that it had: what was quarantined is
 // quarantined again.
-func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) (File, error) {
-	d := l.desk(tx, by)
-	file, _, err := d.lock(ctx, id)
+func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by tenant.Caller,
+	id uuid.UUID) (File, error) {
+	r := l.begin(tx, by)
+	file, _, err := r.lock(ctx, id)
 	if err != nil {
 		return File{}, err
 	}
-	if err := mayRemove(by, file); err != nil {
+	if err := checkRemovable(by, file); err != nil {
 		return File{}, err
 	}
 	switch {
-	case file.Status != Deleted:
+	case file.Status != storedfile.Deleted:
 		return File{}, fault.New(fault.Conflict, "not-deleted",
-			"The file is not deleted, so there is nothing to restore.")
-	case file.StatusBefore == Pending:
+			"This file is not in the trash, so there is nothing to restore.")
+	case file.StatusBefore == storedfile.Pending:
 		return File{}, fault.New(fault.Conflict, "upload-cancelled",
-			"The file was deleted before it was uploaded. Start a new upload.")
+			"This file was deleted before it was uploaded. Start a new upload.")
 	}
-	key := db.RestoreFileParams{OrganizationID: d.organization, ID: id, Now: d.now,
+	key := db.RestoreFileParams{OrganizationID: r.organization, ID: id, Now: r.now,
 		UpdatedBy: &by.User}
-	if err := d.q.RestoreFile(ctx, key); err != nil {
+	if err := r.q.RestoreFile(ctx, key); err != nil {
 		return File{}, fmt.Errorf("restore file %s: %w", id, err)
 	}
-	told := map[string]any{"status": file.StatusBefore}
-	if err := d.logAndTell(ctx, file, "restore", map[string]any{"to": file.StatusBefore},
-		"file.restored", told); err != nil {
+	if err := r.logAndEnqueue(ctx, id, ActionRestore, map[string]any{"to": file.StatusBefore},
+		storedfile.RestoredNotification(id, file.UploadedBy, file.StatusBefore)); err != nil {
 		return File{}, err
 	}
-	return d.file(ctx, id)
+	return r.file(ctx, id)
 }
 
-// Purge removes a file for good, with every version of its objects. Only its lines in the access
-// log stay.
+// Purge deletes a file permanently, with every version of its objects. Only its records in the
+// access log stay.
 func (l *Library) Purge(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID) error {
-	d := l.desk(tx, by)
-	file, upload, err := d.lock(ctx, id)
+	r := l.begin(tx, by)
+	file, upload, err := r.lock(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := mayRemove(by, file); err != nil {
+	if err := checkRemovable(by, file); err != nil {
 		return err
 	}
-	return d.purge(ctx, l.Buckets, file, upload, "request")
+	return r.purge(ctx, file, upload, "request")
 }
 
-func mayRemove(by tenant.Caller, f File) error {
+func checkRemovable(by tenant.Caller, f File) error {
 	if !canChange(by, f) {
-		return notYours(
-			"Only its uploader and admins may delete or restore this file. Ask one of them.")
+		return notAllowed("Only the person who uploaded this file or an admin can delete or " +
+			"restore it. Ask one of them.")
 	}
-	if f.Status == Processing {
+	if f.Status == storedfile.Processing {
 		return fault.New(fault.Conflict, "still-processing",
-			"The file is being checked. Try again in a few seconds.").After(processingWait)
+			"This file is still being checked. Try again in a few seconds.").After(processingWait)
 	}
 	return nil
 }
 
-// purge removes a locked file that is not in processing. Its objects go by the deletion queue, so
-// that a crash forgets none of them.
-func (d desk) purge(ctx context.Context, buckets Buckets, f File, upload *db.FileUpload,
-	cause string) error {
+// purge removes a locked file that is not in processing. Its objects go through the deletion queue,
+// so that a crash loses track of none of them.
+func (u unitOfWork) purge(ctx context.Context, f File, upload *db.FileUpload, cause string) error {
 	if upload != nil {
-		if err := d.giveUp(ctx, upload); err != nil {
+		if err := u.endUpload(ctx, upload); err != nil {
 			return err
 		}
 	}
 	if f.quotaBytes > 0 {
-		if err := d.release(ctx, f.quotaBytes, 0); err != nil {
+		if err := u.releaseQuota(ctx, f.quotaBytes, 0); err != nil {
 			return err
 		}
 	}
-	if err := d.forgetIncoming(ctx, buckets, f.ID); err != nil {
+	if err := u.enqueueIncomingDeletion(ctx, f.ID); err != nil {
 		return err
 	}
-	_, original, variant, quarantine := objectkey.Prefixes(d.organization, f.ID)
+	_, original, variant, quarantine := objectkey.Prefixes(u.organization, f.ID)
 	for _, at := range []struct{ bucket, prefix string }{
-		{buckets.Files, original}, {buckets.Files, variant}, {buckets.Quarantine, quarantine},
+		{u.buckets.Files, original}, {u.buckets.Files, variant}, {u.buckets.Quarantine, quarantine},
 	} {
-		if err := d.forget(ctx, at.bucket, at.prefix, d.now); err != nil {
+		if err := u.enqueueDeletion(ctx, at.bucket, at.prefix, u.now); err != nil {
 			return err
 		}
 	}
-	if err := d.q.DeleteFile(ctx,
-		db.DeleteFileParams{OrganizationID: d.organization, ID: f.ID}); err != nil {
+	if err := u.q.DeleteFile(ctx,
+		db.DeleteFileParams{OrganizationID: u.organization, ID: f.ID}); err != nil {
 		return fmt.Errorf("purge file %s: %w", f.ID, err)
 	}
-	told := map[string]any{"status": Deleted, "was": f.Status, "permanent": true}
-	return d.logAndTell(ctx, f, "purge", map[string]any{"was": f.Status, "cause": cause},
-		"file.deleted", told)
+	return u.logAndEnqueue(ctx, f.ID, ActionPurge, map[string]any{"was": f.Status, "cause": cause},
+		storedfile.DeletedNotification(f.ID, f.UploadedBy, f.Status, true))
 }
 
-// forgetIncoming waits until no form that was signed until now can bring another version.
-func (d desk) forgetIncoming(ctx context.Context, buckets Buckets, id uuid.UUID) error {
-	incoming, _, _, _ := objectkey.Prefixes(d.organization, id)
-	return d.forget(ctx, buckets.Incoming, incoming, d.now.Add(FormTime+formGrace))
+// enqueueIncomingDeletion waits until no form that was signed until now can bring another version.
+func (u unitOfWork) enqueueIncomingDeletion(ctx context.Context, id uuid.UUID) error {
+	incoming, _, _, _ := objectkey.Prefixes(u.organization, id)
+	return u.enqueueDeletion(ctx, u.buckets.Incoming, incoming,
+		u.now.Add(FormTime+storedfile.FormGrace))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
@@ -27,75 +28,70 @@ const maxOpenUploads = 10
 // uploadWait is how long a client is told to wait for one of its uploads to end.
 const uploadWait = 30 * time.Second
 
-// Reserve takes room for a file and returns the form to upload it with. The reservation ends with
-// the verdict, with Delete, or by maintenance when the upload does not come.
+// Reserve reserves space for a file and returns the form to upload it with. The reservation ends
+// with the verdict, with Delete, or by maintenance when the upload does not come.
 func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	n NewFile) (File, Upload, error) {
-	filename, contentType, err := l.Limits.admit(n)
+	filename, contentType, err := l.Limits.check(n)
 	if err != nil {
 		return File{}, Upload{}, err
 	}
-	d := l.desk(tx, by)
-	if err := d.reserve(ctx, contentType, n.Size); err != nil {
+	r := l.begin(tx, by)
+	if err := r.reserveQuota(ctx, contentType, n.Size); err != nil {
 		return File{}, Upload{}, err
 	}
 	id := uuid.New()
-	if err := d.insert(ctx, id, filename, contentType, n, l.Buckets.Incoming); err != nil {
+	if err := r.insert(ctx, id, filename, contentType, n); err != nil {
 		return File{}, Upload{}, err
 	}
-	if err := d.log(ctx, id, "create", map[string]any{"size": n.Size}); err != nil {
+	if err := r.log(ctx, id, ActionCreate, map[string]any{"size": n.Size}); err != nil {
 		return File{}, Upload{}, err
 	}
-	file, err := d.file(ctx, id)
+	file, err := r.file(ctx, id)
 	if err != nil {
 		return File{}, Upload{}, err
 	}
-	upload, err := l.sign(ctx, file, d.now)
+	upload, err := l.Signer.form(ctx, file, r.now)
 	return file, upload, err
 }
 
-// Resume returns the file of an earlier Reserve, for a client that did not hear the answer. While
-// the upload is still awaited it comes with a new form, good for the full time again; otherwise the
+// Resume returns the file of an earlier Reserve, for a client that did not get the answer. While
+// its upload is pending it comes with a new form, valid for the full time again; otherwise the
 // upload is nil.
 func (l *Library) Resume(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	id uuid.UUID) (File, *Upload, error) {
-	d := l.desk(tx, by)
-	_, open, err := d.lock(ctx, id)
+	r := l.begin(tx, by)
+	_, open, err := r.lock(ctx, id)
 	if err != nil {
 		return File{}, nil, err
 	}
-	file, err := d.file(ctx, id)
-	if err != nil || open == nil || file.Status != Pending {
+	file, err := r.file(ctx, id)
+	if err != nil || open == nil || file.Status != storedfile.Pending {
 		return file, nil, err
 	}
-	upload, err := l.sign(ctx, file, d.now)
+	upload, err := l.Signer.form(ctx, file, r.now)
 	if err != nil {
 		return File{}, nil, err
 	}
-	key := db.ExtendUploadParams{OrganizationID: d.organization, FileID: id,
+	key := db.ExtendUploadParams{OrganizationID: r.organization, FileID: id,
 		ExpiresAt: upload.ExpiresAt}
-	if _, err := d.q.ExtendUpload(ctx, key); err != nil {
+	if _, err := r.q.ExtendUpload(ctx, key); err != nil {
 		return File{}, nil, fmt.Errorf("extend upload of file %s: %w", id, err)
 	}
 	return file, &upload, nil
 }
 
-func (l *Library) sign(ctx context.Context, f File, now time.Time) (Upload, error) {
-	fields, url, err := l.Signer.form(ctx, f.bucket, f.key, f.ContentType, f.Size)
-	return Upload{URL: url, Fields: fields, ExpiresAt: now.Add(FormTime)}, err
-}
-
-// reserve adds to the quota's reservation. The update is conditional, so that no number of clients
-// at once gets past the total, and the lock that it takes on the organization's row puts the user's
-// other reservations in line too.
-func (d desk) reserve(ctx context.Context, contentType mediatype.Type, size int64) error {
-	if err := d.q.EnsureQuota(ctx, d.organization); err != nil {
+// reserveQuota reserves space in the quota. The update is conditional, so that no number of
+// concurrent clients exceeds the total, and the lock that it takes on the organization's row also
+// serializes the user's other reservations.
+func (r request) reserveQuota(ctx context.Context, contentType mediatype.Type, size int64) error {
+	if err := r.q.EnsureQuota(ctx, r.organization); err != nil {
 		return fmt.Errorf("ensure quota: %w", err)
 	}
-	quota, err := d.q.ReserveQuota(ctx,
-		db.ReserveQuotaParams{OrganizationID: d.organization, Size: size, Now: d.now})
+	quota, err := r.q.ReserveQuota(ctx,
+		db.ReserveQuotaParams{OrganizationID: r.organization, Size: size, Now: r.now})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return d.overQuota(ctx, contentType, size)
+		return r.overQuota(ctx, contentType, size)
 	}
 	if err != nil {
 		return fmt.Errorf("reserve %d bytes: %w", size, err)
@@ -103,8 +99,8 @@ func (d desk) reserve(ctx context.Context, contentType mediatype.Type, size int6
 	if err := withinKind(quota, contentType, size); err != nil {
 		return err
 	}
-	open, err := d.q.OpenUploads(ctx,
-		db.OpenUploadsParams{OrganizationID: d.organization, UploadedBy: d.actor.User})
+	open, err := r.q.OpenUploads(ctx,
+		db.OpenUploadsParams{OrganizationID: r.organization, UploadedBy: r.by.User})
 	if err != nil {
 		return fmt.Errorf("count open uploads: %w", err)
 	}
@@ -116,22 +112,22 @@ func (d desk) reserve(ctx context.Context, contentType mediatype.Type, size int6
 func fairShare(open db.OpenUploadsRow, quota db.StorageQuota, size int64) error {
 	if open.Uploads >= maxOpenUploads {
 		return fault.New(fault.Limited, "too-many-uploads",
-			fmt.Sprintf("You have %d uploads open, which is the most at a time. Finish "+
-				"or delete one of them first.", open.Uploads)).After(uploadWait)
+			fmt.Sprintf("You have %d open uploads, which is the limit. Finish or delete one of "+
+				"them first.", open.Uploads)).After(uploadWait)
 	}
 	if share := (quota.TotalBytes - quota.UsedBytes) / 4; open.Uploads > 0 &&
 		open.Bytes+size > share {
 		return fault.New(fault.Limited, "upload-share-exceeded",
-			fmt.Sprintf("Your open uploads and this file come to %d bytes, and together they may "+
-				"reserve a quarter of the free room, %d bytes. Finish or delete one of them first.",
+			fmt.Sprintf("Your open uploads and this file need %d bytes, but together they can "+
+				"reserve only a quarter of the free space, %d bytes. Finish or delete one first.",
 				open.Bytes+size, share)).After(uploadWait)
 	}
 	return nil
 }
 
 // overQuota says which limit is in the way.
-func (d desk) overQuota(ctx context.Context, contentType mediatype.Type, size int64) error {
-	quota, err := d.q.Quota(ctx, d.organization)
+func (r request) overQuota(ctx context.Context, contentType mediatype.Type, size int64) error {
+	quota, err := r.q.Quota(ctx, r.organization)
 	if err != nil {
 		return fmt.Errorf("read quota: %w", err)
 	}
@@ -140,25 +136,25 @@ func (d desk) overQuota(ctx context.Context, contentType mediatype.Type, size in
 	}
 	if quota.FileCount >= quota.MaxFiles {
 		return fault.New(fault.TooLarge, "quota-exceeded",
-			fmt.Sprintf("Your organization has %d of at most %d files. Delete some for "+
-				"good, or ask for a larger quota.", quota.FileCount, quota.MaxFiles))
+			fmt.Sprintf("Your organization has %d files, and its limit is %d. Delete some "+
+				"permanently, or ask for a larger quota.", quota.FileCount, quota.MaxFiles))
 	}
 	return fault.New(fault.TooLarge, "quota-exceeded",
-		fmt.Sprintf("The file needs %d bytes, and %d of your organization's %d bytes are "+
-			"free (%d used, %d reserved). Delete files for good, or ask for a larger quota.",
+		fmt.Sprintf("The file needs %d bytes, but only %d of your organization's %d bytes are "+
+			"free (%d used, %d reserved). Delete files permanently, or ask for a larger quota.",
 			size, max(0, quota.TotalBytes-quota.UsedBytes-quota.ReservedBytes), quota.TotalBytes,
 			quota.UsedBytes, quota.ReservedBytes))
 }
 
 func withinKind(quota db.StorageQuota, contentType mediatype.Type, size int64) error {
-	kind, limit := "document", quota.MaxDocumentBytes
+	kind, limit := "a document", quota.MaxDocumentBytes
 	switch contentType.Family() {
 	case "image":
-		kind, limit = "picture", quota.MaxImageBytes
+		kind, limit = "an image", quota.MaxImageBytes
 	case "video":
-		kind, limit = "video", quota.MaxVideoBytes
+		kind, limit = "a video", quota.MaxVideoBytes
 	case "audio":
-		kind, limit = "sound file", quota.MaxAudioBytes
+		kind, limit = "an audio file", quota.MaxAudioBytes
 	}
 	if limit != nil && size > *limit {
 		return tooLarge(kind, *limit, size)
@@ -166,10 +162,11 @@ func withinKind(quota db.StorageQuota, contentType mediatype.Type, size int64) e
 	return nil
 }
 
-func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, contentType mediatype.Type,
-	n NewFile, bucket string) error {
+func (r request) insert(ctx context.Context, id uuid.UUID, filename string,
+	contentType mediatype.Type,
+	n NewFile) error {
 	category := cmp.Or(n.Category, defaultCategory)
-	deletion, err := d.deletionDate(ctx, category, n.RetentionDays, d.now)
+	deletion, err := r.deletionDate(ctx, category, n.RetentionDays, r.now)
 	if err != nil {
 		return err
 	}
@@ -177,24 +174,24 @@ func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, content
 	if err != nil {
 		return err
 	}
-	err = d.q.InsertFile(ctx, db.InsertFileParams{
-		OrganizationID: d.organization, ID: id, Filename: filename, OriginalFilename: n.Filename,
+	err = r.q.InsertFile(ctx, db.InsertFileParams{
+		OrganizationID: r.organization, ID: id, Filename: filename, OriginalFilename: n.Filename,
 		FileExtension: extensionOf(filename),
-		FileSize:      n.Size, MimeType: string(contentType), BucketName: bucket,
-		StoragePath: objectkey.Incoming(d.organization, id, firstVersion),
+		FileSize:      n.Size, MimeType: string(contentType), BucketName: r.buckets.Incoming,
+		StoragePath: objectkey.Incoming(r.organization, id, firstVersion),
 		Checksum:    n.SHA256, Category: string(category), ContainsPii: n.ContainsPII,
 		RequiresConsent: n.RequiresConsent,
 		RetentionDays:   number[int32](n.RetentionDays), DeletionDate: &deletion, Title: n.Title,
 		Description: n.Description,
-		Tags:        orEmpty(n.Tags), Metadata: metadata, UploadedBy: d.actor.User,
-		CreatedAt: d.now,
+		Tags:        orEmpty(n.Tags), Metadata: metadata, UploadedBy: r.by.User,
+		CreatedAt: r.now,
 	})
 	if err != nil {
 		return fmt.Errorf("insert file: %w", err)
 	}
-	err = d.q.InsertUpload(ctx, db.InsertUploadParams{
-		OrganizationID: d.organization, FileID: id, Version: firstVersion, UploadedBy: d.actor.User,
-		ReservedBytes: n.Size, ExpiresAt: d.now.Add(FormTime), CreatedAt: d.now,
+	err = r.q.InsertUpload(ctx, db.InsertUploadParams{
+		OrganizationID: r.organization, FileID: id, Version: firstVersion, UploadedBy: r.by.User,
+		ReservedBytes: n.Size, ExpiresAt: r.now.Add(FormTime), CreatedAt: r.now,
 	})
 	if err != nil {
 		return fmt.Errorf("insert upload: %w", err)
@@ -202,13 +199,13 @@ func (d desk) insert(ctx context.Context, id uuid.UUID, filename string, content
 	return nil
 }
 
-func (d desk) deletionDate(ctx context.Context, c Category, asked *int,
+func (r request) deletionDate(ctx context.Context, c Category, asked *int,
 	created time.Time) (time.Time, error) {
-	longest, err := d.q.LongestRetention(ctx, d.organization)
+	longest, err := r.q.LongestRetention(ctx, r.organization)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("read the organization's retention: %w", err)
 	}
-	return deletionDate(c, asked, number[int](longest), created, d.now)
+	return deletionDate(c, asked, number[int](longest), created, r.now)
 }
 
 func encodeMetadata(m map[string]any) ([]byte, error) {

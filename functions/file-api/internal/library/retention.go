@@ -7,8 +7,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-// BinTime is how long a deleted file can be restored before it is purged.
-const BinTime = 30 * 24 * time.Hour
+// TrashTime is how long a deleted file can be restored before it is purged.
+const TrashTime = 30 * 24 * time.Hour
 
 const schoolYear = 365
 
@@ -29,9 +29,8 @@ func defaultDays(c Category) int {
 		return 5 * schoolYear // a syllabus' life
 	case Administrative, Report:
 		return 7 * schoolYear // the usual upper bound for school records
-	default:
-		return schoolYear
 	}
+	return 0 // refused below: a new category needs a line above
 }
 
 // deletionDate is when a file is to be purged. asked nil means the category's default, which the
@@ -42,8 +41,8 @@ func deletionDate(c Category, asked, longest *int, created, now time.Time) (time
 	switch {
 	case asked != nil && longest != nil && *asked > *longest:
 		return time.Time{}, fault.New(fault.Invalid, "retention-too-long",
-			fmt.Sprintf("Your organization keeps no file for more than %d days. Ask for "+
-				"fewer retention_days.", *longest))
+			fmt.Sprintf("Your organization keeps files for at most %d days. Send fewer "+
+				"retention_days.", *longest))
 	case asked != nil:
 		days = *asked
 	case longest != nil:
@@ -52,8 +51,8 @@ func deletionDate(c Category, asked, longest *int, created, now time.Time) (time
 	date := created.AddDate(0, 0, days)
 	if !date.After(now) {
 		return time.Time{}, fault.New(fault.Invalid, "retention-in-the-past",
-			fmt.Sprintf("Kept for %d days, this file would be due for deletion already. "+
-				"Give more retention_days, or delete it.", days))
+			fmt.Sprintf("If kept for %d days, this file would already be due for deletion. "+
+				"Send more retention_days, or delete it.", days))
 	}
 	return date, nil
 }

@@ -32,23 +32,23 @@ type Upload struct {
 	ExpiresAt time.Time
 }
 
-// form lets in exactly one key, one type and one size. The declared SHA-256 is not part of it:
+// form admits exactly one key, one type and one size. The declared SHA-256 is not part of it:
 // processing compares it with the content in any case, and not every store checks it in a form.
-func (s Signer) form(ctx context.Context, bucket, key string, contentType mediatype.Type,
-	size int64) (map[string]string, string, error) {
-	signed, err := s.presign.PresignPostObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key},
+func (s Signer) form(ctx context.Context, f File, now time.Time) (Upload, error) {
+	signed,
+		err := s.presign.PresignPostObject(ctx, &s3.PutObjectInput{Bucket: &f.bucket, Key: &f.key},
 		func(o *s3.PresignPostOptions) {
 			o.Expires = FormTime
 			o.Conditions = []any{
-				[]any{"eq", "$Content-Type", string(contentType)},
-				[]any{"content-length-range", size, size},
+				[]any{"eq", "$Content-Type", string(f.ContentType)},
+				[]any{"content-length-range", f.Size, f.Size},
 			}
 		})
 	if err != nil {
-		return nil, "", fmt.Errorf("sign upload form: %w", err)
+		return Upload{}, fmt.Errorf("sign upload form: %w", err)
 	}
-	signed.Values["Content-Type"] = string(contentType)
-	return signed.Values, signed.URL, nil
+	signed.Values["Content-Type"] = string(f.ContentType)
+	return Upload{URL: signed.URL, Fields: signed.Values, ExpiresAt: now.Add(FormTime)}, nil
 }
 
 // link hands out one object. What the store says of type and disposition is overridden by what is

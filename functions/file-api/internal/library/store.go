@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,26 +15,46 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/outbox"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-// desk is one transaction's work for one organization.
-type desk struct {
+// unitOfWork is one transaction's work for one organization. It checks no permission.
+type unitOfWork struct {
 	tx           pgx.Tx
 	q            *db.Queries
 	organization uuid.UUID
+	buckets      storedfile.Buckets
 	now          time.Time
-	actor        *tenant.Caller // nil: maintenance
+	logged       attribution
 }
 
-func (l *Library) desk(tx pgx.Tx, by tenant.Caller) desk {
-	return desk{tx: tx, q: db.New(tx), organization: by.Organization, now: l.now(), actor: &by}
+// attribution is whom the access log names; the zero value is the system itself.
+type attribution struct {
+	user                 *uuid.UUID
+	ip                   *netip.Addr
+	userAgent, requestID *string
 }
 
-// file reads a file that the actor sees.
-func (d desk) file(ctx context.Context, id uuid.UUID) (File, error) {
-	row, err := d.q.File(ctx, db.FileParams{OrganizationID: d.organization, ID: id})
+// request is a unit of work for a caller, for whom a file that they may not see does not exist.
+type request struct {
+	unitOfWork
+	by tenant.Caller
+}
+
+func (l *Library) begin(tx pgx.Tx, by tenant.Caller) request {
+	return request{by: by, unitOfWork: unitOfWork{
+		tx: tx, q: db.New(tx), organization: by.Organization, buckets: l.Buckets,
+		now: timestamp(l.Now),
+		logged: attribution{user: &by.User, ip: by.IP, userAgent: optional(by.UserAgent, ""),
+			requestID: optional(by.RequestID, "")},
+	}}
+}
+
+// file reads a file that the caller may see.
+func (r request) file(ctx context.Context, id uuid.UUID) (File, error) {
+	row, err := r.q.File(ctx, db.FileParams{OrganizationID: r.organization, ID: id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return File{}, notFound()
 	}
@@ -41,19 +62,26 @@ func (d desk) file(ctx context.Context, id uuid.UUID) (File, error) {
 		return File{}, fmt.Errorf("read file %s: %w", id, err)
 	}
 	file, err := fileOf(row.File, consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt))
-	if err != nil {
-		return File{}, err
+	if err == nil && !canSee(r.by, file) {
+		err = notFound()
 	}
-	if d.actor != nil && !canSee(*d.actor, file) {
-		return File{}, notFound()
-	}
-	return file, nil
+	return file, err
 }
 
-// lock takes the file's locks in the house's order. The upload is nil when there is none any more.
-func (d desk) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, error) {
-	upload, err := d.q.LockUpload(ctx,
-		db.LockUploadParams{OrganizationID: d.organization, FileID: id})
+// lock is the unit of work's, for a file that the caller may see.
+func (r request) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, error) {
+	file, upload, err := r.unitOfWork.lock(ctx, id)
+	if err == nil && !canSee(r.by, file) {
+		err = notFound()
+	}
+	return file, upload, err
+}
+
+// lock takes the file's locks in the order that every transaction keeps. The upload is nil when it
+// has ended.
+func (u unitOfWork) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, error) {
+	upload, err := u.q.LockUpload(ctx,
+		db.LockUploadParams{OrganizationID: u.organization, FileID: id})
 	open := &upload
 	if errors.Is(err, pgx.ErrNoRows) {
 		open, err = nil, nil
@@ -61,7 +89,7 @@ func (d desk) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, err
 	if err != nil {
 		return File{}, nil, fmt.Errorf("lock upload of file %s: %w", id, err)
 	}
-	row, err := d.q.LockFile(ctx, db.LockFileParams{OrganizationID: d.organization, ID: id})
+	row, err := u.q.LockFile(ctx, db.LockFileParams{OrganizationID: u.organization, ID: id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return File{}, nil, notFound()
 	}
@@ -69,96 +97,82 @@ func (d desk) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, err
 		return File{}, nil, fmt.Errorf("lock file %s: %w", id, err)
 	}
 	file, err := fileOf(row, nil)
-	if err != nil {
-		return File{}, nil, err
-	}
-	if d.actor != nil && !canSee(*d.actor, file) {
-		return File{}, nil, notFound()
-	}
-	return file, open, nil
+	return file, open, err
 }
 
 // log appends to the access log. Details hold ids, states and numbers, no names and no free text.
-func (d desk) log(ctx context.Context, file uuid.UUID, action string,
+func (u unitOfWork) log(ctx context.Context, file uuid.UUID, action Action,
 	details map[string]any) error {
-	line, err := d.line(file, action, details)
+	record, err := u.accessRecord(file, action, details)
 	if err != nil {
 		return err
 	}
-	if err := d.q.AppendAccess(ctx, line); err != nil {
+	if err := u.q.AppendAccess(ctx, record); err != nil {
 		return fmt.Errorf("append %s of file %s to access log: %w", action, file, err)
 	}
 	return nil
 }
 
-// logAndTell is log, and in the same round trip promises word of it to the uploader and the
-// organization's listeners. payload gets the file's id.
-func (d desk) logAndTell(ctx context.Context, f File, action string, details map[string]any,
-	topic string, payload map[string]any) error {
-	line, err := d.line(f.ID, action, details)
+// logAndEnqueue is log, and enqueues the event in the same round trip.
+func (u unitOfWork) logAndEnqueue(ctx context.Context, file uuid.UUID, action Action,
+	details map[string]any, event outbox.Notification) error {
+	record, err := u.accessRecord(file, action, details)
 	if err != nil {
 		return err
 	}
-	payload["file_id"] = f.ID
 	batch := &pgx.Batch{}
 	err = errors.Join(
-		db.New(tenantdb.Queue{Batch: batch}).AppendAccess(ctx, line),
-		outbox.Queue(batch, d.organization,
-			outbox.Notification{Topic: topic, Subject: f.ID, User: f.UploadedBy, Payload: payload}),
+		db.New(tenantdb.Queue{Batch: batch}).AppendAccess(ctx, record),
+		outbox.Queue(batch, u.organization, event),
 	)
 	if err != nil {
 		return err
 	}
-	if err := d.tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("log and tell %s of file %s: %w", action, f.ID, err)
+	if err := u.tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("log %s of file %s and enqueue %s: %w", action, file, event.Topic, err)
 	}
 	return nil
 }
 
-func (d desk) line(file uuid.UUID, action string,
+func (u unitOfWork) accessRecord(file uuid.UUID, action Action,
 	details map[string]any) (db.AppendAccessParams, error) {
 	encoded, err := json.Marshal(details)
 	if err != nil {
 		return db.AppendAccessParams{}, fmt.Errorf("encode access log: %w", err)
 	}
-	line := db.AppendAccessParams{
-		OrganizationID: d.organization, ID: uuid.New(), FileID: file, Action: action,
-		Details: encoded, OccurredAt: d.now,
-	}
-	if d.actor != nil {
-		line.UserID = &d.actor.User
-		line.IpAddress = d.actor.IP
-		line.UserAgent = optional(d.actor.UserAgent, "")
-		line.RequestID = optional(d.actor.RequestID, "")
-	}
-	return line, nil
+	return db.AppendAccessParams{
+		OrganizationID: u.organization, ID: uuid.New(), FileID: file, Action: string(action),
+		Details: encoded, OccurredAt: u.now, UserID: u.logged.user, IpAddress: u.logged.ip,
+		UserAgent: u.logged.userAgent, RequestID: u.logged.requestID,
+	}, nil
 }
 
-// forget queues every object below prefix for deletion.
-func (d desk) forget(ctx context.Context, bucket, prefix string, due time.Time) error {
-	err := d.q.EnqueueDeletion(ctx, db.EnqueueDeletionParams{
-		OrganizationID: d.organization, ID: uuid.New(), BucketName: bucket, Prefix: prefix,
-		DueAt: due, CreatedAt: d.now,
+// enqueueDeletion has maintenance delete every object below prefix once due has come.
+func (u unitOfWork) enqueueDeletion(ctx context.Context, bucket, prefix string,
+	due time.Time) error {
+	err := u.q.EnqueueDeletion(ctx, db.EnqueueDeletionParams{
+		OrganizationID: u.organization, ID: uuid.New(), BucketName: bucket, Prefix: prefix,
+		DueAt: due, CreatedAt: u.now,
 	})
 	if err != nil {
-		return fmt.Errorf("queue deletion of %s: %w", prefix, err)
+		return fmt.Errorf("enqueue deletion of %s: %w", prefix, err)
 	}
 	return nil
 }
 
-// giveUp ends a reservation and gives its room back.
-func (d desk) giveUp(ctx context.Context, upload *db.FileUpload) error {
-	key := db.DeleteUploadParams{OrganizationID: d.organization, FileID: upload.FileID}
-	if _, err := d.q.DeleteUpload(ctx, key); err != nil {
+// endUpload ends a reservation and releases its space.
+func (u unitOfWork) endUpload(ctx context.Context, upload *db.FileUpload) error {
+	key := db.DeleteUploadParams{OrganizationID: u.organization, FileID: upload.FileID}
+	if _, err := u.q.DeleteUpload(ctx, key); err != nil {
 		return fmt.Errorf("end upload of file %s: %w", upload.FileID, err)
 	}
-	return d.release(ctx, 0, upload.ReservedBytes)
+	return u.releaseQuota(ctx, 0, upload.ReservedBytes)
 }
 
-// release gives the room of one file back to the quota.
-func (d desk) release(ctx context.Context, used, reserved int64) error {
-	err := d.q.ReleaseQuota(ctx, db.ReleaseQuotaParams{OrganizationID: d.organization, Used: used,
-		Reserved: reserved, Files: 1, Now: d.now})
+// releaseQuota gives the space of one file back.
+func (u unitOfWork) releaseQuota(ctx context.Context, used, reserved int64) error {
+	err := u.q.ReleaseQuota(ctx, db.ReleaseQuotaParams{OrganizationID: u.organization, Used: used,
+		Reserved: reserved, Files: 1, Now: u.now})
 	if err != nil {
 		return fmt.Errorf("release quota: %w", err)
 	}
@@ -170,9 +184,10 @@ func fileOf(row db.File, consent *Consent) (File, error) {
 		Organization: row.OrganizationID, ID: row.ID, Filename: row.Filename,
 		OriginalFilename: row.OriginalFilename,
 		ContentType:      mediatype.Type(row.MimeType), Size: row.FileSize, SHA256: row.Checksum,
-		Status: Status(row.Status), StatusBefore: Status(value(row.StatusBeforeDeletion)),
-		Reason:   Reason(value(row.StatusReason)),
-		Category: Category(row.Category), Title: row.Title, Description: row.Description,
+		Status:       storedfile.Status(row.Status),
+		StatusBefore: storedfile.Status(value(row.StatusBeforeDeletion)),
+		Reason:       storedfile.Reason(value(row.StatusReason)),
+		Category:     Category(row.Category), Title: row.Title, Description: row.Description,
 		Tags:         row.Tags,
 		VirusScanned: row.VirusScanned, VirusScanResult: row.VirusScanResult,
 		LastScannedAt: row.LastScannedAt,

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 func TestPictureBecomesSafePictures(t *testing.T) {
@@ -72,7 +73,7 @@ func (w *fixture) expectAvailable(key objectkey.Key, content []byte) {
 
 func (w *fixture) expectVariants(key objectkey.Key) {
 	w.t.Helper()
-	var variants []variant
+	var variants []storedfile.Variant
 	encoded, err := json.Marshal(w.file(key)["variants"])
 	must(w.t, err)
 	must(w.t, json.Unmarshal(encoded, &variants))
@@ -134,16 +135,16 @@ func TestScannerFinds(t *testing.T) {
 	for name, c := range map[string]struct {
 		upload
 		want Outcome
-		why  Reason
+		why  storedfile.Reason
 	}{
 		"eicar": {upload{name: "a.txt", mime: "text/plain", content: eicar()},
-			OutcomeQuarantined, Infected},
+			OutcomeQuarantined, storedfile.Infected},
 		"eicar as a jpeg": {upload{name: "a.jpg", mime: "image/jpeg", content: eicar()},
-			OutcomeQuarantined, Infected},
+			OutcomeQuarantined, storedfile.Infected},
 		"eicar in a zip": {upload{name: "a.zip", mime: "application/zip",
-			content: sampleZIP(t, eicar(), 0)}, OutcomeQuarantined, Infected},
+			content: sampleZIP(t, eicar(), 0)}, OutcomeQuarantined, storedfile.Infected},
 		"encrypted zip": {upload{name: "a.zip", mime: "application/zip", content: sampleZIP(t,
-			bytes.Repeat([]byte("cipher"), 20), 1)}, OutcomeRejected, Encrypted},
+			bytes.Repeat([]byte("cipher"), 20), 1)}, OutcomeRejected, storedfile.Encrypted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,8 +197,9 @@ func TestScannedAndClean(t *testing.T) {
 	key, object = w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleEXE()})
 	w.process(object)
 	checksum := sha256.Sum256(sampleEXE())
-	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": TypeMismatch,
-		"virus_scan_result": "clean"})
+	expect(t, w.file(key),
+		map[string]any{"status": "error", "status_reason": storedfile.TypeMismatch,
+			"virus_scan_result": "clean"})
 	if got := fmt.Sprintf("%x", w.file(key)["checksum"]); got != hex.EncodeToString(checksum[:]) {
 		t.Errorf("checksum %s", got)
 	}

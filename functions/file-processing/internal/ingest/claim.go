@@ -1,5 +1,7 @@
 package ingest
 
+import "github.com/toolboxai-solutions/satchel/shared/storedfile"
+
 // maxAttempts is how often work on a file is begun before it is given up. It is below the queue's
 // receive count, so that a file which ends every worker gets a verdict that its uploader can see
 // rather than a place in the dead-letter queue.
@@ -16,10 +18,10 @@ type reservation struct {
 type decision string
 
 const (
-	takeIt  decision = "take"    // work on it
-	giveUp  decision = "give up" // end it: it had its attempts
-	surplus decision = "surplus" // nothing waits for this object: delete it
-	busy    decision = "busy"    // another worker holds it: come back
+	proceed    decision = "proceed"
+	exhausted  decision = "exhausted"  // it has had its attempts: end it
+	superseded decision = "superseded" // nothing waits for this object: delete it
+	busy       decision = "busy"       // another worker holds it: come back
 )
 
 // decide says what to do about one version of an uploaded object; r is nil when nothing waits for
@@ -28,22 +30,22 @@ const (
 func decide(r *reservation, objectVersion string) decision {
 	switch {
 	case r == nil:
-		return surplus
+		return superseded
 	case r.objectVersion != "" && r.objectVersion != objectVersion:
-		return surplus
+		return superseded
 	case r.leased:
 		return busy
 	case r.attempts >= maxAttempts:
-		return giveUp
+		return exhausted
 	}
-	return takeIt
+	return proceed
 }
 
-// reasonToGiveUp names what the last attempt failed on where that is something an operator can
+// exhaustedReason names what the last attempt failed on where that is something an operator can
 // repair.
-func reasonToGiveUp(r reservation) Reason {
-	if r.lastError == string(ScannerUnavailable) {
-		return ScannerUnavailable
+func exhaustedReason(r reservation) storedfile.Reason {
+	if r.lastError == string(storedfile.ScannerUnavailable) {
+		return storedfile.ScannerUnavailable
 	}
-	return TooManyAttempts
+	return storedfile.TooManyAttempts
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 // TestEveryFaultIsOutlived breaks each exchange with the object store and with Postgres in turn,
@@ -155,13 +156,13 @@ func TestScannerFailsClosed(t *testing.T) {
 				expect(t, w.file(key),
 					map[string]any{"status": "processing", "virus_scanned": false})
 				expect(t, w.row(`SELECT lease_until, last_error FROM file_uploads`),
-					map[string]any{"lease_until": nil, "last_error": ScannerUnavailable})
+					map[string]any{"lease_until": nil, "last_error": storedfile.ScannerUnavailable})
 			}
-			if result := w.process(object); result.Reason != ScannerUnavailable ||
+			if result := w.process(object); result.Reason != storedfile.ScannerUnavailable ||
 				result.Outcome != OutcomeRejected {
 				t.Fatalf("%+v", result)
 			}
-			w.expectKept(key, ScannerUnavailable, content)
+			w.expectKept(key, storedfile.ScannerUnavailable, content)
 		})
 	}
 }
@@ -180,7 +181,8 @@ func TestSilentScanner(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	expect(t, w.row(`SELECT attempts, lease_until, last_error FROM file_uploads`),
-		map[string]any{"attempts": 1, "lease_until": nil, "last_error": ScannerUnavailable})
+		map[string]any{"attempts": 1, "lease_until": nil,
+			"last_error": storedfile.ScannerUnavailable})
 }
 
 // drain reads a stream to its empty frame.
@@ -199,7 +201,7 @@ func drain(conn net.Conn) {
 
 // expectKept is what holds for a file without a verdict of its own: an error for its uploader, the
 // bytes for an operator.
-func (w *fixture) expectKept(key objectkey.Key, why Reason, content []byte) {
+func (w *fixture) expectKept(key objectkey.Key, why storedfile.Reason, content []byte) {
 	w.t.Helper()
 	place := objectkey.Quarantine(w.organization, key.File, 1)
 	expect(w.t, w.file(key), map[string]any{"status": "error", "status_reason": why,
@@ -233,7 +235,8 @@ func TestClamdKilledMidStream(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	expect(t, w.row(`SELECT attempts, lease_until, last_error FROM file_uploads`),
-		map[string]any{"attempts": 1, "lease_until": nil, "last_error": ScannerUnavailable})
+		map[string]any{"attempts": 1, "lease_until": nil,
+			"last_error": storedfile.ScannerUnavailable})
 	must(t, daemon.Restart(t.Context()))
 	w.processor.S3 = w.s3
 	if result := w.process(object); result.Attempt != 2 || result.Outcome != OutcomeAvailable {
@@ -267,16 +270,16 @@ func TestGivenUp(t *testing.T) {
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	for attempt := 1; attempt <= maxAttempts; attempt++ { // workers that die without a word
-		_, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour)
-		if what != takeIt || err != nil {
+		_, what, err := w.processor.claim(t.Context(), key, object.Version, time.Hour)
+		if what != proceed || err != nil {
 			t.Fatal(what, err)
 		}
 		w.expireLease()
 	}
-	if result := w.process(object); result.Reason != TooManyAttempts {
+	if result := w.process(object); result.Reason != storedfile.TooManyAttempts {
 		t.Fatalf("%+v", result)
 	}
-	w.expectKept(key, TooManyAttempts, sampleJPEG(t))
+	w.expectKept(key, storedfile.TooManyAttempts, sampleJPEG(t))
 }
 
 // A verdict is due even where the bytes of a file that was given up cannot be kept.
@@ -288,17 +291,18 @@ func TestGivenUpAndGone(t *testing.T) {
 		`UPDATE file_uploads SET attempts = $1, object_version = $2, last_error = 'scanner_unavailable'`,
 		maxAttempts, object.Version)
 	// and then the worker dies
-	_, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour)
-	if what != giveUp || err != nil {
+	_, what, err := w.processor.claim(t.Context(), key, object.Version, time.Hour)
+	if what != exhausted || err != nil {
 		t.Fatal(what, err)
 	}
 	w.expireLease()
 	w.processor.S3 = s3Client(t, &faultyStore{at: 1, how: refused})
-	if result := w.process(object); result.Reason != ScannerUnavailable {
+	if result := w.process(object); result.Reason != storedfile.ScannerUnavailable {
 		t.Fatalf("%+v", result)
 	}
-	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": ScannerUnavailable,
-		"bucket_name": "incoming"})
+	expect(t, w.file(key),
+		map[string]any{"status": "error", "status_reason": storedfile.ScannerUnavailable,
+			"bucket_name": "incoming"})
 	w.expectGivenBack()
 }
 

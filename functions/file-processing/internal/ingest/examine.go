@@ -12,6 +12,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/picture"
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/sniff"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 // spoolPattern names the temporary files that uploads are read into.
@@ -32,9 +33,9 @@ func makeSpool() (*os.File, error) {
 // first that fails; nothing is decoded that was not scanned where scanning is on. An error means
 // that nothing was found out.
 func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
-	object, err := p.objects().open(ctx, c.key, c.objectVersion)
+	object, err := p.openUpload(ctx, c.key, c.objectVersion)
 	if errors.Is(err, errGone) {
-		return finding{reason: ObjectMissing}, nil
+		return finding{reason: storedfile.ObjectMissing}, nil
 	}
 	if err != nil {
 		return finding{}, err
@@ -83,18 +84,8 @@ func (p *Processor) judgeContent(ctx context.Context, c claim, spool *os.File,
 	if err != nil && !errors.Is(err, io.EOF) {
 		return f, fmt.Errorf("read back the upload: %w", err)
 	}
-	declared, err := mediatype.Parse(c.declaredType)
-	if err != nil {
-		declared = mediatype.OctetStream
-	}
-	content := sniff.Detect(head[:n])
-	kind, refusal := sniff.Check(declared, c.filename, content, p.Config.Allowed)
-	if refusal != sniff.Accepted {
-		f.reason, f.mimeType = Reason(refusal), content.Type
-		return f, nil
-	}
-	f.mimeType = kind
-	if !mediatype.IsPicture(kind) {
+	f.mimeType, f.reason = sniff.Identify(head[:n], c.declaredType, c.filename, p.Config.Allowed)
+	if f.reason != "" || !mediatype.IsPicture(f.mimeType) {
 		return f, nil
 	}
 	source := make([]byte, f.size)

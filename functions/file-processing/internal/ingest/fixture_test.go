@@ -25,6 +25,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 const (
@@ -115,9 +116,10 @@ func fixtureOn(t *testing.T, database *pgtest.Database) *fixture {
 	w.s3 = s3Client(t, nil)
 	w.processor = &Processor{
 		Config: Config{
-			Incoming: "incoming", Files: "files", Quarantine: "quarantine", MaxFileSize: maxSize,
-			ThumbnailSize: 64,
-			Allowed:       mediatype.Patterns{"image/*", "application/pdf", "text/*"},
+			Buckets: storedfile.Buckets{Incoming: "incoming", Files: "files",
+				Quarantine: "quarantine"},
+			MaxFileSize: maxSize, ThumbnailSize: 64,
+			Allowed: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
 		},
 		DB: w.DB(t, entry), S3: s3Client(t, &faultyStore{}), Log: slog.New(slog.DiscardHandler),
 	}

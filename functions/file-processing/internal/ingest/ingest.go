@@ -19,6 +19,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/scan"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -32,14 +33,14 @@ type Outcome string
 
 // The outcomes. Those of a verdict are named like the status that they set.
 const (
-	OutcomeAvailable           = Outcome(Available)
-	OutcomeQuarantined         = Outcome(Quarantined)
-	OutcomeRejected            = Outcome(Rejected)
-	OutcomeSurplus     Outcome = "surplus"    // nothing waited for it; deleted
-	OutcomeSuperseded  Outcome = "superseded" // another worker took the file over meanwhile
-	OutcomeForeign     Outcome = "foreign"    // not an upload of ours; left alone
-	OutcomeBusy        Outcome = "busy"       // another worker has the file; with an error
-	OutcomeRetry       Outcome = "retry"      // no verdict; with an error
+	OutcomeAvailable           = Outcome(storedfile.Available)
+	OutcomeQuarantined         = Outcome(storedfile.Quarantined)
+	OutcomeRejected            = Outcome(storedfile.Failed)
+	OutcomeSuperseded  Outcome = "superseded"  // nothing waited for it; deleted
+	OutcomeLeaseLost   Outcome = "lease_lost"  // another worker has taken over, or the file is gone
+	OutcomeUnknownKey  Outcome = "unknown_key" // not an upload of ours; left alone
+	OutcomeBusy        Outcome = "busy"        // another worker has the file; with an error
+	OutcomeRetry       Outcome = "retry"       // no verdict; with an error
 )
 
 // Result says what Process did, for the log.
@@ -47,7 +48,7 @@ type Result struct {
 	Organization, File uuid.UUID
 	Attempt            int // 0 when nothing was claimed
 	Outcome            Outcome
-	Reason             Reason
+	Reason             storedfile.Reason
 	Bytes              int64
 	Fallback           bool // a JPEG had to be decoded to pixels: picture.Result
 }
@@ -75,7 +76,7 @@ type Processor struct {
 func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	key, err := objectkey.ParseIncoming(o.Key)
 	if err != nil || key.Organization == uuid.Nil || o.Bucket != p.Config.Incoming {
-		return Result{Outcome: OutcomeForeign}, nil
+		return Result{Outcome: OutcomeUnknownKey}, nil
 	}
 	result := Result{Organization: key.Organization, File: key.File, Outcome: OutcomeRetry}
 	if o.Version == "" {
@@ -86,17 +87,17 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	if !ok {
 		deadline = time.Now().Add(withoutDeadline)
 	}
-	taken, what, err := p.store().claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
+	taken, what, err := p.claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
 	if err != nil {
 		return result, fmt.Errorf("claim file %s: %w", key.File, err)
 	}
 	result.Attempt = taken.attempt
 	switch what {
-	case surplus:
-		if err := p.objects().deleteUpload(ctx, key, o.Version); err != nil {
-			return result, fmt.Errorf("delete surplus version of file %s: %w", key.File, err)
+	case superseded:
+		if err := p.deleteUpload(ctx, key, o.Version); err != nil {
+			return result, fmt.Errorf("delete superseded version of file %s: %w", key.File, err)
 		}
-		result.Outcome = OutcomeSurplus
+		result.Outcome = OutcomeSuperseded
 		return result, nil
 	case busy:
 		result.Outcome = OutcomeBusy
@@ -115,53 +116,55 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 // work is everything between a claim and its end.
 func (p *Processor) work(ctx context.Context, c claim,
 	until time.Time) (Outcome, finding, error) {
-	found := finding{reason: c.giveUp}
-	if c.giveUp == "" {
+	found := finding{reason: c.exhausted}
+	if c.exhausted == "" {
 		working, cancel := context.WithDeadline(ctx, until)
 		defer cancel()
 		var err error
 		if found, err = p.examine(working, c); err != nil {
 			return OutcomeRetry, finding{}, err
 		}
-		if err := p.publish(working, c, found); err != nil {
+		if err := p.storeOutputs(working, c, found); err != nil {
 			return OutcomeRetry, finding{}, err
 		}
-	} else if err := p.objects().quarantine(ctx, c.key, c.objectVersion); err != nil {
-		// A file that was given up needs its verdict more than an operator needs its bytes.
-		p.Log.ErrorContext(ctx, "a file that was given up could not be kept", "file", c.key.File,
+	} else if err := p.quarantine(ctx, c.key, c.objectVersion); err != nil {
+		// A file whose attempts are used up needs its verdict more than an operator needs its
+		// bytes.
+		p.Log.ErrorContext(ctx, "a file whose attempts are used up could not be kept", "file",
+			c.key.File,
 			"error", err)
 		found.lost = true
 	}
-	ended, err := p.store().settle(ctx, c, found, p.Config)
+	ended, err := p.settle(ctx, c, found)
 	if err != nil {
 		return OutcomeRetry, finding{}, err
 	}
 	switch ended {
 	case fileGone:
-		return OutcomeSuperseded, finding{}, p.objects().deleteUpload(ctx, c.key, c.objectVersion)
+		return OutcomeLeaseLost, finding{}, p.deleteUpload(ctx, c.key, c.objectVersion)
 	case leaseLost:
 		// The winner makes the same outputs under the same keys: they are its own now.
-		return OutcomeSuperseded, finding{}, nil
+		return OutcomeLeaseLost, finding{}, nil
 	}
-	if err := p.objects().deleteUploads(ctx, c.key); err != nil {
+	if err := p.deleteUploads(ctx, c.key); err != nil {
 		// settle put it on the list
 		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file", c.key.File, "error", err)
 	}
-	return Outcome(found.reason.status()), found, nil
+	return Outcome(found.reason.Status()), found, nil
 }
 
-// publish stores what a verdict hands out or keeps. Repeating it overwrites with the same.
-func (p *Processor) publish(ctx context.Context, c claim, found finding) error {
+// storeOutputs stores what a verdict hands out or keeps. Repeating it overwrites with the same.
+func (p *Processor) storeOutputs(ctx context.Context, c claim, found finding) error {
 	switch {
 	case found.reason == "":
 		for _, variant := range found.pictures {
-			if err := p.objects().putVariant(ctx, c.key, variant); err != nil {
+			if err := p.putVariant(ctx, c.key, variant); err != nil {
 				return err
 			}
 		}
-		return p.objects().keepOriginal(ctx, c.key, c.objectVersion, found.mimeType)
-	case found.reason.kept():
-		return p.objects().quarantine(ctx, c.key, c.objectVersion)
+		return p.keepOriginal(ctx, c.key, c.objectVersion, found.mimeType)
+	case found.reason.Kept():
+		return p.quarantine(ctx, c.key, c.objectVersion)
 	}
 	return nil
 }
@@ -173,19 +176,12 @@ func (p *Processor) release(ctx context.Context, c claim, cause error) {
 	defer cancel()
 	note := fault.CodeOf(cause)
 	switch {
-	case c.giveUp != "":
-		note = string(c.giveUp)
+	case c.exhausted != "":
+		note = string(c.exhausted)
 	case errors.Is(cause, scan.ErrUnavailable):
-		note = string(ScannerUnavailable)
+		note = string(storedfile.ScannerUnavailable)
 	}
-	if err := p.store().release(ctx, c, note); err != nil {
+	if err := p.endLease(ctx, c, note); err != nil {
 		p.Log.WarnContext(ctx, "a lease is left to run out", "file", c.key.File, "error", err)
 	}
-}
-
-func (p *Processor) store() store { return store{p.DB} }
-
-func (p *Processor) objects() objects {
-	return objects{client: p.S3, incoming: p.Config.Incoming, files: p.Config.Files,
-		quarantined: p.Config.Quarantine}
 }

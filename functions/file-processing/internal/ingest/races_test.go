@@ -18,6 +18,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 // deliver takes an object to its end as the queue does: again and again while it comes back.
@@ -47,7 +48,7 @@ func TestSurplusIsDeleted(t *testing.T) {
 		"deleted row":                 incomingKey(deleted),
 	} {
 		object := w.put(key, []byte("text"))
-		if result := w.process(object); result.Outcome != OutcomeSurplus {
+		if result := w.process(object); result.Outcome != OutcomeSuperseded {
 			t.Errorf("%s: %+v", name, result)
 		}
 		parsed, err := objectkey.ParseIncoming(key)
@@ -55,7 +56,7 @@ func TestSurplusIsDeleted(t *testing.T) {
 		if left := w.objects(parsed); len(left) != 0 {
 			t.Errorf("%s: left are %v", name, left)
 		}
-		if result := w.process(object); result.Outcome != OutcomeSurplus {
+		if result := w.process(object); result.Outcome != OutcomeSuperseded {
 			t.Errorf("%s, again: %+v", name, result)
 		}
 	}
@@ -77,7 +78,7 @@ func TestForeignObjectsAreLeftAlone(t *testing.T) {
 		{Bucket: "incoming", Key: "incoming/" + strings.ToUpper(w.organization.String()) +
 			"/" + key.File.String() + "/1", Version: object.Version},
 	} {
-		if result := w.process(o); result.Outcome != OutcomeForeign {
+		if result := w.process(o); result.Outcome != OutcomeUnknownKey {
 			t.Errorf("%+v: %+v", o, result)
 		}
 	}
@@ -133,7 +134,7 @@ func TestReorderedVersions(t *testing.T) {
 	if result := w.process(second); result.Outcome != OutcomeAvailable {
 		t.Fatalf("%+v", result)
 	}
-	if result := w.process(first); result.Outcome != OutcomeSurplus {
+	if result := w.process(first); result.Outcome != OutcomeSuperseded {
 		t.Fatalf("%+v", result)
 	}
 	w.expectAvailable(key, []byte("two"))
@@ -173,8 +174,8 @@ func TestLeaseOfADeadWorker(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
-	killed, what, err := w.processor.store().claim(t.Context(), key, object.Version, time.Hour)
-	if err != nil || what != takeIt {
+	killed, what, err := w.processor.claim(t.Context(), key, object.Version, time.Hour)
+	if err != nil || what != proceed {
 		t.Fatal(what, err)
 	}
 	result, err := w.processor.Process(t.Context(), object)
@@ -187,11 +188,11 @@ func TestLeaseOfADeadWorker(t *testing.T) {
 	}
 	w.expectAvailable(key, []byte("text"))
 	// It was not dead, only slow: nothing of what it does counts any more.
-	if how, err := w.processor.store().settle(t.Context(), killed, finding{reason: CorruptImage},
-		w.processor.Config); how != leaseLost || err != nil {
+	if how, err := w.processor.settle(t.Context(), killed,
+		finding{reason: storedfile.CorruptImage}); how != leaseLost || err != nil {
 		t.Errorf("the slow worker: %s, %v", how, err)
 	}
-	must(t, w.processor.store().release(t.Context(), killed, "late"))
+	must(t, w.processor.endLease(t.Context(), killed, "late"))
 	w.expectAvailable(key, []byte("text"))
 }
 
@@ -200,27 +201,27 @@ func TestOnlyTheLatestClaimCounts(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
-	store := w.processor.store()
-	slow, _, err := store.claim(t.Context(), key, object.Version, time.Hour)
+	processor := w.processor
+	slow, _, err := processor.claim(t.Context(), key, object.Version, time.Hour)
 	must(t, err)
 	w.expireLease()
-	latest, what, err := store.claim(t.Context(), key, object.Version, time.Hour)
-	if what != takeIt || err != nil {
+	latest, what, err := processor.claim(t.Context(), key, object.Version, time.Hour)
+	if what != proceed || err != nil {
 		t.Fatal(what, err)
 	}
 	before := w.state(key)
-	if how, err := store.settle(t.Context(), slow, finding{reason: CorruptImage},
-		w.processor.Config); how != leaseLost || err != nil {
+	if how, err := processor.settle(t.Context(), slow,
+		finding{reason: storedfile.CorruptImage}); how != leaseLost || err != nil {
 		t.Errorf("the slow worker settles: %s, %v", how, err)
 	}
-	must(t, store.release(t.Context(), slow, "late"))
+	must(t, processor.endLease(t.Context(), slow, "late"))
 	expect(t, w.row(`SELECT lease_until > now() AS held, last_error FROM file_uploads`),
 		map[string]any{"held": true, "last_error": nil})
 	if after := w.state(key); after != before {
 		t.Errorf("the slow worker changed\n%s\nto\n%s", before, after)
 	}
-	if how, err := store.settle(t.Context(), latest, finding{reason: CorruptImage},
-		w.processor.Config); how != settled || err != nil {
+	if how, err := processor.settle(t.Context(), latest,
+		finding{reason: storedfile.CorruptImage}); how != settled || err != nil {
 		t.Errorf("the latest worker settles: %s, %v", how, err)
 	}
 	w.expectGivenBack()
@@ -232,14 +233,14 @@ func TestClaimedVersionWins(t *testing.T) {
 	w := newFixture(t)
 	key, first := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("one")})
 	second := w.put(incomingKey(key), []byte("two"))
-	_, _, err := w.processor.store().claim(t.Context(), key, first.Version, time.Hour)
+	_, _, err := w.processor.claim(t.Context(), key, first.Version, time.Hour)
 	must(t, err)
-	if result := w.process(second); result.Outcome != OutcomeSurplus {
+	if result := w.process(second); result.Outcome != OutcomeSuperseded {
 		t.Errorf("while it is worked on: %+v", result)
 	}
 	w.expireLease()
 	third := w.put(incomingKey(key), []byte("III"))
-	if result := w.process(third); result.Outcome != OutcomeSurplus {
+	if result := w.process(third); result.Outcome != OutcomeSuperseded {
 		t.Errorf("while its worker is dead: %+v", result)
 	}
 	w.process(first)
@@ -276,7 +277,7 @@ func TestOvertaken(t *testing.T) {
 	// Its copy fails or its lease is lost, by how far it had come; either way it ends, and the
 	// queue sends no third worker into trouble.
 	result, err := w.processor.Process(t.Context(), object)
-	if err == nil && result.Outcome != OutcomeSuperseded {
+	if err == nil && result.Outcome != OutcomeLeaseLost {
 		t.Errorf("the loser: %+v", result)
 	}
 	must(t, w.deliver(t.Context(), object))
@@ -291,7 +292,7 @@ func TestDeletedWhileWorkedOn(t *testing.T) {
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/",
 		func() { w.exec(`DELETE FROM files WHERE id = $1`, key.File) }))
-	if result := w.process(object); result.Outcome != OutcomeSuperseded {
+	if result := w.process(object); result.Outcome != OutcomeLeaseLost {
 		t.Errorf("%+v", result)
 	}
 	expect(t, w.row(

@@ -41,7 +41,7 @@ func (w *fixture) state(key objectkey.Key) string {
 		key.Organization)
 	add(`SELECT 'log ' || action || ' ' || (details - 'attempt')::text FROM file_access_logs WHERE organization_id = $1 AND file_id = $2`,
 		key.Organization, key.File)
-	add(`SELECT 'news ' || topic || ' ' || payload::text FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2`,
+	add(`SELECT 'event ' || topic || ' ' || payload::text FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2`,
 		key.Organization, key.File)
 	add(`SELECT 'to delete ' || bucket_name || ' ' || prefix FROM object_deletions WHERE organization_id = $1 AND prefix LIKE '%' || $2::text || '%' ORDER BY prefix`,
 		key.Organization, key.File)

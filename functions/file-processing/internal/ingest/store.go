@@ -13,15 +13,10 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/ingest/db"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
 	"github.com/toolboxai-solutions/satchel/shared/outbox"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
-
-// store is the rows of an upload. The organization is always that of the object's key, which only
-// the holder of a form signed for that organization could write to.
-type store struct {
-	db *tenantdb.DB
-}
 
 // claim is the right to work on an upload until its lease ends, with what its uploader declared.
 type claim struct {
@@ -29,31 +24,32 @@ type claim struct {
 	objectVersion string
 	fence         int64 // a later claim has a higher one, and only the latest may settle or release
 	attempt       int
-	giveUp        Reason // not empty: the attempts are used up, and this is why
-	reserved      int64  // bytes
+	exhausted     storedfile.Reason // not empty: the attempts are used up, and this is why
+	reserved      int64             // bytes
 	filename      string
 	declaredType  string
 	checksum      []byte // SHA-256; nil: none was declared
 }
 
-// claim begins an attempt, and counts it before any of its work is done, so that work which kills
-// its worker is counted too.
-func (s store) claim(ctx context.Context, key objectkey.Key, version string,
+// claim begins an attempt for the organization in the object's key, which only the holder of a form
+// signed for that organization could write to. It counts it before any of its work is done, so that
+// work which kills its worker is counted too.
+func (p *Processor) claim(ctx context.Context, key objectkey.Key, version string,
 	lease time.Duration) (c claim, what decision, err error) {
-	err = s.db.InTenant(ctx, key.Organization, func(tx pgx.Tx) error {
+	err = p.DB.InTenant(ctx, key.Organization, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		r, err := lock(ctx, q, key)
 		if err != nil {
 			return err
 		}
 		what = decide(r, version)
-		if what != takeIt && what != giveUp {
+		if what != proceed && what != exhausted {
 			return nil
 		}
 		c = claim{key: key, objectVersion: version}
 		var keep *string
-		if what == giveUp {
-			c.giveUp, keep = reasonToGiveUp(*r), &r.lastError
+		if what == exhausted {
+			c.exhausted, keep = exhaustedReason(*r), &r.lastError
 		}
 		return c.take(ctx, q, lease, keep)
 	})
@@ -94,9 +90,9 @@ func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration,
 	return nil
 }
 
-// release ends the lease without a verdict. note says why, in a word.
-func (s store) release(ctx context.Context, c claim, note string) error {
-	return s.db.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
+// endLease ends the lease without a verdict. note says why, in a word.
+func (p *Processor) endLease(ctx context.Context, c claim, note string) error {
+	return p.DB.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
 		return db.New(tx).ReleaseUpload(ctx, db.ReleaseUploadParams{
 			OrganizationID: c.key.Organization, FileID: c.key.File, Fence: c.fence, LastError: note,
 		})
@@ -113,14 +109,14 @@ const (
 )
 
 // settle writes the verdict and everything that follows from it, or nothing.
-func (s store) settle(ctx context.Context, c claim, found finding,
-	config Config) (how ending, err error) {
-	err = s.db.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
+func (p *Processor) settle(ctx context.Context, c claim, found finding) (how ending,
+	err error) {
+	err = p.DB.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		upload, err := q.EndUpload(ctx, db.EndUploadParams{OrganizationID: c.key.Organization,
 			FileID: c.key.File, Fence: c.fence})
 		if errors.Is(err, pgx.ErrNoRows) {
-			how, err = lost(ctx, q, c, config)
+			how, err = lost(ctx, q, c, p.Config.Buckets)
 			return err
 		}
 		if err != nil {
@@ -128,7 +124,7 @@ func (s store) settle(ctx context.Context, c claim, found finding,
 		}
 		how = settled
 		batch := &pgx.Batch{}
-		if err := c.settlement(ctx, batch, found, config, upload); err != nil {
+		if err := c.settlement(ctx, batch, found, p.Config.Buckets, upload); err != nil {
 			return err
 		}
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -142,7 +138,7 @@ func (s store) settle(ctx context.Context, c claim, found finding,
 // lost tells why there is no upload to end. What was made of a file that is gone goes the way of
 // all objects, through maintenance: this entry, which decodes what strangers send, may delete
 // nothing that was accepted.
-func lost(ctx context.Context, q *db.Queries, c claim, config Config) (ending, error) {
+func lost(ctx context.Context, q *db.Queries, c claim, buckets storedfile.Buckets) (ending, error) {
 	exists, err := q.FileExists(ctx,
 		db.FileExistsParams{OrganizationID: c.key.Organization, ID: c.key.File})
 	if err != nil {
@@ -152,26 +148,22 @@ func lost(ctx context.Context, q *db.Queries, c claim, config Config) (ending, e
 		return leaseLost, nil
 	}
 	return fileGone, errors.Join(
-		queueDeletion(ctx, q, c.key, config.Files,
+		enqueueDeletion(ctx, q, c.key, buckets.Files,
 			objectkey.Original(c.key.Organization, c.key.File, c.key.Version), nil),
-		queueDeletion(ctx, q, c.key, config.Files,
+		enqueueDeletion(ctx, q, c.key, buckets.Files,
 			objectkey.Variant(c.key.Organization, c.key.File, c.key.Version, ""), nil),
-		queueDeletion(ctx, q, c.key, config.Quarantine,
+		enqueueDeletion(ctx, q, c.key, buckets.Quarantine,
 			objectkey.Quarantine(c.key.Organization, c.key.File, c.key.Version), nil),
 	)
 }
 
-// formGrace is how long after its form's expiry an upload may still arrive: it is checked when the
-// request begins.
-const formGrace = 5 * time.Minute
-
-// queueDeletion has maintenance delete every version below prefix once due has come; nil is now.
-func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket, prefix string,
+// enqueueDeletion has maintenance delete every version below prefix once due has come; nil is now.
+func enqueueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket, prefix string,
 	due *time.Time) error {
-	if err := q.QueueDeletion(ctx, db.QueueDeletionParams{
+	if err := q.EnqueueDeletion(ctx, db.EnqueueDeletionParams{
 		OrganizationID: key.Organization, BucketName: bucket, Prefix: prefix, DueAt: due,
 	}); err != nil {
-		return fmt.Errorf("queue deletion of %s: %w", prefix, err)
+		return fmt.Errorf("enqueue deletion of %s: %w", prefix, err)
 	}
 	return nil
 }
@@ -179,7 +171,8 @@ func queueDeletion(ctx context.Context, q *db.Queries, key objectkey.Key, bucket
 // settlement queues what a verdict changes, and who learns of it: the file's log, and whoever
 // listens. In one round trip, because the quota's row, through which all uploads of an organization
 // go, stays locked until the commit.
-func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding, config Config,
+func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding,
+	buckets storedfile.Buckets,
 	upload db.EndUploadRow) error {
 	details, err := json.Marshal(found.details(c))
 	if err != nil {
@@ -191,16 +184,13 @@ func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding, 
 		line.RequestID = &id
 	}
 	q := db.New(tenantdb.Queue{Batch: batch})
-	due := upload.ExpiresAt.Add(formGrace)
+	due := upload.ExpiresAt.Add(storedfile.FormGrace)
 	return errors.Join(
-		q.SettleFile(ctx, found.row(c, config)),
+		q.SettleFile(ctx, found.row(c, buckets)),
 		q.SettleQuota(ctx, found.quota(c.key.Organization, upload.ReservedBytes)),
-		queueDeletion(ctx, q, c.key, config.Incoming, incomingKey(c.key), &due),
+		enqueueDeletion(ctx, q, c.key, buckets.Incoming, incomingKey(c.key), &due),
 		q.LogProcessing(ctx, line),
-		outbox.Queue(batch, c.key.Organization, outbox.Notification{
-			Topic: found.topic(), Subject: c.key.File, User: upload.UploadedBy,
-			Payload: found.news(c),
-		}),
+		outbox.Queue(batch, c.key.Organization, found.event(c.key, upload.UploadedBy)),
 	)
 }
 
@@ -209,7 +199,8 @@ func (f finding) quota(organization uuid.UUID, reserved int64) db.SettleQuotaPar
 		return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved,
 			UsedBytes: f.size}
 	}
-	return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved, GivenUp: 1}
+	return db.SettleQuotaParams{OrganizationID: organization, ReservedBytes: reserved,
+		ReleasedFiles: 1}
 }
 
 func deref(s *string) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 func TestDecide(t *testing.T) {
@@ -20,21 +21,21 @@ func TestDecide(t *testing.T) {
 		row  *reservation
 		want decision
 	}{
-		"nothing waits": {nil, surplus},
-		"new":           {&reservation{}, takeIt},
+		"nothing waits": {nil, superseded},
+		"new":           {&reservation{}, proceed},
 		"the same again": {&reservation{objectVersion: "v1", attempts: 3},
-			takeIt},
-		"another version won": {&reservation{objectVersion: "v0"}, surplus},
+			proceed},
+		"another version won": {&reservation{objectVersion: "v0"}, superseded},
 		"another version won and is worked on": {&reservation{objectVersion: "v0", leased: true},
-			surplus},
+			superseded},
 		"another version had its attempts": {&reservation{objectVersion: "v0", attempts: 4},
-			surplus},
+			superseded},
 		"being worked on": {&reservation{objectVersion: "v1", leased: true},
 			busy},
 		"being worked on for the last time": {
 			&reservation{objectVersion: "v1", leased: true, attempts: 4}, busy},
 		"had its attempts": {&reservation{objectVersion: "v1", attempts: 4},
-			giveUp},
+			exhausted},
 	} {
 		if got := decide(c.row, "v1"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -46,11 +47,12 @@ func TestJudgeSize(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		size, reserved, limit int64
-		want                  Reason
+		want                  storedfile.Reason
 	}{
-		{0, 5, 10, EmptyFile}, {5, 5, 10, ""}, {10, 10, 10, ""},
-		{6, 5, 10, SizeMismatch}, {4, 5, 10, SizeMismatch}, {11, 5, 10, TooLarge},
-		{11, 11, 10, TooLarge},
+		{0, 5, 10, storedfile.EmptyFile}, {5, 5, 10, ""}, {10, 10, 10, ""},
+		{6, 5, 10, storedfile.SizeMismatch}, {4, 5, 10, storedfile.SizeMismatch},
+		{11, 5, 10, storedfile.TooLarge},
+		{11, 11, 10, storedfile.TooLarge},
 	} {
 		if got := judgeSize(c.size, c.reserved, c.limit); got != c.want {
 			t.Errorf("%d bytes of %d reserved and %d allowed: %q, want %q", c.size, c.reserved,
@@ -61,17 +63,16 @@ func TestJudgeSize(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	good := Config{Incoming: "a", Files: "b", Quarantine: "c", MaxFileSize: 1, ThumbnailSize: 300,
-		Allowed: mediatype.Patterns{"*/*"}}
+	good := Config{MaxFileSize: 1, ThumbnailSize: 300, Allowed: mediatype.Patterns{"*/*"}}
 	if err := good.Validate(); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
-	err := Config{Incoming: "a", Files: "a", Quarantine: "a", ThumbnailSize: 5000}.Validate()
+	err := Config{ThumbnailSize: 5000}.Validate()
 	if faults, ok := errors.AsType[interface {
 		Unwrap() []error
 		error
-	}](err); !ok || len(faults.Unwrap()) != 5 {
-		t.Errorf("want five faults, got %v", err)
+	}](err); !ok || len(faults.Unwrap()) != 3 {
+		t.Errorf("want three faults, got %v", err)
 	}
 }
 
@@ -90,48 +91,55 @@ func TestBadInput(t *testing.T) {
 	damagedGIF := append([]byte{}, gif[:len(gif)/2]...)
 	for name, c := range map[string]struct {
 		upload
-		want Reason
+		want storedfile.Reason
 	}{
 		"empty": {upload{name: "a.txt", mime: "text/plain", declare: 10},
-			EmptyFile},
+			storedfile.EmptyFile},
 		"larger than declared": {upload{name: "a.txt", mime: "text/plain",
-			content: []byte("abcdef"), declare: 5}, SizeMismatch},
+			content: []byte("abcdef"), declare: 5}, storedfile.SizeMismatch},
 		"smaller than declared": {upload{name: "a.txt", mime: "text/plain",
-			content: []byte("abcd"), declare: 5}, SizeMismatch},
+			content: []byte("abcd"), declare: 5}, storedfile.SizeMismatch},
 		"over the limit": {
-			upload{name: "a.txt", mime: "text/plain", content: make([]byte, maxSize+1)}, TooLarge},
+			upload{name: "a.txt", mime: "text/plain", content: make([]byte, maxSize+1)},
+			storedfile.TooLarge},
 		"wrong checksum": {upload{name: "a.pdf", mime: "application/pdf",
-			content: samplePDF(), checksum: wrong[:]}, ChecksumMismatch},
+			content: samplePDF(), checksum: wrong[:]}, storedfile.ChecksumMismatch},
 		"exe as jpg": {upload{name: "a.jpg", mime: "image/jpeg", content: sampleEXE()},
-			TypeMismatch},
+			storedfile.TypeMismatch},
 		"html as png": {upload{name: "a.png", mime: "image/png", content: sampleHTML()},
-			TypeMismatch},
+			storedfile.TypeMismatch},
 		"zip as pdf": {upload{name: "a.pdf", mime: "application/pdf",
-			content: sampleZIP(t, []byte("x"), 0)}, TypeMismatch},
+			content: sampleZIP(t, []byte("x"), 0)}, storedfile.TypeMismatch},
 		"jpeg named png": {upload{name: "a.png", mime: "image/jpeg", content: jpeg},
-			TypeMismatch},
+			storedfile.TypeMismatch},
 		"a type not allowed": {upload{name: "a.zip", mime: "application/zip",
-			content: sampleZIP(t, []byte("x"), 0)}, TypeNotAllowed},
+			content: sampleZIP(t, []byte("x"), 0)}, storedfile.TypeNotAllowed},
 		"a raster format we lack": {upload{name: "a.tiff", mime: "image/tiff",
-			content: []byte("II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00")}, UnsupportedImage},
+			content: []byte("II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00")},
+			storedfile.UnsupportedImage},
 		"truncated jpeg": {
-			upload{name: "a.jpg", mime: "image/jpeg", content: jpeg[:len(jpeg)/2]}, CorruptImage},
+			upload{name: "a.jpg", mime: "image/jpeg", content: jpeg[:len(jpeg)/2]},
+			storedfile.CorruptImage},
 		"truncated png": {
-			upload{name: "a.png", mime: "image/png", content: png[:len(png)/2]}, CorruptImage},
+			upload{name: "a.png", mime: "image/png", content: png[:len(png)/2]},
+			storedfile.CorruptImage},
 		"truncated gif": {upload{name: "a.gif", mime: "image/gif", content: damagedGIF},
-			CorruptImage},
+			storedfile.CorruptImage},
 		"truncated webp": {
-			upload{name: "a.webp", mime: "image/webp", content: webp[:len(webp)-6]}, CorruptImage},
+			upload{name: "a.webp", mime: "image/webp", content: webp[:len(webp)-6]},
+			storedfile.CorruptImage},
 		"corrupt jpeg": {upload{name: "a.jpg", mime: "image/jpeg", content: flipped},
-			CorruptImage},
+			storedfile.CorruptImage},
 		"corrupt png": {upload{name: "a.png", mime: "image/png", content: damagedPNG},
-			CorruptImage},
+			storedfile.CorruptImage},
 		"corrupt gif": {upload{name: "a.gif", mime: "image/gif", content: append(
-			[]byte("GIF89a\x10\x00\x10\x00\x00\x00\x00"), 0xee, 0xee)}, CorruptImage},
+			[]byte("GIF89a\x10\x00\x10\x00\x00\x00\x00"), 0xee, 0xee)}, storedfile.CorruptImage},
 		"corrupt webp": {upload{name: "a.webp", mime: "image/webp", content: append(
-			append([]byte{}, webp[:20]...), make([]byte, len(webp)-20)...)}, CorruptImage},
+			append([]byte{}, webp[:20]...), make([]byte, len(webp)-20)...)},
+			storedfile.CorruptImage},
 		"30,000 pixels squared": {
-			upload{name: "a.png", mime: "image/png", content: bombPNG(t, 30_000)}, TooManyPixels},
+			upload{name: "a.png", mime: "image/png", content: bombPNG(t, 30_000)},
+			storedfile.TooManyPixels},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -189,9 +197,10 @@ func TestObjectGone(t *testing.T) {
 	_, err := w.s3.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String("incoming"),
 		Key: &object.Key, VersionId: &object.Version})
 	must(t, err)
-	if result := w.process(object); result.Reason != ObjectMissing {
+	if result := w.process(object); result.Reason != storedfile.ObjectMissing {
 		t.Errorf("reason %q", result.Reason)
 	}
-	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": ObjectMissing})
+	expect(t, w.file(key),
+		map[string]any{"status": "error", "status_reason": storedfile.ObjectMissing})
 	w.expectGivenBack()
 }

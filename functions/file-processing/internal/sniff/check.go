@@ -6,46 +6,44 @@ import (
 	"github.com/gabriel-vasile/mimetype"
 
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
-// Reason says why a file is refused, in the words of files.status_reason.
-type Reason string
-
-const (
-	Accepted Reason = ""
-	// the bytes contradict the declared type or the extension
-	TypeMismatch     Reason = "type_mismatch"
-	TypeNotAllowed   Reason = "type_not_allowed"  // the allow-list does not cover it
-	UnsupportedImage Reason = "unsupported_image" // a raster image that cannot be cleaned
-)
-
-// Check compares what the bytes say with what was declared and what the filename promises. For an
-// accepted file it gives the type to record, which decides how it is served; where the three differ
-// in a way that is allowed, this is the one to be most careful with, so a text file with markup in
-// it is recorded as markup.
-func Check(declared mediatype.Type, filename string, content Content,
-	allowed mediatype.Patterns) (mediatype.Type, Reason) {
-	promised, known := mediatype.OfExtension(filename)
+// Identify compares the first Head bytes of a file with the declared type and with the type that
+// the filename promises. It returns the type to record and, for a file that is not accepted, the
+// type that was found and the reason.
+//
+// The recorded type decides how the file is served. Where the three differ in a way that is
+// allowed, it is the one to be most careful with: a text file with markup in it is recorded as
+// markup.
+func Identify(head []byte, declaredType, filename string,
+	allowed mediatype.Patterns) (mediatype.Type, storedfile.Reason) {
+	content := detect(head)
+	declared, err := mediatype.Parse(declaredType)
+	if err != nil {
+		declared = mediatype.OctetStream
+	}
+	promised, known := mediatype.FromExtension(filename)
 	if !known {
 		promised = declared
 	}
 	if mediatype.UnsupportedRaster(declared) || mediatype.UnsupportedRaster(promised) ||
-		mediatype.UnsupportedRaster(content.Type) && !(content.isText() && textual(declared)) {
-		return "", UnsupportedImage
+		mediatype.UnsupportedRaster(content.Type) && !(content.isText() && declared.IsText()) {
+		return content.Type, storedfile.UnsupportedImage
 	}
 	if !compatible(declared, content) || !compatible(promised, content) {
-		return "", TypeMismatch
+		return content.Type, storedfile.TypeMismatch
 	}
 	kind := recorded(declared, promised, content)
 	if !allowed.Match(kind) || declared != mediatype.OctetStream && !allowed.Match(declared) {
-		return "", TypeNotAllowed
+		return content.Type, storedfile.TypeNotAllowed
 	}
-	return kind, Accepted
+	return kind, ""
 }
 
 // recorded picks the type of an accepted file: an active one first, else the more precise of the
 // declared and the detected one.
-func recorded(declared, promised mediatype.Type, content Content) mediatype.Type {
+func recorded(declared, promised mediatype.Type, content content) mediatype.Type {
 	for _, candidate := range []mediatype.Type{content.Type, declared, promised} {
 		if mediatype.Active(candidate) {
 			return candidate
@@ -61,24 +59,24 @@ func recorded(declared, promised mediatype.Type, content Content) mediatype.Type
 }
 
 // compatible reports whether bytes may be of a claimed type.
-func compatible(claimed mediatype.Type, content Content) bool {
+func compatible(claimed mediatype.Type, content content) bool {
 	switch {
 	case claimed == mediatype.OctetStream || content.is(claimed):
 		return true
-	case textual(claimed):
+	case claimed.IsText():
 		// Much text cannot be told apart by its first bytes: CSV with one column, JSON that is cut
 		// off, HTML that starts with prose.
 		return content.isText()
-	case zipped(claimed):
+	case isZipped(claimed):
 		// An office file may begin with any of its entries. One with a password is an OLE
 		// container, and it is for the scanner to say that it is encrypted.
 		return content.Type == mediatype.ZIP || content.Type == oleStorage &&
 			strings.Contains(string(claimed), "officedocument")
-	case ole(claimed):
+	case isOLE(claimed):
 		return content.Type == oleStorage
-	case claimed.Family() == "audio" || claimed.Family() == "video":
+	case claimed.IsAudioOrVideo():
 		// The containers are shared: an .m4a sniffs as video/mp4, a .mov as QuickTime or MP4.
-		return content.Type.Family() == "audio" || content.Type.Family() == "video"
+		return content.Type.IsAudioOrVideo()
 	}
 	// A type without a known signature cannot be contradicted by bytes that have none.
 	return content.Type == mediatype.OctetStream && mimetype.Lookup(string(claimed)) == nil &&
@@ -87,27 +85,16 @@ func compatible(claimed mediatype.Type, content Content) bool {
 
 const oleStorage mediatype.Type = "application/x-ole-storage"
 
-// textual reports whether a type is made of text.
-func textual(t mediatype.Type) bool {
-	switch t {
-	case "application/json", "application/x-ndjson", "application/x-subrip", "application/yaml",
-		"application/toml", "application/sql", "application/rtf":
-		return true
-	}
-	return t.Family() == "text" || t.Family() == "application" &&
-		(strings.HasSuffix(string(t), "+xml") || strings.HasSuffix(string(t), "+json"))
-}
-
-// zipped reports whether a type is a ZIP with a given inside.
-func zipped(t mediatype.Type) bool {
+// isZipped reports whether a type is a ZIP with a given inside.
+func isZipped(t mediatype.Type) bool {
 	name := string(t)
 	return strings.HasSuffix(name, "+zip") ||
 		strings.HasPrefix(name, "application/vnd.oasis.opendocument.") ||
 		strings.HasPrefix(name, "application/vnd.openxmlformats-officedocument.")
 }
 
-// ole reports whether a type is one of the office formats of before 2007.
-func ole(t mediatype.Type) bool {
+// isOLE reports whether a type is one of the office formats of before 2007.
+func isOLE(t mediatype.Type) bool {
 	switch t {
 	case "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint",
 		"application/vnd.ms-outlook":

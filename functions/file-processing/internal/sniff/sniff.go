@@ -12,47 +12,47 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
 
-// Head is how many bytes from the start of a file Detect looks at. More do no harm.
+// Head is how many bytes from the start of a file Identify looks at. More do no harm.
 const Head = 4096
 
-// Content is what the bytes of a file say.
-type Content struct {
+// content is what the bytes of a file say.
+type content struct {
 	Type mediatype.Type // the most precise type, OctetStream when nothing is recognised
 	// Kinds are Type and the wider types that it is one of, as a JSON file is text and a DOCX a
 	// ZIP.
 	kinds []*mimetype.MIME
 }
 
-// Detect recognises the type by signatures in the first Head bytes. Markup in UTF-16 is recognised
+// detect recognises the type by signatures in the first Head bytes. Markup in UTF-16 is recognised
 // too.
-func Detect(head []byte) Content {
+func detect(head []byte) content {
 	head = head[:min(len(head), Head)]
-	content := detect(head)
-	if content.Type == mediatype.Text {
+	found := signature(head)
+	if found.Type == mediatype.Text {
 		if narrow, ok := narrowed(head); ok {
-			if inside := detect(narrow); inside.isText() {
+			if inside := signature(narrow); inside.isText() {
 				return inside
 			}
 		}
 	}
-	return content
+	return found
 }
 
-func detect(head []byte) Content {
+func signature(head []byte) content {
 	found := mimetype.Detect(head)
 	kind, err := mediatype.Parse(found.String())
 	if err != nil {
 		kind = mediatype.OctetStream
 	}
-	content := Content{Type: kind}
+	c := content{Type: kind}
 	for m := found; m.Parent() != nil; m = m.Parent() {
-		content.kinds = append(content.kinds, m)
+		c.kinds = append(c.kinds, m)
 	}
-	return content
+	return c
 }
 
 // is reports whether the content is of a type, under any of its names, or of a narrower one.
-func (c Content) is(t mediatype.Type) bool {
+func (c content) is(t mediatype.Type) bool {
 	if c.Type == t {
 		return true
 	}
@@ -64,7 +64,7 @@ func (c Content) is(t mediatype.Type) bool {
 	return false
 }
 
-func (c Content) isText() bool { return c.is(mediatype.Text) }
+func (c content) isText() bool { return c.is(mediatype.Text) }
 
 // narrowed rewrites UTF-16 text that starts with a byte order mark as UTF-8.
 func narrowed(head []byte) ([]byte, bool) {

@@ -108,29 +108,6 @@ func (q *Queries) CountDownload(ctx context.Context, arg CountDownloadParams) er
 	return err
 }
 
-const deleteExpiredKeys = `-- name: DeleteExpiredKeys :execrows
-DELETE FROM idempotency_keys WHERE idempotency_keys.expires_at <= (
-	SELECT max(oldest.expires_at) FROM (
-		SELECT k.expires_at FROM idempotency_keys k WHERE k.expires_at < $1::timestamptz ORDER BY k.expires_at LIMIT $2
-	) oldest
-)
-`
-
-type DeleteExpiredKeysParams struct {
-	Now  time.Time
-	Page int32
-}
-
-// across: bounded, oldest first. The policy of maintenance's role lets it see nothing but expired
-// keys.
-func (q *Queries) DeleteExpiredKeys(ctx context.Context, arg DeleteExpiredKeysParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteExpiredKeys, arg.Now, arg.Page)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const deleteFile = `-- name: DeleteFile :exec
 DELETE FROM files WHERE organization_id = $1 AND id = $2
 `
@@ -159,50 +136,6 @@ func (q *Queries) DeleteUpload(ctx context.Context, arg DeleteUploadParams) (int
 	var reserved_bytes int64
 	err := row.Scan(&reserved_bytes)
 	return reserved_bytes, err
-}
-
-const deletionsDue = `-- name: DeletionsDue :many
-SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= $1 ORDER BY due_at LIMIT $2
-`
-
-type DeletionsDueParams struct {
-	Now  time.Time
-	Page int32
-}
-
-type DeletionsDueRow struct {
-	OrganizationID uuid.UUID
-	ID             uuid.UUID
-	BucketName     string
-	Prefix         string
-	Attempts       int32
-}
-
-// across
-func (q *Queries) DeletionsDue(ctx context.Context, arg DeletionsDueParams) ([]DeletionsDueRow, error) {
-	rows, err := q.db.Query(ctx, deletionsDue, arg.Now, arg.Page)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []DeletionsDueRow{}
-	for rows.Next() {
-		var i DeletionsDueRow
-		if err := rows.Scan(
-			&i.OrganizationID,
-			&i.ID,
-			&i.BucketName,
-			&i.Prefix,
-			&i.Attempts,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const enqueueDeletion = `-- name: EnqueueDeletion :exec
@@ -237,9 +170,9 @@ INSERT INTO storage_quotas (organization_id) VALUES ($1) ON CONFLICT DO NOTHING
 `
 
 // Every query names the organization although row-level security does too: the planner gets an
-// index condition, and a reader sees the scope. Those marked "across" belong to maintenance, whose
-// role may look (not write) in every organization. Locks are taken in one order by every
-// transaction, here and in file-processing: file_uploads, files, storage_quotas.
+// index condition, and a reader sees the scope.
+// Locks are taken in one order by every transaction, here and in file-processing: file_uploads,
+// files, storage_quotas.
 func (q *Queries) EnsureQuota(ctx context.Context, organizationID uuid.UUID) error {
 	_, err := q.db.Exec(ctx, ensureQuota, organizationID)
 	return err
@@ -333,67 +266,6 @@ func (q *Queries) File(ctx context.Context, arg FileParams) (FileRow, error) {
 		&i.RecordedAt,
 	)
 	return i, err
-}
-
-const filesToPurge = `-- name: FilesToPurge :many
-SELECT organization_id, id FROM files
-WHERE (deletion_date < $1 OR deleted_at < $2) AND status <> 'processing'
-ORDER BY least(deletion_date, deleted_at), organization_id, id
-LIMIT $4 OFFSET $3
-`
-
-type FilesToPurgeParams struct {
-	Now           *time.Time
-	DeletedBefore *time.Time
-	Stuck         int32
-	Page          int32
-}
-
-type FilesToPurgeRow struct {
-	OrganizationID uuid.UUID
-	ID             uuid.UUID
-}
-
-// across: what is past its deletion date, and what has been in the bin for long enough. A file in
-// processing waits for its verdict. The order is total, so that a run can step over those which it
-// could not purge: they stay first.
-func (q *Queries) FilesToPurge(ctx context.Context, arg FilesToPurgeParams) ([]FilesToPurgeRow, error) {
-	rows, err := q.db.Query(ctx, filesToPurge,
-		arg.Now,
-		arg.DeletedBefore,
-		arg.Stuck,
-		arg.Page,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []FilesToPurgeRow{}
-	for rows.Next() {
-		var i FilesToPurgeRow
-		if err := rows.Scan(&i.OrganizationID, &i.ID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const finishDeletion = `-- name: FinishDeletion :exec
-DELETE FROM object_deletions WHERE organization_id = $1 AND id = $2
-`
-
-type FinishDeletionParams struct {
-	OrganizationID uuid.UUID
-	ID             uuid.UUID
-}
-
-func (q *Queries) FinishDeletion(ctx context.Context, arg FinishDeletionParams) error {
-	_, err := q.db.Exec(ctx, finishDeletion, arg.OrganizationID, arg.ID)
-	return err
 }
 
 const insertConsent = `-- name: InsertConsent :exec
@@ -801,27 +673,6 @@ func (q *Queries) OpenUploads(ctx context.Context, arg OpenUploadsParams) (OpenU
 	return i, err
 }
 
-const postponeDeletion = `-- name: PostponeDeletion :exec
-UPDATE object_deletions SET attempts = attempts + 1, due_at = $1, last_error = $2 WHERE organization_id = $3 AND id = $4
-`
-
-type PostponeDeletionParams struct {
-	DueAt          time.Time
-	LastError      *string
-	OrganizationID uuid.UUID
-	ID             uuid.UUID
-}
-
-func (q *Queries) PostponeDeletion(ctx context.Context, arg PostponeDeletionParams) error {
-	_, err := q.db.Exec(ctx, postponeDeletion,
-		arg.DueAt,
-		arg.LastError,
-		arg.OrganizationID,
-		arg.ID,
-	)
-	return err
-}
-
 const quota = `-- name: Quota :one
 SELECT organization_id, total_bytes, used_bytes, reserved_bytes, max_files, file_count, max_image_bytes, max_video_bytes, max_audio_bytes, max_document_bytes, warning_percent, critical_percent, updated_at FROM storage_quotas WHERE organization_id = $1
 `
@@ -848,10 +699,12 @@ func (q *Queries) Quota(ctx context.Context, organizationID uuid.UUID) (StorageQ
 }
 
 const rejectFile = `-- name: RejectFile :exec
-UPDATE files SET status = 'error', status_reason = $1::text, updated_at = $2 WHERE organization_id = $3 AND id = $4
+UPDATE files SET status = $1, status_reason = $2::text, updated_at = $3
+WHERE organization_id = $4 AND id = $5
 `
 
 type RejectFileParams struct {
+	Status         string
 	Reason         string
 	Now            time.Time
 	OrganizationID uuid.UUID
@@ -860,6 +713,7 @@ type RejectFileParams struct {
 
 func (q *Queries) RejectFile(ctx context.Context, arg RejectFileParams) error {
 	_, err := q.db.Exec(ctx, rejectFile,
+		arg.Status,
 		arg.Reason,
 		arg.Now,
 		arg.OrganizationID,
@@ -968,90 +822,6 @@ func (q *Queries) SoftDeleteFile(ctx context.Context, arg SoftDeleteFileParams) 
 		arg.ID,
 	)
 	return err
-}
-
-const takeUploadToCheck = `-- name: TakeUploadToCheck :one
-UPDATE file_uploads SET checked_at = $1
-WHERE organization_id = $2 AND file_id = $3 AND checked_at IS NOT DISTINCT FROM $4::timestamptz
-RETURNING organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, fence, attempts, last_error, checked_at, created_at
-`
-
-type TakeUploadToCheckParams struct {
-	Now            *time.Time
-	OrganizationID uuid.UUID
-	FileID         uuid.UUID
-	Seen           *time.Time
-}
-
-// Of two runs that found the same upload, one gets it.
-func (q *Queries) TakeUploadToCheck(ctx context.Context, arg TakeUploadToCheckParams) (FileUpload, error) {
-	row := q.db.QueryRow(ctx, takeUploadToCheck,
-		arg.Now,
-		arg.OrganizationID,
-		arg.FileID,
-		arg.Seen,
-	)
-	var i FileUpload
-	err := row.Scan(
-		&i.OrganizationID,
-		&i.FileID,
-		&i.Version,
-		&i.UploadedBy,
-		&i.ReservedBytes,
-		&i.ExpiresAt,
-		&i.ObjectVersion,
-		&i.LeaseUntil,
-		&i.Fence,
-		&i.Attempts,
-		&i.LastError,
-		&i.CheckedAt,
-		&i.CreatedAt,
-	)
-	return i, err
-}
-
-const uploadsToCheck = `-- name: UploadsToCheck :many
-SELECT u.organization_id, u.file_id, u.checked_at
-FROM file_uploads u
-JOIN files f ON f.organization_id = u.organization_id AND f.id = u.file_id
-WHERE coalesce(u.checked_at, u.created_at) < $1
-AND (f.status = 'pending' OR (f.status = 'processing' AND coalesce(u.lease_until, u.created_at) < $2))
-ORDER BY coalesce(u.checked_at, u.created_at)
-LIMIT $3
-`
-
-type UploadsToCheckParams struct {
-	CheckedBefore *time.Time
-	LeaseBefore   *time.Time
-	Page          int32
-}
-
-type UploadsToCheckRow struct {
-	OrganizationID uuid.UUID
-	FileID         uuid.UUID
-	CheckedAt      *time.Time
-}
-
-// across: reservations that nothing has happened to for a while, and work whose lease has ended;
-// those looked at longest ago come first.
-func (q *Queries) UploadsToCheck(ctx context.Context, arg UploadsToCheckParams) ([]UploadsToCheckRow, error) {
-	rows, err := q.db.Query(ctx, uploadsToCheck, arg.CheckedBefore, arg.LeaseBefore, arg.Page)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []UploadsToCheckRow{}
-	for rows.Next() {
-		var i UploadsToCheckRow
-		if err := rows.Scan(&i.OrganizationID, &i.FileID, &i.CheckedAt); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const withdrawConsent = `-- name: WithdrawConsent :execrows

@@ -62,7 +62,7 @@ WHERE organization_id = @organization_id AND id = @id;
 UPDATE storage_quotas SET
 	reserved_bytes = reserved_bytes - @reserved_bytes,
 	used_bytes = used_bytes + @used_bytes,
-	file_count = file_count - sqlc.arg(given_up)::integer,
+	file_count = file_count - sqlc.arg(released_files)::integer,
 	updated_at = now()
 WHERE organization_id = @organization_id;
 
@@ -70,6 +70,6 @@ WHERE organization_id = @organization_id;
 INSERT INTO file_access_logs (organization_id, file_id, action, details, request_id)
 VALUES (@organization_id, @file_id, 'process', @details, sqlc.narg(request_id));
 
--- name: QueueDeletion :exec
+-- name: EnqueueDeletion :exec
 INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
 VALUES (@organization_id, @bucket_name, @prefix, coalesce(sqlc.narg(due_at)::timestamptz, now()));

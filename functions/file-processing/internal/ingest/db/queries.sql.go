@@ -75,6 +75,28 @@ func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (EndUpload
 	return i, err
 }
 
+const enqueueDeletion = `-- name: EnqueueDeletion :exec
+INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
+VALUES ($1, $2, $3, coalesce($4::timestamptz, now()))
+`
+
+type EnqueueDeletionParams struct {
+	OrganizationID uuid.UUID
+	BucketName     string
+	Prefix         string
+	DueAt          *time.Time
+}
+
+func (q *Queries) EnqueueDeletion(ctx context.Context, arg EnqueueDeletionParams) error {
+	_, err := q.db.Exec(ctx, enqueueDeletion,
+		arg.OrganizationID,
+		arg.BucketName,
+		arg.Prefix,
+		arg.DueAt,
+	)
+	return err
+}
+
 const fileExists = `-- name: FileExists :one
 SELECT EXISTS (SELECT FROM files WHERE organization_id = $1 AND id = $2)
 `
@@ -145,28 +167,6 @@ func (q *Queries) LogProcessing(ctx context.Context, arg LogProcessingParams) er
 		arg.FileID,
 		arg.Details,
 		arg.RequestID,
-	)
-	return err
-}
-
-const queueDeletion = `-- name: QueueDeletion :exec
-INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
-VALUES ($1, $2, $3, coalesce($4::timestamptz, now()))
-`
-
-type QueueDeletionParams struct {
-	OrganizationID uuid.UUID
-	BucketName     string
-	Prefix         string
-	DueAt          *time.Time
-}
-
-func (q *Queries) QueueDeletion(ctx context.Context, arg QueueDeletionParams) error {
-	_, err := q.db.Exec(ctx, queueDeletion,
-		arg.OrganizationID,
-		arg.BucketName,
-		arg.Prefix,
-		arg.DueAt,
 	)
 	return err
 }
@@ -270,7 +270,7 @@ WHERE organization_id = $4
 type SettleQuotaParams struct {
 	ReservedBytes  int64
 	UsedBytes      int64
-	GivenUp        int32
+	ReleasedFiles  int32
 	OrganizationID uuid.UUID
 }
 
@@ -278,7 +278,7 @@ func (q *Queries) SettleQuota(ctx context.Context, arg SettleQuotaParams) error 
 	_, err := q.db.Exec(ctx, settleQuota,
 		arg.ReservedBytes,
 		arg.UsedBytes,
-		arg.GivenUp,
+		arg.ReleasedFiles,
 		arg.OrganizationID,
 	)
 	return err

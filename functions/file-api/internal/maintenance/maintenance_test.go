@@ -1,4 +1,4 @@
-package library
+package maintenance
 
 import (
 	"context"
@@ -21,11 +21,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/infra/local/queue"
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/infra/template"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
@@ -34,7 +37,7 @@ import (
 var stop = func() {}
 
 var server = sync.OnceValues(func() (*s3.Server, error) {
-	dir, err := os.MkdirTemp("", "library")
+	dir, err := os.MkdirTemp("", "maintenance")
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +56,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func buckets() Buckets {
-	return Buckets{Incoming: "library-incoming", Files: "library-files",
-		Quarantine: "library-quarantine"}
+func buckets() storedfile.Buckets {
+	return storedfile.Buckets{Incoming: "maintenance-incoming", Files: "maintenance-files",
+		Quarantine: "maintenance-quarantine"}
 }
 
 // fixture is maintenance with a real database, store and queue, a library to make files with, and a
@@ -65,8 +68,8 @@ type fixture struct {
 	db          *pgtest.Database
 	client      *awss3.Client
 	queue       *sqs.Client
-	library     *Library
-	maintenance *Maintenance
+	library     *library.Library
+	maintenance *Runner
 	http        *tenantdb.DB
 	now         time.Time
 }
@@ -96,14 +99,15 @@ func newFixture(t *testing.T) *fixture {
 	config.BaseEndpoint = &messages.Endpoint
 	w.queue = sqs.NewFromConfig(config)
 	clock := func() time.Time { return w.now }
-	w.library = &Library{
-		Limits:  Limits{MaxFileSize: 1 << 20, Allowed: mediatype.Patterns{"*/*"}},
-		Buckets: buckets(), Signer: NewSigner(w.client), Now: clock,
+	w.library = &library.Library{
+		Limits:  library.Limits{MaxFileSize: 1 << 20, Allowed: mediatype.Patterns{"*/*"}},
+		Buckets: buckets(), Signer: library.NewSigner(w.client), Now: clock,
 	}
-	w.maintenance = &Maintenance{
-		Buckets: buckets(), DB: w.db.DB(t, "file-api/maintenance"), S3: w.client, Queue: w.queue,
+	w.maintenance = &Runner{
+		System: library.System{Buckets: buckets(), Now: clock},
+		DB:     w.db.DB(t, "file-api/maintenance"), S3: w.client, Queue: w.queue,
 		QueueURL: messages.URL("ingest"),
-		Now:      clock, Log: slog.New(
+		Log: slog.New(
 			slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	return w
@@ -120,11 +124,11 @@ func (w *fixture) in(by tenant.Caller, fn func(tx pgx.Tx) error) {
 	}
 }
 
-func (w *fixture) reserve(by tenant.Caller) (f File) {
+func (w *fixture) reserve(by tenant.Caller) (f library.File) {
 	w.t.Helper()
 	w.in(by, func(tx pgx.Tx) (err error) {
 		f, _, err = w.library.Reserve(w.t.Context(), tx,
-			by, NewFile{Filename: "a.txt", ContentType: "text/plain", Size: 5})
+			by, library.NewFile{Filename: "a.txt", ContentType: "text/plain", Size: 5})
 		return err
 	})
 	return f
@@ -211,7 +215,7 @@ func (w *fixture) wantText(want, sql string, args ...any) {
 	}
 }
 
-func (w *fixture) wantFile(f File, want string) {
+func (w *fixture) wantFile(f library.File, want string) {
 	w.t.Helper()
 	w.wantText(want, `SELECT status || coalesce(' ' || status_reason, '') FROM files WHERE id = $1`,
 		f.ID)
@@ -257,10 +261,11 @@ func TestUploadThatNeverCame(t *testing.T) {
 	w.wantText("process",
 		`SELECT action FROM file_access_logs WHERE file_id = $1 AND user_id IS NULL`, f.ID)
 	w.wantRun(Summary{})
-	late := w.put(buckets().Incoming, f.key) // a form that expired long ago, by a clock far behind
+	// a form that expired long ago, by a clock far behind
+	late := w.put(buckets().Incoming, incoming(f))
 	w.now = w.now.Add(time.Hour)
 	w.wantRun(Summary{Prefixes: 1, Objects: 1})
-	if n := w.stored(buckets().Incoming, f.key); n != 0 {
+	if n := w.stored(buckets().Incoming, incoming(f)); n != 0 {
 		t.Errorf("version %s is still there", late)
 	}
 }
@@ -268,9 +273,9 @@ func TestUploadThatNeverCame(t *testing.T) {
 func TestLostEvent(t *testing.T) {
 	w := newFixture(t)
 	f := w.reserve(w.member("school"))
-	first := w.put(buckets().Incoming, f.key)
-	w.put(buckets().Incoming, f.key)
-	w.put(buckets().Incoming, f.key+"0") // another key with the same beginning
+	first := w.put(buckets().Incoming, incoming(f))
+	w.put(buckets().Incoming, incoming(f))
+	w.put(buckets().Incoming, incoming(f)+"0") // another key with the same beginning
 	w.wantRun(Summary{})
 	w.now = w.now.Add(6 * time.Minute)
 	w.wantRun(Summary{Requeued: 1})
@@ -282,7 +287,7 @@ func TestLostEvent(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	w.wantRun(Summary{Requeued: 1}) // it was uploaded, so it never expires
 	w.wantFile(f, "pending")
-	event := f.key + " " + first
+	event := incoming(f) + " " + first
 	if got := w.sent(); len(got) != 3 || got[0] != event || got[2] != event {
 		t.Errorf("sent %v, want %s three times", got, event)
 	}
@@ -292,8 +297,8 @@ func TestDeadLease(t *testing.T) {
 	w := newFixture(t)
 	by := w.member("school")
 	f, gone := w.reserve(by), w.reserve(by)
-	w.put(buckets().Incoming, f.key)
-	claimed := w.put(buckets().Incoming, f.key)
+	w.put(buckets().Incoming, incoming(f))
+	claimed := w.put(buckets().Incoming, incoming(f))
 	for id, version := range map[uuid.UUID]string{f.ID: claimed, gone.ID: "removed"} {
 		w.exec(
 			`UPDATE file_uploads SET object_version = $2, fence = 1, attempts = 1, lease_until = $3 WHERE file_id = $1`,
@@ -304,7 +309,7 @@ func TestDeadLease(t *testing.T) {
 	w.wantRun(Summary{}) // the lease has just ended
 	w.now = w.now.Add(2 * time.Minute)
 	w.wantRun(Summary{Requeued: 1, Missing: 1})
-	if got := w.sent(); len(got) != 1 || got[0] != f.key+" "+claimed {
+	if got := w.sent(); len(got) != 1 || got[0] != incoming(f)+" "+claimed {
 		t.Errorf("sent %v", got)
 	}
 	w.wantFile(f, "processing")
@@ -337,7 +342,8 @@ func TestRejectLosesToAnotherClaim(t *testing.T) {
 		`UPDATE file_uploads SET expires_at = now() + interval '1 day'`,
 		`DELETE FROM file_uploads`} {
 		w.exec(change)
-		if rejected, err := w.maintenance.reject(t.Context(), seen, UploadExpired); rejected ||
+		if rejected, err := w.maintenance.reject(t.Context(), seen,
+			storedfile.UploadExpired); rejected ||
 			err != nil {
 			t.Errorf("%s: rejected %v, %v", change, rejected, err)
 		}
@@ -346,7 +352,7 @@ func TestRejectLosesToAnotherClaim(t *testing.T) {
 	}
 }
 
-func (w *fixture) available(by tenant.Caller) File {
+func (w *fixture) available(by tenant.Caller) library.File {
 	w.t.Helper()
 	f := w.reserve(by)
 	w.exec(`DELETE FROM file_uploads WHERE file_id = $1`, f.ID)
@@ -364,7 +370,7 @@ func (w *fixture) available(by tenant.Caller) File {
 func TestPurgeOfWhatIsDue(t *testing.T) {
 	w := newFixture(t)
 	one, two := w.member("one"), w.member("two")
-	old, binned, kept, fresh, busy := w.available(one), w.available(two), w.available(
+	old, trashed, kept, fresh, busy := w.available(one), w.available(two), w.available(
 		two), w.available(one), w.reserve(two)
 	waiting := w.reserve(one)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = ANY ($2)`, w.now.Add(-time.Second),
@@ -374,12 +380,12 @@ func TestPurgeOfWhatIsDue(t *testing.T) {
 		busy.ID)
 	w.exec(
 		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`,
-		w.now.Add(-BinTime-time.Second), binned.ID)
+		w.now.Add(-library.TrashTime-time.Second), trashed.ID)
 	w.exec(
 		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`,
-		w.now.Add(-BinTime+time.Hour), kept.ID)
+		w.now.Add(-library.TrashTime+time.Hour), kept.ID)
 	w.wantRun(Summary{Purged: 3, Prefixes: 9, Objects: 6})
-	for _, f := range []File{old, binned, waiting} {
+	for _, f := range []library.File{old, trashed, waiting} {
 		w.wantFile(f, "none")
 		w.wantText("purge",
 			`SELECT action FROM file_access_logs WHERE file_id = $1 AND user_id IS NULL`, f.ID)
@@ -548,7 +554,7 @@ func TestRunEndsBeforeItsDeadline(t *testing.T) {
 	w := newFixture(t)
 	f := w.available(w.member("school"))
 	w.exec(`UPDATE files SET deletion_date = $1`, w.now.Add(-time.Second))
-	ctx, cancel := context.WithTimeout(t.Context(), reserve-time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), deadlineMargin-time.Second)
 	defer cancel()
 	if done, err := w.maintenance.Run(ctx); err != nil || done != (Summary{}) {
 		t.Errorf("did %+v, %v", done, err)
@@ -587,7 +593,7 @@ func TestCutOffAnywhere(t *testing.T) {
 	for n := 1; ; n++ {
 		due, late, lost := w.available(by), w.reserve(by), w.reserve(by)
 		w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(time.Minute), due.ID)
-		w.put(buckets().Incoming, lost.key)
+		w.put(buckets().Incoming, incoming(lost))
 		w.now = w.now.Add(time.Hour)
 		w.sent()
 
@@ -634,3 +640,6 @@ func TestCutOffAnywhere(t *testing.T) {
 		w.run()
 	}
 }
+
+// incoming is the key that a file's form uploads to.
+func incoming(f library.File) string { return objectkey.Incoming(f.Organization, f.ID, 1) }

@@ -2,8 +2,8 @@ package library
 
 import "github.com/toolboxai-solutions/satchel/shared/tenant"
 
-// Who may do what. A file that is not seen does not exist for the caller: 404 and not 403, so that
-// nobody learns of it.
+// Who may do what. A file that a caller may not see does not exist for them: 404 and not 403,
+// so that nobody learns of it.
 //
 //	                      uploader  member  staff  admin
 //	see                   yes       yes*    yes    yes     * not a student_submission
@@ -12,7 +12,8 @@ import "github.com/toolboxai-solutions/satchel/shared/tenant"
 //	record consent        staff     no      yes    yes     (withdraw it, and lift requires_consent, too)
 
 func canSee(by tenant.Caller, f File) bool {
-	return f.Category != StudentSubmission || f.UploadedBy == by.User || by.Role.AtLeast(tenant.Staff)
+	return f.Category != StudentSubmission || f.UploadedBy == by.User ||
+		by.Role.AtLeast(tenant.Staff)
 }
 
 func canChange(by tenant.Caller, f File) bool {
