@@ -1,7 +1,7 @@
 package jpeg
 
 // Memory estimates what Transform allocates for a job, in bytes.
-func (f *File) Memory(job Job) int64 { return f.decide(job).memory() }
+func (f *File) Memory(job Job) int64 { return f.decide(job, false).memory() }
 
 // memory estimates what the outputs take in bytes, tokens apart, which have what is left of the
 // budget.
@@ -21,9 +21,6 @@ func (p *plan) memory() int64 {
 		}
 		if !p.stays(i) {
 			nx, ny := p.scale(i)
-			if p.detailed && i > 0 {
-				nx, ny = 8, 8
-			}
 			need += 2 * rasterBytes(c, nx, ny)
 			if p.source == (sampling{}) {
 				need += 6 * int64(

@@ -7,7 +7,7 @@ type channel struct {
 	small     *raster // for thumbnails; nil where none are made
 	layer     *layer  // for the full size, where blocks stay blocks
 	steps     *requantizer
-	samples   *raster // for the full size, where they cannot, or may not have to
+	samples   *raster // for the full size, where they cannot
 	detail    *detail // nil where nothing depends on it
 }
 
@@ -27,9 +27,13 @@ func (c *channel) block(x, y int, dc int32, ac []uint32) {
 		c.detail.block(ac)
 	}
 	if c.layer != nil {
+		if !c.steps.moved {
+			c.layer.put(y*c.layer.usedX+x, c.steps.dc(dc), ac, &c.steps.factor)
+			return
+		}
 		var list [blockSize]uint32
 		x, y = c.turn.place(x, y, c.component.usedX, c.component.usedY)
-		c.layer.put(y*c.layer.usedX+x, c.steps.dc(dc), c.steps.ac(ac, &list))
+		c.layer.put(y*c.layer.usedX+x, c.steps.dc(dc), c.steps.move(ac, &list), &c.layer.exact)
 	}
 }
 
@@ -69,11 +73,8 @@ func (d *detail) block(ac []uint32) {
 	}
 }
 
-// isDetailed decides on the sampling that was left open, when all blocks were seen.
-func (p *plan) isDetailed() bool {
-	if !p.detailed {
-		return false
-	}
+// detailed reports whether a picture should not be halved, when all blocks were seen.
+func (p *plan) detailed() bool {
 	for _, c := range p.channels {
 		if c.detail != nil && c.detail.blocks*detailedShare > c.component.usedX*c.component.usedY {
 			return true

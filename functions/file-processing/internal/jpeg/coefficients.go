@@ -5,8 +5,9 @@ import "math/bits"
 // coefficients holds all quantised coefficients of a component, in zigzag order, for scans that
 // send them bit by bit.
 type coefficients struct {
-	values  []int16         // blockSize of each block
-	nonzero []uint64        // a bit for each coefficient that is not zero, by block
+	dc      []int16         // apart, because scans of them visit every block
+	ac      []int16         // blockSize of each block, the first unused
+	nonzero []uint64        // a bit for each AC coefficient that is not zero, by block
 	stride  int             // blocks in a row
 	bit     [blockSize]int8 // up to which bit each coefficient was sent (G.1.1.1.2); -1 not at all
 }
@@ -14,9 +15,8 @@ type coefficients struct {
 func newCoefficients(c *Component) *coefficients {
 	blocks := c.blocksX * c.blocksY
 	store := &coefficients{
-		values:  make([]int16, blocks*blockSize),
-		nonzero: make([]uint64, blocks),
-		stride:  c.blocksX,
+		dc: make([]int16, blocks), ac: make([]int16, blocks*blockSize),
+		nonzero: make([]uint64, blocks), stride: c.blocksX,
 	}
 	for k := range store.bit {
 		store.bit[k] = -1
@@ -25,10 +25,10 @@ func newCoefficients(c *Component) *coefficients {
 }
 
 // coefficientBytes is what newCoefficients allocates for a block.
-const coefficientBytes = 2*blockSize + 8
+const coefficientBytes = 2 + 2*blockSize + 8
 
 func (s *coefficients) block(index int) *[blockSize]int16 {
-	return (*[blockSize]int16)(s.values[index*blockSize:])
+	return (*[blockSize]int16)(s.ac[index*blockSize:])
 }
 
 // whole reports whether every coefficient was sent to its last bit.
@@ -43,12 +43,14 @@ func (s *coefficients) whole() bool {
 
 // list gives a block as channel.block takes it.
 func (s *coefficients) list(index int, into *[blockSize]uint32) (dc int32, ac []uint32) {
-	values := s.block(index)
 	n := 0
-	for left := s.nonzero[index] &^ 1; left != 0; left &= left - 1 {
-		k := bits.TrailingZeros64(left)
-		into[n&(blockSize-1)] = uint32(values[k&(blockSize-1)])<<16 | uint32(k)
-		n++
+	if left := s.nonzero[index]; left != 0 {
+		values := s.block(index)
+		for ; left != 0; left &= left - 1 {
+			k := bits.TrailingZeros64(left)
+			into[n&(blockSize-1)] = uint32(values[k&(blockSize-1)])<<16 | uint32(k)
+			n++
+		}
 	}
-	return int32(values[0]), into[:n]
+	return int32(s.dc[index]), into[:n]
 }

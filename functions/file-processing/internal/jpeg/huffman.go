@@ -15,11 +15,15 @@ const (
 	endOfBlock   = 128        // added to the advance, with the run's length of an EOBn: G.1.2.2
 )
 
+// prefixBits is how many bits are looked at for a symbol alone.
+const prefixBits = 8
+
 // huffman is a decoding table: F.2.2.3 with a lookup before it.
 type huffman struct {
 	lookup [1 << lookupBits]uint32
-	limit  [17]uint32 // by length: the first code, aligned to 16 bits, that is longer
-	offset [17]int32  // by length: what makes the code an index of values
+	prefix [1 << prefixBits]uint16 // by the first bits of a code: its length and, in the upper byte, its symbol
+	limit  [17]uint32              // by length: the first code, aligned to 16 bits, that is longer
+	offset [17]int32               // by length: what makes the code an index of values
 	values []byte
 }
 
@@ -45,6 +49,11 @@ func (raw rawTable) build(dc bool) (*huffman, error) {
 		h.limit[length] = code << (16 - length)
 		code <<= 1
 	}
+	for bits := range h.prefix {
+		if length, symbol := h.search(uint32(bits)<<(16-prefixBits), 1); length <= prefixBits {
+			h.prefix[bits] = uint16(length) | uint16(symbol)<<8
+		}
+	}
 	for bits := range h.lookup {
 		h.lookup[bits] = h.entry(uint32(bits) << (16 - lookupBits))
 	}
@@ -53,7 +62,15 @@ func (raw rawTable) build(dc bool) (*huffman, error) {
 
 // slow finds the code at the start of 16 bits. A length of 0 says that there is none.
 func (h *huffman) slow(bits uint32) (length uint, symbol byte) {
-	for length := 1; length <= 16; length++ {
+	if e := h.prefix[bits>>(16-prefixBits)&(1<<prefixBits-1)]; e != 0 {
+		return uint(e & 0xff), byte(e >> 8)
+	}
+	return h.search(bits, prefixBits+1)
+}
+
+// search finds a code that is at least so long.
+func (h *huffman) search(bits uint32, shortest int) (length uint, symbol byte) {
+	for length := shortest; length <= 16; length++ {
 		if bits < h.limit[length] {
 			return uint(length), h.values[int32(bits>>(16-length))+h.offset[length]]
 		}

@@ -20,15 +20,11 @@ func (s size) within(longer int) size {
 
 // full makes the picture at its size.
 func (p *plan) full() (Picture, error) {
-	detailed := p.isDetailed()
 	unit := p.output
-	if detailed {
-		unit = sampling{1, 1}
-	}
 	out := p.newOutput(size{p.file.Width, p.file.Height}, unit, p.job.Profile)
 	for i, c := range p.channels {
 		l := c.layer
-		if c.samples != nil && (l == nil || !detailed) {
+		if l == nil {
 			// The blocks are others than the source's, so its own steps, where they are coarse,
 			// would cost quality again.
 			l = &layer{
@@ -134,9 +130,6 @@ func (g grid) from(larger grid) (x, y axis) {
 // thumbnails makes each from the one before it, the first from the rasters.
 func (p *plan) thumbnails(ctx context.Context) ([]Picture, error) {
 	unit := p.fitSampling()
-	if p.detailed && !p.isDetailed() {
-		unit = halved
-	}
 	var planes []plane
 	var before size
 	var pictures []Picture

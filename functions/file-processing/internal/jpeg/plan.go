@@ -9,7 +9,6 @@ type plan struct {
 	turn     orientation
 	source   sampling
 	output   sampling // of the full size
-	detailed bool     // output may still become 4:4:4, when the picture turns out to need it
 	fits     []size
 	channels []*channel
 	tokens   *tokens
@@ -61,18 +60,21 @@ func (f *File) sampling() sampling {
 	return s
 }
 
-func (f *File) decide(job Job) *plan {
+func (f *File) decide(job Job, detailed bool) *plan {
 	p := &plan{file: f, job: job, turn: orientationOf(job.Orientation), source: f.sampling()}
 	p.chooseSampling()
+	if detailed {
+		p.output = p.source
+	}
 	for _, longer := range job.Fits {
 		p.fits = append(p.fits, size{f.Width, f.Height}.within(longer))
 	}
 	return p
 }
 
-// plan decides, and allocates what the budget allows.
-func (f *File) plan(job Job) (*plan, error) {
-	p := f.decide(job)
+// plan decides, and allocates what the budget allows. A detailed picture keeps its sampling.
+func (f *File) plan(job Job, detailed bool) (*plan, error) {
+	p := f.decide(job, detailed)
 	need := p.memory()
 	if need > job.Memory {
 		return nil, fmt.Errorf(
@@ -104,7 +106,6 @@ func (p *plan) chooseSampling() {
 		p.output = halved
 	case p.source.x*p.source.y < 4 && p.file.gain(1, p.job.Quality) >= keepChrominance:
 		p.output = halved
-		p.detailed = p.source == sampling{1, 1}
 	}
 }
 
@@ -164,8 +165,8 @@ func (p *plan) smallScale(i int) int {
 
 // fitSampling is what the thumbnails have.
 func (p *plan) fitSampling() sampling {
-	if len(p.file.Components) == 1 || p.detailed {
-		return sampling{1, 1}
+	if p.output == (sampling{1, 1}) {
+		return p.output
 	}
 	return halved
 }
@@ -177,21 +178,16 @@ func (p *plan) channel(i int) *channel {
 		n := p.smallScale(i)
 		ch.small = newRaster(c, n, n)
 	}
-	detailed := p.detailed && i > 0
-	if detailed {
-		ch.detail = newDetail(c)
-	}
-	if p.stays(i) || detailed && p.turn.inBlocks(p.file, c) {
+	if p.stays(i) {
 		ch.layer = &layer{class: min(i, 1), quantization: p.steps(i), tokens: p.tokens}
 		ch.layer.allocate(p.turn.size(c.width, c.height))
 		ch.steps = newRequantizer(c.quantization, ch.layer.quantization, p.turn)
+		return ch
 	}
-	if !p.stays(i) {
-		nx, ny := p.scale(i)
-		if detailed && ch.layer == nil {
-			nx, ny = 8, 8
-		}
-		ch.samples = newRaster(c, nx, ny)
+	nx, ny := p.scale(i)
+	ch.samples = newRaster(c, nx, ny)
+	if p.source == (sampling{1, 1}) && nx == 4 {
+		ch.detail = newDetail(c)
 	}
 	return ch
 }

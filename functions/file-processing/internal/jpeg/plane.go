@@ -40,23 +40,22 @@ func (p plane) cursor(o orientation) cursor {
 	return c
 }
 
-// read gives the block at x, y, in blocks, around zero. Beyond the edge the last sample is
+// block gives the samples of the block at x, y, in blocks. Beyond the edge the last sample is
 // repeated.
-func (c *cursor) read(x, y int, b *[blockSize]float32) {
+func (c *cursor) block(x, y int, into *[8][8]uint8) {
 	x, y = 8*x, 8*y
 	if c.stepX == 1 && x+8 <= c.shownX && y+8 <= c.shownY {
-		for i := range 8 {
-			row := c.samples[c.start+(y+i)*c.stepY+x:][:8]
-			for j, v := range row {
-				b[i*8+j] = float32(int32(v) - 128)
-			}
+		at := c.start + y*c.stepY + x
+		for i := range into {
+			into[i] = [8]uint8(c.samples[at : at+8])
+			at += c.stepY
 		}
 		return
 	}
-	for i := range 8 {
+	for i := range into {
 		at := c.start + min(y+i, c.shownY-1)*c.stepY
-		for j := range 8 {
-			b[i*8+j] = float32(int32(c.samples[at+min(x+j, c.shownX-1)*c.stepX]) - 128)
+		for j := range into[i] {
+			into[i][j] = c.samples[at+min(x+j, c.shownX-1)*c.stepX]
 		}
 	}
 }
@@ -64,45 +63,14 @@ func (c *cursor) read(x, y int, b *[blockSize]float32) {
 // encode transforms and quantises a plane into a layer, turned.
 func (l *layer) encode(p plane, o orientation) error {
 	c := p.cursor(o)
-	var scale [blockSize]float32 // by which a coefficient becomes a number of steps
-	for k, step := range l.quantization {
-		scale[k] = 1 / (float32(step) * aan[zigzag[k]&7] * aan[zigzag[k]>>3] * 8)
-	}
-	var samples [blockSize]float32
-	var list [blockSize]uint32
+	q := newQuantizer(l.quantization)
+	var samples [8][8]uint8
 	for y := range l.usedY {
 		for x := range l.usedX {
-			c.read(x, y, &samples)
-			forward(&samples)
-			dc, ac := quantize(&samples, &scale, &list)
-			l.put(y*l.usedX+x, dc, ac)
+			c.block(x, y, &samples)
+			dc, ac := q.block(&samples)
+			l.put(y*l.usedX+x, dc, ac, &l.exact)
 		}
 	}
 	return l.failed
-}
-
-// nearest is the fraction of a step from which a coefficient is rounded up: see deadZone.
-const nearest = 1 - float32(deadZone)/65536
-
-func quantize(b, scale *[blockSize]float32, list *[blockSize]uint32) (dc int32, ac []uint32) {
-	n := 0
-	for k := 1; k < blockSize; k++ {
-		v := b[zigzag[k]&(blockSize-1)] * scale[k]
-		if v < nearest && v > -nearest {
-			continue
-		}
-		var level int32
-		if v < 0 {
-			level = -min(int32(1-nearest-v), maxAC)
-		} else {
-			level = min(int32(1-nearest+v), maxAC)
-		}
-		list[n&(blockSize-1)] = uint32(level)<<16 | uint32(k)
-		n++
-	}
-	v := b[0] * scale[0]
-	if v < 0 {
-		return -int32(0.5 - v), list[:n]
-	}
-	return int32(v + 0.5), list[:n]
 }

@@ -7,6 +7,7 @@ type raster struct {
 	width, height int // that blocks fill
 	samples       []uint8
 	step          [blockSize]float32 // in zigzag order: the quantisation step and both factors of prescale
+	quarter       [blockSize]uint8   // place among 4 × 4, or 31
 	whole         [5]int32           // the first steps without factors
 }
 
@@ -15,6 +16,12 @@ func newRaster(c *Component, nx, ny int) *raster {
 	r.samples = make([]uint8, r.stride*r.height)
 	for k, step := range c.quantization {
 		r.step[k] = float32(step) * prescale(nx, int(zigzag[k])&7) * prescale(ny, int(zigzag[k])>>3)
+	}
+	for k, place := range zigzag {
+		r.quarter[k] = 31
+		if x, y := place&7, place>>3; x < 4 && y < 4 {
+			r.quarter[k] = 4*y + x
+		}
 	}
 	for k := range r.whole {
 		r.whole[k] = int32(c.quantization[k])
@@ -32,11 +39,43 @@ func (r *raster) block(x, y int, dc int32, ac []uint32) {
 	out := r.samples[y*r.ny*r.stride+x*r.nx:]
 	switch {
 	case r.nx == 1 && r.ny == 1:
-		out[0] = limit((dc*r.whole[0]+4)>>3 + 128)
+		out[0] = r.flat(dc)
+	case len(ac) == 0:
+		v := r.flat(dc)
+		for y := range r.ny {
+			row := out[y*r.stride:][:r.nx]
+			for x := range row {
+				row[x] = v
+			}
+		}
 	case r.nx == 2 && r.ny == 2:
 		r.quad(out, dc, ac)
+	case r.nx == 4 && r.ny == 4:
+		r.sixteen(out, dc, ac)
 	default:
 		r.transform(out, dc, ac)
+	}
+}
+
+// flat is the mean of a block.
+func (r *raster) flat(dc int32) uint8 { return limit((dc*r.whole[0]+4)>>3 + 128) }
+
+// sixteen is transform for 4 × 4 samples.
+func (r *raster) sixteen(out []uint8, dc int32, ac []uint32) {
+	var b [32]float32 // those of higher frequency go to the last
+	b[0] = float32(dc)*r.step[0] + 128
+	for _, e := range ac {
+		k := e & (blockSize - 1)
+		b[r.quarter[k]&31] = float32(int32(e)>>16) * r.step[k]
+	}
+	for x := range 4 {
+		inverse4(&b[x], &b[x+4], &b[x+8], &b[x+12])
+	}
+	for y := range 4 {
+		row := (*[4]uint8)(out[y*r.stride:])
+		s := (*[4]float32)(b[4*y:])
+		inverse4(&s[0], &s[1], &s[2], &s[3])
+		row[0], row[1], row[2], row[3] = clamp(s[0]), clamp(s[1]), clamp(s[2]), clamp(s[3])
 	}
 }
 
@@ -57,21 +96,9 @@ func (r *raster) quad(out []uint8, dc int32, ac []uint32) {
 func (r *raster) transform(out []uint8, dc int32, ac []uint32) {
 	var b [blockSize]float32
 	b[0] = float32(dc)*r.step[0] + 128
-	flat := true
 	for _, e := range ac {
 		k := e & (blockSize - 1)
 		b[zigzag[k]&(blockSize-1)] = float32(int32(e)>>16) * r.step[k]
-		flat = false
-	}
-	if flat {
-		v := clamp(b[0])
-		for y := range r.ny {
-			row := out[y*r.stride:][:r.nx]
-			for x := range row {
-				row[x] = v
-			}
-		}
-		return
 	}
 	inverse(&b, r.nx, r.ny)
 	for y := range r.ny {

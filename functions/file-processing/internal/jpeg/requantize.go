@@ -39,25 +39,7 @@ func (r *requantizer) dc(value int32) int32 {
 	return int32((int64(value)*int64(r.factor[0]) + half) >> 16)
 }
 
-// ac requantises the other coefficients and leaves out those that become zero. Both lists are as
-// block has them; they may be the same memory.
-func (r *requantizer) ac(list []uint32, out *[blockSize]uint32) []uint32 {
-	if r.moved {
-		return r.move(list, out)
-	}
-	n := 0
-	for _, e := range list {
-		sign := int32(e) >> 31
-		magnitude := (uint32((int32(e)>>16^sign)-sign)*r.factor[e&(blockSize-1)] + deadZone) >> 16
-		magnitude = min(magnitude, maxAC)
-		out[n&(blockSize-1)] = uint32((int32(magnitude)^sign)-sign)<<16 | e&(blockSize-1)
-		n += int(
-			(magnitude + maxAC) >> 10,
-		) // one more unless it is zero, without a branch to mispredict
-	}
-	return out[:n]
-}
-
+// move requantises the other coefficients and gives them in their new order, as block has them.
 func (r *requantizer) move(list []uint32, out *[blockSize]uint32) []uint32 {
 	var values [blockSize]int32
 	present := uint64(0)

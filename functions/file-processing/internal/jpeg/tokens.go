@@ -17,10 +17,10 @@ const (
 )
 
 const (
-	chunkTokens    = 1 << 16
-	maxBlockTokens = 2*(blockSize-1) + 4 // every coefficient with a word of its own, or runs of zeros, and the end
-	maxAC          = 1<<10 - 1           // F.1.2.2.1: ten bits for samples of eight
-	maxDC          = 1<<10 - 1           // so that differences have eleven: F.1.2.1.1
+	chunkTokens = 1 << 16
+	tokenRoom   = 1 << 8    // more than a block can have: every coefficient with a word of its own
+	maxAC       = 1<<10 - 1 // F.1.2.2.1: ten bits for samples of eight
+	maxDC       = 1<<10 - 1 // so that differences have eleven: F.1.2.1.1
 )
 
 // tokens holds the AC tokens of many blocks. The first is an end of block, which stands for every
@@ -65,7 +65,9 @@ type layer struct {
 	dc        []int16
 	place     []uint32 // of the AC tokens
 	count     []uint8
-	frequency [256]uint32 // of AC symbols
+	frequency [256]uint32       // of AC symbols; the first is of no use
+	ends      uint32            // blocks that do not go on to their last coefficient
+	exact     [blockSize]uint32 // factors of one
 	failed    error
 }
 
@@ -80,42 +82,69 @@ func (l *layer) allocate(width, height int) {
 	for i := range l.count {
 		l.count[i] = 1 // of the token at place 0
 	}
+	for k := range l.exact {
+		l.exact[k] = 1 << 16
+	}
 }
 
-// put writes a block: its quantised DC coefficient, and the others as block lists them, in order
-// and none of them zero.
-func (l *layer) put(index int, dc int32, ac []uint32) {
-	l.dc[index] = int16(min(max(dc, -maxDC), maxDC))
-	if len(ac) == 0 {
-		l.frequency[0]++
-		return
-	}
+// open makes room for the tokens of a block.
+func (l *layer) open() *[tokenRoom]token {
 	t := l.tokens
-	if len(t.chunks[len(t.chunks)-1])-t.used < maxBlockTokens {
+	if len(t.chunks[len(t.chunks)-1])-t.used < tokenRoom {
 		if err := t.grow(chunkTokens); err != nil {
 			l.failed = err
 			t.used = 0
-			t.chunks[len(t.chunks)-1] = make([]token, maxBlockTokens)
+			t.chunks[len(t.chunks)-1] = make([]token, tokenRoom)
 		}
 	}
-	chunk := len(t.chunks) - 1
-	out := (*[maxBlockTokens]token)(t.chunks[chunk][t.used:])
-	n, last := 0, 0
+	return (*[tokenRoom]token)(t.chunks[len(t.chunks)-1][t.used:])
+}
+
+// close notes that a block has n tokens, of which the last belongs to coefficient last.
+func (l *layer) close(index int, out *[tokenRoom]token, n uint8, last uint32) {
+	t := l.tokens
+	if last != blockSize-1 {
+		out[n] = endOfBlockToken
+		n++
+		l.ends++
+	}
+	l.place[index] = uint32(len(t.chunks)-1)<<16 | uint32(t.used)
+	l.count[index] = n
+	t.used += int(n)
+}
+
+// put writes a block: its quantised DC coefficient, and the others as block lists them, in order,
+// each multiplied by its factor and rounded (see requantizer). Those that become zero are left out.
+//
+// Which do is as good as random, and a branch on it would be mispredicted at every third. So all is
+// worked out for each coefficient, and one that is zero is overwritten by the next.
+func (l *layer) put(index int, dc int32, ac []uint32, factor *[blockSize]uint32) {
+	l.dc[index] = int16(min(max(dc, -maxDC), maxDC))
+	if len(ac) == 0 {
+		l.ends++
+		return
+	}
+	out := l.open()
+	frequency := &l.frequency
+	n, last := uint8(0), uint32(0)
 	for _, e := range ac {
-		k := int(e & (blockSize - 1))
-		run := k - last - 1
-		last = k
-		for ; run > 15; run -= 16 {
-			out[n] = zeroRunToken
-			n++
-			l.frequency[zeroRunToken>>8]++
-		}
+		k := e & (blockSize - 1)
 		sign := int32(e) >> 31
-		magnitude := uint32((int32(e)>>16 ^ sign) - sign)
+		magnitude := min((uint32((int32(e)>>16^sign)-sign)*factor[k]+deadZone)>>16, maxAC)
+		kept := uint32(-int32(magnitude)) >> 31 // 1, or 0 for a coefficient of zero
+		run := k - last - 1
+		if run > 15 && kept == 1 {
+			for ; run > 15; run -= 16 {
+				out[n] = zeroRunToken
+				n++
+				frequency[zeroRunToken>>8]++
+			}
+		}
+		last += (k - last) & -kept
 		size := uint32(bits.Len32(magnitude))
 		low := (magnitude ^ uint32(sign)) & (1<<size - 1)
-		symbol := uint32(run)<<4 | size
-		l.frequency[symbol&0xff]++
+		symbol := (run<<4 | size) & -kept
+		frequency[symbol&0xff]++
 		if size > inlineBits {
 			out[n] = token(symbol << 8)
 			n++
@@ -123,14 +152,7 @@ func (l *layer) put(index int, dc int32, ac []uint32) {
 		} else {
 			out[n] = token(symbol<<8 | low)
 		}
-		n++
+		n += uint8(kept)
 	}
-	if last != blockSize-1 {
-		out[n] = endOfBlockToken
-		n++
-		l.frequency[0]++
-	}
-	l.place[index] = uint32(chunk)<<16 | uint32(t.used)
-	l.count[index] = uint8(n)
-	t.used += n
+	l.close(index, out, n, last)
 }

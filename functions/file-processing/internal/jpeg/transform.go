@@ -41,14 +41,9 @@ func (f *File) Transform(ctx context.Context, job Job) (Result, error) {
 	if err := f.Plausible(); err != nil {
 		return Result{}, err
 	}
-	p, err := f.plan(job)
-	if err != nil {
-		return Result{}, err
-	}
-	if f.Progressive {
-		err = f.progressive(ctx, p.channels)
-	} else {
-		err = f.sequential(ctx, p.channels)
+	p, err := f.decode(ctx, job, false)
+	if err == nil && p.detailed() {
+		p, err = f.decode(ctx, job, true) // drawings pay twice, so that photographs pay once
 	}
 	if err != nil {
 		return Result{}, err
@@ -80,6 +75,18 @@ func (f *File) Transform(ctx context.Context, job Job) (Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// decode reads all blocks to where the outputs are made from.
+func (f *File) decode(ctx context.Context, job Job, detailed bool) (*plan, error) {
+	p, err := f.plan(job, detailed)
+	if err != nil {
+		return nil, err
+	}
+	if f.Progressive {
+		return p, f.progressive(ctx, p.channels)
+	}
+	return p, f.sequential(ctx, p.channels)
 }
 
 // Supported refuses colours other than grey and YCbCr: T.871, and how libjpeg guesses what has no

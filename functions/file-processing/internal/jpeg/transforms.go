@@ -94,33 +94,42 @@ func inverse8(p0, p1, p2, p3, p4, p5, p6, p7 *float32) {
 	*p3, *p4 = e3+o4, e3-o4
 }
 
-// forward transforms samples into coefficients, each multiplied by 8 and both its factors of aan.
-func forward(b *[blockSize]float32) {
-	for y := 0; y < blockSize; y += 8 {
-		forward8(&b[y], &b[y+1], &b[y+2], &b[y+3], &b[y+4], &b[y+5], &b[y+6], &b[y+7])
+// forward transforms samples, as around zero, into coefficients in reading order, each multiplied
+// by 8 and both its factors of aan.
+func forward(samples *[8][8]uint8, b *[blockSize]float32) {
+	for y := range samples {
+		var row [8]float32
+		for x, v := range samples[y] {
+			row[x] = float32(int32(v) - 128)
+		}
+		out := (*[8]float32)(b[8*y:])
+		forward8(&row, out)
 	}
 	for x := range 8 {
-		forward8(&b[x], &b[x+8], &b[x+16], &b[x+24], &b[x+32], &b[x+40], &b[x+48], &b[x+56])
+		column := [8]float32{b[x], b[x+8], b[x+16], b[x+24], b[x+32], b[x+40], b[x+48], b[x+56]}
+		forward8(&column, &column)
+		b[x], b[x+8], b[x+16], b[x+24] = column[0], column[1], column[2], column[3]
+		b[x+32], b[x+40], b[x+48], b[x+56] = column[4], column[5], column[6], column[7]
 	}
 }
 
-func forward8(p0, p1, p2, p3, p4, p5, p6, p7 *float32) {
-	a0, a7 := *p0+*p7, *p0-*p7
-	a1, a6 := *p1+*p6, *p1-*p6
-	a2, a5 := *p2+*p5, *p2-*p5
-	a3, a4 := *p3+*p4, *p3-*p4
+func forward8(in, out *[8]float32) {
+	a0, a7 := in[0]+in[7], in[0]-in[7]
+	a1, a6 := in[1]+in[6], in[1]-in[6]
+	a2, a5 := in[2]+in[5], in[2]-in[5]
+	a3, a4 := in[3]+in[4], in[3]-in[4]
 	b0, b3, b1, b2 := a0+a3, a0-a3, a1+a2, a1-a2
-	*p0, *p4 = b0+b1, b0-b1
+	out[0], out[4] = b0+b1, b0-b1
 	z1 := (b2 + b3) * cos2
-	*p2, *p6 = b3+z1, b3-z1
+	out[2], out[6] = b3+z1, b3-z1
 	c0, c1, c2 := a4+a5, a5+a6, a6+a7
 	z5 := (c0 - c2) * cos3
 	z2 := 0.541196100*c0 + z5
 	z4 := 1.306562965*c2 + z5
 	z3 := c1 * cos2
 	z11, z13 := a7+z3, a7-z3
-	*p5, *p3 = z13+z2, z13-z2
-	*p1, *p7 = z11+z4, z11-z4
+	out[5], out[3] = z13+z2, z13-z2
+	out[1], out[7] = z11+z4, z11-z4
 }
 
 // clamp rounds to a sample.

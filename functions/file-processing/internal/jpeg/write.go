@@ -20,9 +20,9 @@ func (o *output) write() []byte {
 	var frequency [2][2][256]uint32 // DC and AC by class
 	for _, l := range o.layers {
 		blocks := l.differences(mcusX, mcusY, &frequency[0][l.class])
-		frequency[1][l.class][endOfBlockToken>>8] += uint32(blocks)
-		for symbol, n := range l.frequency {
-			frequency[1][l.class][symbol] += n
+		frequency[1][l.class][endOfBlockToken>>8] += uint32(blocks) + l.ends
+		for symbol := 1; symbol < len(l.frequency); symbol++ {
+			frequency[1][l.class][symbol] += l.frequency[symbol]
 		}
 	}
 	var books [2][2]*codebook
@@ -121,30 +121,44 @@ func (o *output) scan(books *[2][2]*codebook, length int) []byte {
 	return w.out[:w.pos]
 }
 
+// block writes a block: the difference of its DC coefficient and its AC tokens. Two codes with
+// their bits, of 26 at most each, go into the word at once.
 func (w *bitWriter) block(difference int32, list []token, dc, ac *[256]uint64) {
 	sign := difference >> 31
 	size := uint(bits.Len32(uint32((difference ^ sign) - sign)))
 	low := uint64(uint32(difference+sign)) & (1<<size - 1)
 	code := dc[size]
 	out, pos, word, count := w.out, w.pos, w.word, w.count
-	put := code>>8 | low
-	n := uint(code & 0xff)
-	for i := 0; ; i++ {
-		word |= put << (64 - count - n)
+	bits, n := code>>8|low, uint(code&0xff)
+	for i := 0; ; {
+		if i < len(list) {
+			t := list[i]
+			i++
+			code := ac[t>>8]
+			low := uint64(t & 0xff)
+			if t>>8&15 > inlineBits && i < len(list) {
+				low = uint64(list[i])
+				i++
+			}
+			bits = bits<<(code&63) | code>>8 | low
+			n += uint(code & 63)
+		}
+		word |= bits << (64 - count - n)
 		count += n
 		binary.BigEndian.PutUint64(out[pos:], word)
 		pos += int(count >> 3)
 		word <<= count &^ 7
 		count &= 7
-		if i == len(list) {
+		if i >= len(list) {
 			break
 		}
 		t := list[i]
+		i++
 		code := ac[t>>8]
-		put, n = code>>8|uint64(t&0xff), uint(code&0xff)
-		if t>>8&15 > inlineBits {
+		bits, n = code>>8|uint64(t&0xff), uint(code&63)
+		if t>>8&15 > inlineBits && i < len(list) {
+			bits |= uint64(list[i])
 			i++
-			put |= uint64(list[i])
 		}
 	}
 	w.pos, w.word, w.count = pos, word, count
