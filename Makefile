@@ -33,8 +33,9 @@ LOCAL := build/satchel-local
 run: $(LOCAL) ## start the whole stack on this machine, send sample photos through it, keep serving
 	@exec $(LOCAL)
 
+demo: export FILES := $(FILES)
 demo: $(LOCAL) ## send FILES="a.jpg b.pdf" (or the samples) through the stack, print what became of them, end
-	@exec $(LOCAL) -demo $(FILES)
+	@exec $(LOCAL) -demo -files "$$FILES"
 
 .PHONY: $(LOCAL)
 $(LOCAL): # without cgo, like the functions that it builds, so that both share what is compiled

@@ -48,7 +48,7 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 	if got := a.header.Get("Location"); got != "/v1/files/"+id {
 		t.Errorf("Location %q", got)
 	}
-	if expires := time.Until(w.time(a.str("upload.expires_at"))); expires < 14*time.Minute ||
+	if expires := time.Until(w.time(a.str("upload.expires_at"))); expires < 5*time.Minute ||
 		expires > 15*time.Minute {
 		t.Errorf("form expires in %v", expires)
 	}

@@ -63,7 +63,7 @@ func (c command) start(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 
 func (c command) await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not come about; running: %v", what, c.processes())
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
@@ -36,6 +37,7 @@ func parse(arguments []string) (o options, err error) {
 		f.PrintDefaults()
 	}
 	f.BoolVar(&o.demo, "demo", o.demo, "send the files named after the flags, then end: 0 only if each reached a final state")
+	list := f.String("files", "", "with -demo: the names of files as one text, which may hold spaces, quotes and parentheses")
 	f.StringVar(&o.readyFile, "ready-file", "", "write a JSON file that tells where everything is, when everything answers")
 	f.StringVar(&o.stack.DataDir, "data", "", "directory that keeps everything from run to run (default "+data+
 		", with -demo an empty "+data+"-demo;\nas root not in the working directory, because PostgreSQL runs as another user who has to reach it)")
@@ -48,7 +50,7 @@ func parse(arguments []string) (o options, err error) {
 	if err := f.Parse(arguments); err != nil {
 		return o, err
 	}
-	if o.files = f.Args(); len(o.files) > 0 && !o.demo {
+	if o.files = slices.Concat(f.Args(), split(*list)); len(o.files) > 0 && !o.demo {
 		return o, fmt.Errorf("what to do with %q? Files are sent with -demo", o.files[0])
 	}
 	if o.stack.DataDir == "" {

@@ -16,7 +16,7 @@ import (
 
 func start(t *testing.T, o Options) *Clamd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	c, err := Start(ctx, o)
 	if errors.Is(err, ErrNotInstalled) && os.Getenv("CI") != "true" {
@@ -70,7 +70,7 @@ func TestKillRefusesConnectionsAndRestartKeepsTheAddress(t *testing.T) {
 	if _, err := net.Dial("tcp", strings.TrimPrefix(address, "tcp://")); err == nil {
 		t.Fatal("killed clamd still accepts connections")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := c.Restart(ctx); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestFailureTellsWhatClamdPrinted(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(broken), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	c, err := Start(ctx, Options{DatabaseDir: broken})
 	if err == nil {
@@ -146,7 +146,7 @@ func TestDiesWithItsParent(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	parent.Process.Kill()
 	parent.Wait()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for running(pid) {
 		if time.Now().After(deadline) {
 			syscall.Kill(pid, syscall.SIGKILL)

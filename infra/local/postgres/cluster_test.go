@@ -218,7 +218,7 @@ func start(t *testing.T, o Options) *Cluster {
 
 func stop(t *testing.T, c *Cluster) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := c.Stop(ctx); err != nil {
 		t.Error(err)
@@ -278,11 +278,18 @@ func ask[T any](t *testing.T, url, sql string) (answer T) {
 // gone waits until no process of a group is left.
 func gone(t *testing.T, group int) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for !errors.Is(syscall.Kill(-group, 0), syscall.ESRCH) {
 		if time.Now().After(deadline) {
 			t.Fatalf("process group %d is still there", group)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// A checkout may lie anywhere.
+func TestClusterBelowAnOddName(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{Dir: filepath.Join(reachableDir(t), "my work, (2) + more's"), Throwaway: true})
+	execute(t, c.SuperuserURL(), `SELECT 1`)
 }

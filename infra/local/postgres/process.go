@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,7 +64,7 @@ func (c *Cluster) run(ctx context.Context) error {
 	}
 	defer log.Close()
 	cmd := exec.Command(filepath.Join(c.bin, "postgres"), append([]string{"-D", c.data, "-p", c.base.Port(),
-		"-c", "listen_addresses=127.0.0.1", "-k", c.sockets}, c.settings...)...)
+		"-c", "listen_addresses=127.0.0.1", "-k", `"` + c.sockets + `"`}, c.settings...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.data, environment(), log, log
 	cmd.ExtraFiles = []*os.File{c.lock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account.credential, Setpgid: true}
@@ -88,12 +87,15 @@ func (c *Cluster) run(ctx context.Context) error {
 func (c *Cluster) answer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	query := url.Values{"host": {c.sockets}, "port": {c.base.Port()}, "user": {superuser}, "password": {string(c.key)}, "sslmode": {"disable"}}
-	address := "postgres:///postgres?" + query.Encode()
+	config, err := pgx.ParseConfig(c.SuperuserURL())
+	if err != nil {
+		return fmt.Errorf("address the server: %w", err)
+	}
+	config.Host, config.Fallbacks = c.sockets, nil // no URL can have every name that a directory may have
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		err := ping(ctx, address)
+		err := dial(ctx, config)
 		if err == nil {
 			return nil
 		}
@@ -108,7 +110,15 @@ func (c *Cluster) answer(ctx context.Context) error {
 }
 
 func ping(ctx context.Context, address string) error {
-	conn, err := pgx.Connect(ctx, address)
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return err
+	}
+	return dial(ctx, config)
+}
+
+func dial(ctx context.Context, config *pgx.ConnConfig) error {
+	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -341,7 +341,6 @@ func TestLongPollEndsWithTheMessage(t *testing.T) {
 		}()
 		return got
 	}
-	began := time.Now()
 	got := wait()
 	send(t, s, "a")
 	if m := <-got; len(m) != 1 {
@@ -351,9 +350,6 @@ func TestLongPollEndsWithTheMessage(t *testing.T) {
 	now.advance(5 * time.Second)
 	if m := <-got; len(m) != 1 {
 		t.Error("a message that came back did not end the wait")
-	}
-	if took := time.Since(began); took > 15*time.Second {
-		t.Errorf("waited %v", took)
 	}
 	nothing, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 1})
 	if err != nil || len(nothing.Messages) != 0 {

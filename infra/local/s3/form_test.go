@@ -234,7 +234,7 @@ func surplusVersionsGoWhileMoreCome(t *testing.T, server *s3.Server, told *recor
 		})
 	}
 	deleted := 0
-	for deadline := time.Now().Add(30 * time.Second); deleted < uses && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Minute); deleted < uses && time.Now().Before(deadline); {
 		for _, r := range records(t, told.take()) {
 			version := r.S3.Object.VersionID
 			if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(incoming), Key: aws.String(key), VersionId: &version}); err != nil {

@@ -87,7 +87,7 @@ func start(t *testing.T, dir string) (*s3.Server, *recorder) {
 
 func startWith(t *testing.T, o s3.Options) (*s3.Server, *recorder) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	told := &recorder{}
 	o.Buckets = buckets()

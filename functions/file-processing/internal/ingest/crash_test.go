@@ -174,7 +174,7 @@ func TestSilentScanner(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1)) // until the client hangs up
 	})))
 	_, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
-	ctx, cancel := context.WithTimeout(t.Context(), closing+300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), closing+5*time.Second)
 	defer cancel()
 	if result, err := w.processor.Process(ctx, object); result.Outcome != OutcomeRetry ||
 		fault.KindOf(err) != fault.Temporary {

@@ -318,10 +318,10 @@ func TestOutOfTime(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
-	ctx, cancel := context.WithTimeout(t.Context(), closing+50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), closing+3*time.Second)
 	defer cancel()
 	w.processor.S3 = s3Client(t,
-		at(http.MethodGet, "/incoming/", func() { time.Sleep(100 * time.Millisecond) }))
+		at(http.MethodGet, "/incoming/", func() { <-ctx.Done() }))
 	result, err := w.processor.Process(ctx, object)
 	if result.Outcome != OutcomeRetry || !errors.Is(err, context.DeadlineExceeded) ||
 		fault.KindOf(err) != fault.Temporary {

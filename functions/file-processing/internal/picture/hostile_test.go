@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/picture"
 )
@@ -185,9 +184,7 @@ func TestBombsAreRefusedBeforePixelsAreAllocated(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		start := time.Now()
 		_, err := picture.Inspect(source, picture.Limits{})
-		took := time.Since(start)
 		runtime.ReadMemStats(&after)
 		want := picture.ErrTooManyPixels
 		if name == "progressive" {
@@ -196,9 +193,8 @@ func TestBombsAreRefusedBeforePixelsAreAllocated(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 ||
-			took > 50*time.Millisecond {
-			t.Errorf("%s: refused after %v and %d bytes", name, took, grown)
+		if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
+			t.Errorf("%s: refused after %d bytes", name, grown)
 		}
 		refused(t, name, source, picture.Limits{}, want)
 	}

@@ -28,7 +28,7 @@ func eicar() []byte {
 // do not depend on the machine's database.
 func realClamd(t *testing.T) (*scan.Client, *clamd.Clamd) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	daemon, err := clamd.Start(ctx,
 		clamd.Options{StreamMaxLength: streamLimit, DatabaseDir: t.TempDir()})
@@ -80,7 +80,7 @@ func TestVerdicts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			verdict, err := client.Scan(ctx, bytes.NewReader(tt.content))
 			if !errors.Is(err, tt.err) {
