@@ -133,7 +133,7 @@ func (d *directory) listen(chosen int) (net.Listener, error) {
 func pair(port int) (net.Listener, error) {
 	var listeners []net.Listener
 	for i, what := range []string{"the API", "S3"} {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+i)))
+		l, err := net.Listen("tcp", address(port+i))
 		if err != nil {
 			for _, l := range listeners {
 				_ = l.Close()
@@ -144,5 +144,7 @@ func pair(port int) (net.Listener, error) {
 	}
 	return listeners[0], listeners[1].Close()
 }
+
+func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 func (d *directory) s3Port() int { return d.port + 1 }

@@ -188,12 +188,17 @@ func TestStack(t *testing.T) {
 		}
 	})
 
-	t.Run("second run has the same users", func(t *testing.T) {
+	t.Run("second run has the same users, also at another port", func(t *testing.T) {
 		before, _ := s.ask(t, `{"organization":"kept","user":"ada@example.org"}`)
 		if err := s.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		s = begin(t, o)
+		other := o
+		other.Port = port(t, t.TempDir(), 0)
+		s = begin(t, other)
+		if want := address(other.Port); s.Ready.API != "http://"+want || s.Ready.S3.Endpoint != "http://"+address(other.Port+1) {
+			t.Errorf("at %s and %s, want %s and the next", s.Ready.API, s.Ready.S3.Endpoint, want)
+		}
 		after, _ := s.ask(t, `{"organization":"kept","user":"ada@example.org"}`)
 		if before.User != after.User || before.Organization != after.Organization {
 			t.Errorf("%+v, then %+v", before, after)
