@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/toolboxai-solutions/satchel/infra/migrations"
 )
 
 const root = "../.."
@@ -19,12 +21,6 @@ const root = "../.."
 var waiting = map[string]string{
 	"shared/httpapi": "notification-dispatcher and analytics-aggregation serve HTTP too",
 	"shared/tenant":  "who is asking is a question of HTTP: it waits with httpapi",
-}
-
-// acrossTenants: files that open a transaction without a tenant, and why they have to.
-var acrossTenants = map[string]string{
-	"functions/file-api/internal/maintenance/store.go": "file-maintenance finds what " +
-		"is due in every organization; its role may read three tables so",
 }
 
 // imports: what the smallest shared packages may import besides the standard library.
@@ -70,7 +66,7 @@ func TestSource(t *testing.T) {
 	report(t, "no init", noInit(sources))
 	report(t, "no globals", noGlobals(sources))
 	report(t, "two doors to data", noThirdBegin(sources))
-	report(t, "two doors to data", reviewedAcross(sources, acrossTenants))
+	report(t, "two doors to data", acrossIsListed(sources, migrations.Across()))
 }
 
 // sourceFiles are every file of ours that is neither a test nor generated.

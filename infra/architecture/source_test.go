@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/toolboxai-solutions/satchel/infra/migrations"
 )
 
 // maxLines is where a file has more than one subject; maxMainLines is where main decides something.
@@ -214,29 +216,35 @@ func noThirdBegin(sources []*source) []string {
 	return broken
 }
 
-// reviewedAcross: a transaction that may see every tenant is opened only in the files that were
-// read for it.
-func reviewedAcross(sources []*source, reviewed map[string]string) []string {
-	used := map[string]bool{}
+// acrossIsListed: a transaction without an organization is opened only in the functions that have
+// an entry in migrations.Across, and in each of those.
+func acrossIsListed(sources []*source, sights []migrations.Sight) []string {
+	listed, used := map[string]bool{}, map[string]bool{}
+	for _, s := range sights {
+		function, _, _ := strings.Cut(s.Entry, "/")
+		listed["functions/"+function] = true
+	}
 	var broken []string
 	for _, s := range sources {
 		if !shipped(s) || strings.HasPrefix(s.path, "shared/tenantdb/") {
 			continue
 		}
+		folder := strings.Join(strings.SplitN(s.path, "/", 3)[:2], "/")
 		ast.Inspect(s.file, func(n ast.Node) bool {
 			if v, ok := n.(*ast.SelectorExpr); ok && v.Sel.Name == "AcrossTenants" {
-				used[s.path] = true
-				if _, ok := reviewed[s.path]; !ok {
-					broken = append(broken,
-						s.at(v)+": AcrossTenants in a file that is not on the reviewed list")
+				used[folder] = true
+				if !listed[folder] {
+					broken = append(broken, s.at(v)+": AcrossTenants, and no entry of "+folder+
+						" is listed in migrations.Across")
 				}
 			}
 			return true
 		})
 	}
-	for file := range reviewed {
-		if !used[file] {
-			broken = append(broken, file+" is on the reviewed list and does not call AcrossTenants")
+	for folder := range listed {
+		if !used[folder] {
+			broken = append(broken, folder+" is listed in migrations.Across and does not call "+
+				"AcrossTenants")
 		}
 	}
 	slices.Sort(broken)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,31 @@ func routes() [][3]string {
 		{"POST", "/restore", ""},
 		{"DELETE", "", ""},
 		{"DELETE", "?permanent=true", ""},
+	}
+}
+
+// Every path of the served document that takes a file's id is among the routes, and no path takes
+// another kind of id unnoticed.
+func TestEveryRouteWithAnIDIsTried(t *testing.T) {
+	s := newSchool(t)
+	var served struct {
+		Paths map[string]map[string]any
+	}
+	if err := json.Unmarshal([]byte(s.user("member").call("GET", "/v1/openapi.json", nil).
+		want(200).raw), &served); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range served.Paths {
+		tail, ofFile := strings.CutPrefix(path, "/v1/files/{id}")
+		for method := range methods {
+			tried := ofFile && slices.ContainsFunc(routes(), func(r [3]string) bool {
+				return strings.EqualFold(r[0], method) && r[1] == tail
+			})
+			if strings.Contains(path, "{") && !tried {
+				t.Errorf("%s %s is not tried with the id of another tenant: add it to routes",
+					strings.ToUpper(method), path)
+			}
+		}
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 )
 
 // sound is a table that keeps every rule: each case below breaks one thing of it.
@@ -25,7 +23,7 @@ CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO (
 
 func TestEachCarelessnessIsFound(t *testing.T) {
 	t.Parallel()
-	d := pgtest.New(t)
+	d := soundDatabase(t)
 	shown := map[string]bool{}
 	for name, c := range map[string]struct {
 		sql  string

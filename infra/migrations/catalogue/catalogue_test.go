@@ -23,6 +23,20 @@ func TestMigratedDatabaseKeepsEveryRule(t *testing.T) {
 	})
 }
 
+// soundDatabase is for the tests that break a rule on purpose: of a database that breaks one
+// already they would only repeat what TestMigratedDatabaseKeepsEveryRule says.
+func soundDatabase(t *testing.T) *pgtest.Database {
+	t.Helper()
+	d := pgtest.New(t)
+	undone(t, d, func(tx pgx.Tx) {
+		if n := len(check(t, tx)); n > 0 {
+			t.Fatalf("%d findings in the migrated database: see TestMigratedDatabaseKeepsEveryRule",
+				n)
+		}
+	})
+	return d
+}
+
 // undone runs fn as the superuser in a transaction that is rolled back: roles belong to the
 // cluster, which other tests use as well.
 func undone(t *testing.T, d *pgtest.Database, fn func(pgx.Tx)) {

@@ -26,7 +26,7 @@ CREATE TABLE customers (
 
 func TestProtectsTheTablesOfThePlatform(t *testing.T) {
 	t.Parallel()
-	d := pgtest.New(t)
+	d := soundDatabase(t)
 	a, b := d.Organization(t, "a"), d.Organization(t, "b")
 	undone(t, d, func(tx pgx.Tx) {
 		run := func(sql string, args ...any) int64 {

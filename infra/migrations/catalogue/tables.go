@@ -17,7 +17,7 @@ FROM base b CROSS JOIN (VALUES ('r', 'SELECT'), ('a', 'INSERT'), ('w', 'UPDATE')
 WHERE b.relrowsecurity AND NOT EXISTS (
 	SELECT FROM pg_policy p WHERE p.polrelid = b.oid AND p.polpermissive AND p.polroles = '{0}' AND p.polcmd::text IN (command.letter, '*'))`},
 
-	{"policy-form", "policies of a role add up, so one that is wider than the organization opens the table: compare organization_id with (SELECT current_organization_id()) in USING and in WITH CHECK", `
+	{"policy-form", "policies of a role add up, so one that is wider than the organization opens the table: compare organization_id with (SELECT current_organization_id()) in USING and in WITH CHECK. A policy that shows an entry every organization is a line of migrations.Across", `
 SELECT format('%I ON %s FOR %s TO %s USING %s WITH CHECK %s', p.polname, b.name,
 	CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
 	(SELECT string_agg(CASE WHEN role = 0 THEN 'PUBLIC' WHEN role = b.relowner THEN 'the owner' ELSE role::regrole::text END, ', ') FROM unnest(p.polroles) role),

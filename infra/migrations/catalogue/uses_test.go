@@ -26,7 +26,7 @@ func TestEachStatementMayRun(t *testing.T) {
 		t.Logf("%s: %d statements", entry, len(sqls))
 		undone(t, d, func(tx pgx.Tx) {
 			for _, sql := range sqls {
-				if err := plan(t.Context(), tx, roleOf(entry), sql); err != nil {
+				if err := plan(t.Context(), tx, migrations.RoleOf(entry), sql); err != nil {
 					t.Errorf("%s cannot run\n%s\n%v", entry, sql, err)
 				}
 			}
@@ -75,7 +75,7 @@ func TestUnusedGrantIsFound(t *testing.T) {
 			t.Fatal(err)
 		}
 		failed := slices.ContainsFunc(sqls["file-api/http"], func(sql string) bool {
-			return plan(t.Context(), tx, roleOf("file-api/http"), sql) != nil
+			return plan(t.Context(), tx, migrations.RoleOf("file-api/http"), sql) != nil
 		})
 		if !failed {
 			t.Error("a grant that is missing is not missed")
@@ -177,13 +177,4 @@ func plan(ctx context.Context, tx pgx.Tx, role, sql string) error {
 	_, err = attempt.Exec(ctx, fmt.Sprintf("EXPLAIN EXECUTE %s%s", name, arguments),
 		pgx.QueryExecModeSimpleProtocol)
 	return err
-}
-
-func roleOf(entry string) string {
-	for _, e := range migrations.Entries() {
-		if e.Name == entry {
-			return e.Role
-		}
-	}
-	return ""
 }
