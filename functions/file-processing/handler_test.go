@@ -103,9 +103,9 @@ func TestEvents(t *testing.T) {
 		!strings.Contains(lines, organization.String()) {
 		t.Errorf("never reserved: %v\n%s", failed, lines)
 	}
-	failed, lines = deliver(put("a photo of+Zoë/ü.jpg"))
+	failed, lines = deliver(put("incoming/a photo of+Zoë/ü.jpg"))
 	if failed != nil || !strings.Contains(lines, `"level":"ERROR"`) ||
-		!strings.Contains(lines, `"key":"a photo of+Zoë/ü.jpg"`) {
+		!strings.Contains(lines, `"key":"incoming/a photo of+Zoë/ü.jpg"`) {
 		t.Errorf("unknown key: %v\n%s", failed, lines)
 	}
 	// One of two objects in one message, and one of two messages, cannot be done: the message comes
