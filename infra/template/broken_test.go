@@ -56,7 +56,7 @@ func TestBrokenTemplate(t *testing.T) {
 		"old versions for ever":           {"buckets", "NoncurrentVersionExpiration: { NoncurrentDays: 7 }", "Prefix: x"},
 		"output starts the work again":    {"flow", "FILES_BUCKET: !Ref FilesBucket", "FILES_BUCKET: !Ref IncomingBucket"},
 		"another bucket for uploads":      {"flow", "INCOMING_BUCKET: !Ref IncomingBucket", "INCOMING_BUCKET: !Ref FilesBucket"},
-		"the worker may start itself":     {"flow", "Action: [s3:GetObject, s3:GetObjectVersion, s3:DeleteObject,", "Action: [s3:PutObject, s3:GetObject, s3:DeleteObject,"},
+		"the worker may start itself":     {"flow", "Action: [s3:GetObjectVersion, s3:DeleteObject,", "Action: [s3:PutObject, s3:GetObject, s3:DeleteObject,"},
 		"the unchecked can be handed out": {"flow", "Action: s3:PutObject\n", "Action: [s3:PutObject, s3:GetObject]\n"},
 		"maintenance reads the unchecked": {"flow", "Action: [s3:DeleteObject, s3:DeleteObjectVersion]", "Action: [s3:DeleteObject, s3:DeleteObjectVersion, s3:GetObjectVersion]"},
 		"room for files without bound":    {"room", "    MaxValue: 268435456", "    MaxLength: 9"},
