@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
 	"github.com/toolboxai-solutions/satchel/shared/settings"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
@@ -26,8 +25,7 @@ import (
 var document []byte
 
 func main() {
-	described, err := httpapi.Describe(os.Args, os.Stdout, title,
-		version, func(api *httpapi.API) { routes(api, Config{}, nil) })
+	described, err := describe()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -10,16 +10,18 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/maintenance"
+	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 func schedules(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client,
-	log *slog.Logger) map[string]func(context.Context) (any, error) {
+	log *slog.Logger) map[string]lambdaevent.Task {
 	runner := &maintenance.Runner{
 		System: library.System{Buckets: c.Buckets, Now: time.Now},
 		DB:     db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL, Log: log,
 	}
-	return map[string]func(context.Context) (any, error){
-		"file-maintenance": func(ctx context.Context) (any, error) { return runner.Run(ctx) },
-	}
+	return map[string]lambdaevent.Task{"file-maintenance": {
+		Expression: "rate(5 minutes)",
+		Run:        func(ctx context.Context) (any, error) { return runner.Run(ctx) },
+	}}
 }

@@ -18,7 +18,17 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
-func main() { settings.Main(run) }
+func main() {
+	described, err := lambdaevent.Describe(os.Args, os.Stdout,
+		lambdaevent.Handler{SQS: handler{}.message})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if !described {
+		settings.Main(run)
+	}
+}
 
 func run(ctx context.Context, s Settings) error {
 	log := telemetry.NewLogger(os.Stdout, s.LogLevel)

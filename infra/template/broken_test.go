@@ -30,7 +30,6 @@ func TestBrokenTemplate(t *testing.T) {
 		"dead letters nobody sees":        {"queues", "Value: !GetAtt IngestDeadLetters.QueueName", "Value: !GetAtt IngestQueue.QueueName"},
 		"no alarm on age":                 {"queues", "MetricName: ApproximateAgeOfOldestMessage", "MetricName: NumberOfMessagesSent"},
 		"a queue in the clear":            {"queues", "SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false"},
-		"a schedule of another name":      {"schedules", "Name: file-maintenance", "Name: maintenance"},
 		"an input of another name":        {"schedules", `{"schedule":"file-maintenance"`, `{"schedule":"maintenance"`},
 		"an input without its time":       {"schedules", "<aws.scheduler.scheduled-time>", ""},
 		"an input that is no JSON":        {"schedules", `scheduled-time>"}`, `scheduled-time>"`},
@@ -83,6 +82,41 @@ func TestBrokenTemplate(t *testing.T) {
 				t.Errorf("the check %s noticed nothing", c.check)
 			}
 		})
+	}
+}
+
+func TestBrokenEvents(t *testing.T) {
+	t.Parallel()
+	d, err := Parse([]byte(`
+Resources:
+  Nightly:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: build/f/
+      Events:
+        At: { Type: ScheduleV2, Properties: { Name: nightly, ScheduleExpression: rate(1 day) } }
+  Queued:
+    Type: AWS::Serverless::Function
+    Properties: { CodeUri: build/f/, Events: { Q: { Type: SQS, Properties: {} } } }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nightly := map[string]string{"nightly": "rate(1 day)"}
+	for name, c := range map[string]struct {
+		takes  description
+		faults int
+	}{
+		"as it is":             {description{SQS: true, Schedules: nightly}, 0},
+		"no schedule":          {description{SQS: true}, 1},
+		"another name":         {description{SQS: true, Schedules: map[string]string{"night": "rate(1 day)"}}, 2},
+		"another rate":         {description{SQS: true, Schedules: map[string]string{"nightly": "rate(5 minutes)"}}, 1},
+		"no queue":             {description{Schedules: nightly}, 1},
+		"HTTP that nobody has": {description{HTTP: true, SQS: true, Schedules: nightly}, 1},
+	} {
+		if found := events(d, "f", c.takes); len(found) != c.faults {
+			t.Errorf("%s: %d faults, want %d: %v", name, len(found), c.faults, found)
+		}
 	}
 }
 

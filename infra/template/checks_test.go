@@ -222,29 +222,72 @@ func watched(d *Template, queue, metric string) bool {
 	})
 }
 
-// schedules: a function is told the name that it knows the schedule by, and when it was meant to run.
-func schedules(d *Template, names []string) (found faults) {
-	var seen []string
+// schedules: a function is told the name that it knows the schedule by, and when it was meant to
+// run.
+func schedules(d *Template) (found faults) {
 	for _, f := range d.functions() {
-		for _, event := range at(f.properties, "Events") {
-			e, _ := event.(object)
-			if !strings.HasPrefix(spell(e["Type"]), "Schedule") {
-				continue
-			}
-			p := at(e, "Properties")
+		for _, p := range eventsOf(f, "Schedule") {
 			var input struct{ Schedule, Time string }
 			if err := json.Unmarshal([]byte(spell(p["Input"])), &input); err != nil {
 				found.add("%s: the schedule's input is no JSON: %v", f.name, err)
 			}
 			if input.Schedule != spell(p["Name"]) || input.Time != "<aws.scheduler.scheduled-time>" {
-				found.add("%s: the input %s does not name the schedule %s and its time", f.name, spell(p["Input"]), spell(p["Name"]))
+				found.add("%s: the input %s does not name the schedule %s and its time", f.name,
+					spell(p["Input"]), spell(p["Name"]))
 			}
-			seen = append(seen, spell(p["Name"]))
 		}
 	}
-	slices.Sort(seen)
-	if !slices.Equal(seen, names) {
-		found.add("the schedules are %v, not %v", seen, names)
+	return found
+}
+
+// eventsOf are the properties of a function's events of one type.
+func eventsOf(f resource, kind string) (found []object) {
+	for _, event := range at(f.properties, "Events") {
+		if e, ok := event.(object); ok && strings.HasPrefix(spell(e["Type"]), kind) {
+			found = append(found, at(e, "Properties"))
+		}
+	}
+	return found
+}
+
+// description is what a binary says with -describe-events.
+type description struct {
+	HTTP, SQS bool
+	Schedules map[string]string // the expression of each
+}
+
+// events: what the template sends to a binary is what the binary takes, and the other way round.
+func events(d *Template, binary string, takes description) (found faults) {
+	var http, sqs bool
+	sent := map[string]string{}
+	for _, f := range d.functions() {
+		if strings.Trim(strings.TrimPrefix(spell(f.properties["CodeUri"]), "build/"), "/") != binary {
+			continue
+		}
+		http = http || len(eventsOf(f, "HttpApi")) > 0
+		sqs = sqs || len(eventsOf(f, "SQS")) > 0
+		for _, p := range eventsOf(f, "Schedule") {
+			sent[spell(p["Name"])] = spell(p["ScheduleExpression"])
+		}
+	}
+	if http != takes.HTTP {
+		found.add("%s: HTTP in the template is %v, in the binary %v", binary, http, takes.HTTP)
+	}
+	if sqs != takes.SQS {
+		found.add("%s: SQS in the template is %v, in the binary %v", binary, sqs, takes.SQS)
+	}
+	for name, expression := range sent {
+		if own, ok := takes.Schedules[name]; !ok {
+			found.add("%s: the binary has no schedule %s, which the template sends", binary, name)
+		} else if own != expression {
+			found.add("%s: schedule %s is %s in the template and %s in the binary", binary, name,
+				expression, own)
+		}
+	}
+	for name := range takes.Schedules {
+		if _, ok := sent[name]; !ok {
+			found.add("%s: the template never sends the binary's schedule %s", binary, name)
+		}
 	}
 	return found
 }

@@ -35,7 +35,7 @@ func checks(t *testing.T, d *Template) map[string]faults {
 		"references": references(d),
 		"code":       code(d, built, arch),
 		"queues":     queues(d, maxAttempts(t)),
-		"schedules":  schedules(d, []string{"file-maintenance"}),
+		"schedules":  schedules(d),
 		"logs":       logs(d),
 		"roles":      roles(d, migrations.Entries()),
 		"wildcards":  wildcards(d),
@@ -69,7 +69,33 @@ func TestSettings(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			name := strings.TrimSuffix(strings.TrimPrefix(spell(f.properties["CodeUri"]), "build/"), "/")
-			for _, fault := range settings(d, f, describe(t, source(name))) {
+			var described []setting
+			ask(t, source(name), "-describe-config", &described)
+			for _, fault := range settings(d, f, described) {
+				t.Error(fault)
+			}
+		})
+	}
+}
+
+// TestEvents asks each function's binary which events it takes.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	d, err := Parse(read(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	binaries, err := filepath.Glob(filepath.Join(root, "functions/*/main.go"))
+	if err != nil || len(binaries) == 0 {
+		t.Fatalf("no function was found: %v", err)
+	}
+	for _, main := range binaries {
+		name := filepath.Base(filepath.Dir(main))
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var takes description
+			ask(t, source(name), "-describe-events", &takes)
+			for _, fault := range events(d, name, takes) {
 				t.Error(fault)
 			}
 		})
@@ -84,21 +110,21 @@ func source(name string) string {
 	return "./functions/" + name
 }
 
-func describe(t *testing.T, pkg string) []setting {
+// ask runs a binary that describes itself, and reads what it prints.
+func ask(t *testing.T, pkg, flag string, into any) {
 	t.Helper()
-	cmd := exec.Command("go", "run", pkg, "-describe-config")
+	cmd := exec.Command("go", "run", pkg, flag)
 	cmd.Dir = root
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
+	if err == nil {
+		err = json.Unmarshal(out, into)
+	}
 	if err != nil {
-		t.Fatalf("go run %s -describe-config: %v\n%s", pkg, err, stderr.String())
+		t.Fatalf("%s does not answer %s as the other functions do in main: %v\n%s%s", pkg, flag, err,
+			out, stderr.String())
 	}
-	var described []setting
-	if err := json.Unmarshal(out, &described); err != nil {
-		t.Fatalf("%s -describe-config: %v\n%s", pkg, err, out)
-	}
-	return described
 }
 
 // makeBuild asks make, without building, which folders it would fill and for which processor.

@@ -16,16 +16,21 @@ import (
 
 // Handler is what one binary does with each shape of event. A nil field refuses its shape.
 type Handler struct {
-	HTTP http.Handler
-	SQS  func(context.Context, events.SQSMessage) error
-	// the summary is the function's answer
-	Schedules map[string]func(context.Context) (summary any, err error)
+	HTTP      http.Handler
+	SQS       func(context.Context, events.SQSMessage) error
+	Schedules map[string]Task // by the schedule's name in the template
 
 	// MinRemaining is the least time a message needs: with less left before Lambda's deadline, the
 	// rest of a batch is returned to the queue unread. Zero means 5 s.
 	MinRemaining time.Duration
 
 	Log *slog.Logger // nil: slog.Default()
+}
+
+// Task is what a schedule runs.
+type Task struct {
+	Expression string // when, as the template says it: rate(5 minutes)
+	Run        func(context.Context) (summary any, err error)
 }
 
 // Invoke is the handler for lambda.Start. An event of a shape that no part takes is an error, so
@@ -60,13 +65,13 @@ func (h Handler) schedule(ctx context.Context, raw json.RawMessage) (summary any
 	if err := json.Unmarshal(raw, &due); err != nil {
 		return nil, fmt.Errorf("read schedule event: %w", err)
 	}
-	run, ok := h.Schedules[due.Schedule]
+	task, ok := h.Schedules[due.Schedule]
 	if !ok {
 		return nil, fmt.Errorf("this function has no schedule %q", due.Schedule)
 	}
 	started := time.Now()
 	err = recovered(ctx, h.log(), func() (err error) {
-		summary, err = run(ctx)
+		summary, err = task.Run(ctx)
 		return err
 	})
 	h.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule),

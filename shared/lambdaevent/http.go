@@ -33,13 +33,15 @@ func (h Handler) serve(ctx context.Context,
 	answer := &recorder{header: http.Header{}}
 	request, err := newRequest(ctx, event)
 	if err != nil {
-		answer.problem(http.StatusBadRequest, "malformed-request", "The gateway passed on a request that cannot "+
-			"be read: check the encoding of its body.", event)
+		answer.problem(http.StatusBadRequest, "malformed-request",
+			"The gateway passed on a request that cannot "+
+				"be read: check the encoding of its body.", event)
 	} else if recovered(
 		ctx, h.log(), func() error { h.HTTP.ServeHTTP(answer, request); return nil }) != nil {
 		answer = &recorder{header: http.Header{}} // nothing half-written leaves
-		answer.problem(http.StatusInternalServerError, "internal", "Something went wrong on our side. "+
-			"Try again, and tell us the instance if it stays.", event)
+		answer.problem(http.StatusInternalServerError, "internal",
+			"Something went wrong on our side. "+
+				"Try again, and tell us the instance if it stays.", event)
 	}
 	if event.RequestContext.HTTP.Method == http.MethodHead {
 		answer.body.Reset() // as net/http's server leaves it out (RFC 9110, section 9.3.2)
@@ -109,7 +111,8 @@ func (r *recorder) problem(status int, code, detail string, event events.APIGate
 	r.WriteHeader(status)
 	// A map of strings and a number always encodes.
 	body, _ := json.Marshal(map[string]any{
-		"type": fault.TypeURI(code), "title": http.StatusText(status), "status": status, "code": code, "detail": detail,
+		"type": fault.TypeURI(code), "title": http.StatusText(status), "status": status,
+		"code": code, "detail": detail,
 		"instance": event.RequestContext.RequestID,
 	})
 	r.body.Write(body)

@@ -66,9 +66,9 @@ func TestAnEntryRefusesWhatItIsNotFor(t *testing.T) {
 			t.Errorf("%s was taken by a handler without a part for it", name)
 		}
 	}
-	maintenance := Handler{Log: none.Log, Schedules: map[string]func(context.Context) (any, error){
-		"file-maintenance": func(context.Context) (any, error) { return "swept", nil },
-		"broken":           func(context.Context) (any, error) { panic("boom") },
+	maintenance := Handler{Log: none.Log, Schedules: map[string]Task{
+		"file-maintenance": {Run: func(context.Context) (any, error) { return "swept", nil }},
+		"broken":           {Run: func(context.Context) (any, error) { panic("boom") }},
 	}}
 	for event, want := range map[string]string{
 		`{"schedule":"file-maintenance","time":"2024-05-01T10:00:00Z"}`: "",
@@ -280,8 +280,8 @@ func FuzzShape(f *testing.F) {
 	handler := Handler{
 		Log: slog.New(slog.DiscardHandler), HTTP: echo(),
 		SQS: func(context.Context, events.SQSMessage) error { return nil },
-		Schedules: map[string]func(context.Context) (any, error){
-			"x": func(context.Context) (any, error) { return nil, nil }},
+		Schedules: map[string]Task{
+			"x": {Run: func(context.Context) (any, error) { return nil, nil }}},
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		kind, err := Shape(raw)
@@ -294,4 +294,20 @@ func FuzzShape(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	h := Handler{HTTP: echo(), Schedules: map[string]Task{"nightly": {Expression: "rate(1 day)"}}}
+	var out strings.Builder
+	if did, err := Describe([]string{"x", DescribeFlag}, &out, h); !did || err != nil {
+		t.Fatalf("described %v, %v", did, err)
+	}
+	want := `{"http":true,"sqs":false,"schedules":{"nightly":"rate(1 day)"}}` + "\n"
+	if out.String() != want {
+		t.Errorf("described %s, want %s", out.String(), want)
+	}
+	if did, err := Describe([]string{"x"}, &out, h); did || err != nil {
+		t.Errorf("without being asked: %v, %v", did, err)
+	}
 }
