@@ -87,7 +87,7 @@ func parts(t testing.TB, v picture.Variant) (kinds []string, profile []byte) {
 		}
 	case "image/gif":
 		film, err := gif.DecodeAll(bytes.NewReader(data))
-		if err != nil || film.LoopCount == 0 {
+		if err != nil || len(film.Image) == 0 {
 			t.Fatalf("%s: %v", v.Name, err)
 		}
 		if data[len(data)-1] == 0x3b {
@@ -263,13 +263,17 @@ func TestColourProfilesAreKept(t *testing.T) {
 	} {
 		for _, v := range process(t, c.source, 32) {
 			kinds, got := parts(t, v)
-			if !bytes.Equal(got, c.want) {
+			want := c.want
+			if v.Name != picture.Optimized && len(want) > 4<<10 {
+				want = nil // would be most of a thumbnail
+			}
+			if !bytes.Equal(got, want) {
 				t.Errorf(
 					"%s: %s has a profile of %d bytes, want %d (%v)",
 					c.name,
 					v.Name,
 					len(got),
-					len(c.want),
+					len(want),
 					kinds,
 				)
 			}

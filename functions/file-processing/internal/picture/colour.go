@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
+	"errors"
 	"image"
+	"image/color"
 	"io"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/icc"
 )
 
 // maxProfile bounds an embedded ICC profile. Display profiles have 0.5 to 4 KB and table-based RGB
@@ -14,10 +18,11 @@ const maxProfile = 1 << 20
 
 // colour says what the numbers of the pixels mean. The zero value is sRGB, as the web has it.
 type colour struct {
-	profile []byte     // ICC, of an RGB or grey space
-	zipped  []byte     // the profile as the source compressed it, where that holds nothing else
-	chunks  []pngChunk // what a PNG says instead: cICP, sRGB, or gAMA and cHRM
-	pngOnly bool       // chunks say something that only a PNG can say
+	table   *icc.Profile // of a profile that is a table and stays with the full size alone
+	profile []byte       // ICC, of an RGB or grey space
+	zipped  []byte       // the profile as the source compressed it, where that holds nothing else
+	chunks  []pngChunk   // what a PNG says instead: cICP, sRGB, or gAMA and cHRM
+	pngOnly bool         // chunks say something that only a PNG can say
 }
 
 // profileFor gives the profile when it fits the pixels of an output.
@@ -27,6 +32,55 @@ func (c colour) profileFor(pixels image.Image) []byte {
 		return nil
 	}
 	return c.profile
+}
+
+// describe replaces a profile by the least that says the same: nothing for sRGB, and one with
+// nothing in it but its numbers where it is of curves and a matrix.
+func (c *colour) describe() {
+	p, err := icc.Parse(c.profile)
+	switch {
+	case errors.Is(err, icc.ErrUnsupported): // stays, for those who can read it
+	case err != nil:
+		c.profile, c.zipped = nil, nil
+	case !p.Matrix():
+		c.table = p
+	case p.IsSRGB():
+		c.profile, c.zipped = nil, nil
+	default:
+		c.profile, c.zipped = p.Bytes(), nil
+	}
+}
+
+// compact is the most bytes of a profile that is worth a place in each thumbnail.
+const compact = 4 << 10
+
+// small gives the colour of thumbnails. They are converted where the profile is a table, and go
+// without one that cannot be read and is larger than they are.
+func (c colour) small() colour {
+	if c.table != nil || len(c.profile) > compact {
+		c.profile, c.zipped = nil, nil
+	}
+	return c
+}
+
+// toSRGB converts opaque or transparent pixels through a table.
+func toSRGB(pixels image.Image, table *icc.Profile) image.Image {
+	convert := table.Converter()
+	bounds := pixels.Bounds()
+	out := image.NewNRGBA(image.Rect(0, 0, bounds.Dx(), bounds.Dy()))
+	for y := range bounds.Dy() {
+		for x := range bounds.Dx() {
+			at := pixels.At(bounds.Min.X+x, bounds.Min.Y+y)
+			v := color.NRGBAModel.Convert(at).(color.NRGBA)
+			if table.Space == icc.Grey {
+				v.R, v.G, v.B = convert.Convert(v.R)
+			} else {
+				v.R, v.G, v.B = convert.Convert(v.R, v.G, v.B)
+			}
+			out.SetNRGBA(x, y, v)
+		}
+	}
+	return out
 }
 
 // The data colour space signatures of ICC.1:2022, table 19, that outputs can have.

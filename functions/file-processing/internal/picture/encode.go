@@ -23,15 +23,15 @@ const (
 )
 
 // encode writes pixels that are upright as JPEG or, where JPEG cannot say what they are, as PNG.
-func (p parsed) encode(name string, pixels image.Image) (Variant, error) {
+func (p parsed) encode(name string, pixels image.Image, c colour) (Variant, error) {
 	size := pixels.Bounds().Size()
 	variant := Variant{Name: name, ContentType: mediatype.JPEG, Width: size.X, Height: size.Y}
 	var err error
-	if isOpaque(pixels) && !p.colour.pngOnly {
-		variant.Data, err = jpeg.Encode(pixels, quality, p.colour.profileFor(pixels))
+	if isOpaque(pixels) && !c.pngOnly {
+		variant.Data, err = jpeg.Encode(pixels, quality, c.profileFor(pixels))
 	} else {
 		variant.ContentType = mediatype.PNG
-		variant.Data, err = encodePNG(pixels, p.colour, png.DefaultCompression)
+		variant.Data, err = encodePNG(pixels, c, png.DefaultCompression)
 	}
 	return variant, err
 }
@@ -55,7 +55,7 @@ func (p parsed) optimize(pixels image.Image) (Variant, error) {
 		}
 		encoded.Data, err = encodePNG(pixels, p.colour, level)
 	default:
-		encoded, err = p.encode(Optimized, pixels)
+		encoded, err = p.encode(Optimized, pixels, p.colour)
 	}
 	if p.Format == mediatype.PNG && p.Orientation == upright && len(encoded.Data) > len(p.clean) {
 		return stripped, err

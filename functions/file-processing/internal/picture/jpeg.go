@@ -10,6 +10,7 @@ import (
 	stdjpeg "image/jpeg"
 	"slices"
 
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/icc"
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/jpeg"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
@@ -28,6 +29,10 @@ func parseJPEG(source []byte, limits Limits) (parsed, error) {
 	}
 	want := map[int]string{1: grey, 3: rgb}[len(f.Components)]
 	p.colour.profile = profileOf(f.Profile, want)
+	p.colour.describe()
+	if p.colour.table != nil {
+		p.clean, p.decode = f.Rewrite(), decodeTable
+	}
 	p.Info = Info{Format: mediatype.JPEG, Frames: 1, Orientation: orientation(f.Exif)}
 	p.Width, p.Height = shown(f.Width, f.Height, p.Orientation)
 	if err := limits.canvas(p.Width, p.Height, 1); err != nil {
@@ -59,7 +64,7 @@ func (p parsed) transform(ctx context.Context, o Options) ([]Variant, error) {
 	large, small := 2*o.Thumbnail, max(1, o.Thumbnail/2)
 	made, err := p.jpeg.Transform(ctx, jpeg.Job{
 		Orientation: p.Orientation, Quality: quality, Fits: []int{large, o.Thumbnail, small}, Memory: o.Limits.Memory,
-		Profile: p.colour.profile, FitProfile: p.colour.profile,
+		Profile: p.colour.profile, FitProfile: p.colour.small().profile,
 	})
 	if err != nil {
 		return nil, jpegError(err)
@@ -85,7 +90,7 @@ func jpegError(err error) error {
 	return err
 }
 
-func decodeJPEG(_ context.Context, p parsed) (image.Image, error) {
+func decodeJPEG(_ context.Context, p *parsed) (image.Image, error) {
 	pixels, err := stdjpeg.Decode(bytes.NewReader(p.clean))
 	if unsupported := stdjpeg.UnsupportedError(""); errors.As(err, &unsupported) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
@@ -96,9 +101,20 @@ func decodeJPEG(_ context.Context, p parsed) (image.Image, error) {
 	return pixels, nil
 }
 
+// decodeTable decodes and converts a picture whose profile is a table.
+func decodeTable(ctx context.Context, p *parsed) (image.Image, error) {
+	pixels, err := decodeJPEG(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	table := p.colour.table
+	p.colour = colour{}
+	return toSRGB(pixels, table), nil
+}
+
 // decodeCMYK decodes four components, which are CMYK or, as Adobe's marker says, YCCK. Adobe stores
 // both inverted and the standard library expects that; without the marker they are not.
-func decodeCMYK(ctx context.Context, p parsed) (image.Image, error) {
+func decodeCMYK(ctx context.Context, p *parsed) (image.Image, error) {
 	adobe := p.jpeg.Adobe >= 0
 	if !adobe {
 		marker := []byte("\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00")
@@ -112,19 +128,27 @@ func decodeCMYK(ctx context.Context, p parsed) (image.Image, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: four components decoded as %T", ErrUnsupported, pixels)
 	}
-	return cmykToRGB(cmyk, !adobe), nil
+	return cmykToRGB(cmyk, !adobe, p.jpeg.Profile), nil
 }
 
-func cmykToRGB(cmyk *image.CMYK, invert bool) *image.RGBA {
+// cmykToRGB converts through the profile, or where there is none that can be read by the formula
+// that browsers have.
+func cmykToRGB(cmyk *image.CMYK, invert bool, profile []byte) *image.RGBA {
 	rgba := image.NewRGBA(cmyk.Rect)
 	var flip byte
 	if invert {
 		flip = 0xff
 	}
+	convert := func(samples ...uint8) (r, g, b uint8) {
+		return color.CMYKToRGB(samples[0], samples[1], samples[2], samples[3])
+	}
+	if p, err := icc.Parse(profile); err == nil && p.Space == icc.CMYK {
+		convert = p.Converter().Convert
+	}
 	for y := range cmyk.Rect.Dy() {
 		from, to := cmyk.Pix[y*cmyk.Stride:], rgba.Pix[y*rgba.Stride:]
 		for x := 0; x < 4*cmyk.Rect.Dx(); x += 4 {
-			r, g, b := color.CMYKToRGB(from[x]^flip, from[x+1]^flip, from[x+2]^flip, from[x+3]^flip)
+			r, g, b := convert(from[x]^flip, from[x+1]^flip, from[x+2]^flip, from[x+3]^flip)
 			to[x], to[x+1], to[x+2], to[x+3] = r, g, b, 0xff
 		}
 	}

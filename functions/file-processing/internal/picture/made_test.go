@@ -161,7 +161,7 @@ func exifSegment(orientation int) []byte {
 	return segment(0xe1, append([]byte("Exif\x00\x00"), exif(binary.BigEndian, orientation)...))
 }
 
-// profile is an ICC profile of n bytes with a valid header.
+// profile is an ICC profile of n bytes with a table of a type that only colour management reads.
 func profile(n int, space string) []byte {
 	data := make([]byte, n)
 	for i := range data {
@@ -170,6 +170,9 @@ func profile(n int, space string) []byte {
 	binary.BigEndian.PutUint32(data, uint32(n))
 	copy(data[16:], space)
 	copy(data[36:], "acsp")
+	copy(data[128:], "\x00\x00\x00\x01A2B0\x00\x00\x00\x90")
+	binary.BigEndian.PutUint32(data[140:], uint32(n-144))
+	copy(data[144:], "mAB ")
 	return data
 }
 

@@ -63,6 +63,9 @@ type Result struct {
 	Variants []Variant
 	Fallback bool
 	Grown    bool
+
+	// Incomplete says that an animation broke off and was kept up to there.
+	Incomplete bool
 }
 
 // Options says what to make. Thumbnail is the longer side in pixels of the variant of that name, at
@@ -110,7 +113,7 @@ func Process(ctx context.Context, source []byte, options Options) (result Result
 			Grown:    len(variants[0].Data) > len(source),
 		}, ctx.Err()
 	}
-	pixels, err := p.decode(ctx, p)
+	pixels, err := p.decode(ctx, &p)
 	if err != nil {
 		return Result{}, err
 	}
@@ -127,7 +130,7 @@ func Process(ctx context.Context, source []byte, options Options) (result Result
 	}
 	return Result{
 		Info: p.Info, Variants: append([]Variant{optimized}, thumbnails...),
-		Fallback: p.jpeg != nil, Grown: len(optimized.Data) > len(source),
+		Fallback: p.jpeg != nil, Grown: len(optimized.Data) > len(source), Incomplete: p.incomplete,
 	}, ctx.Err()
 }
 
@@ -137,7 +140,9 @@ type parsed struct {
 	clean  []byte     // the source with only what decoding needs: what is decoded, and served where nothing is re-encoded
 	jpeg   *jpeg.File // nil for other formats; clean is set only where package jpeg does not support it
 	colour colour
-	decode func(context.Context, parsed) (image.Image, error) // the first frame on the whole canvas, not yet oriented; checks every frame
+
+	incomplete bool                                                // see Result
+	decode     func(context.Context, *parsed) (image.Image, error) // the first frame on the whole canvas, not yet oriented; checks every frame
 }
 
 func parse(source []byte, limits Limits) (parsed, error) {

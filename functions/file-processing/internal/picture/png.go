@@ -1,15 +1,10 @@
 package picture
 
 import (
-	"bytes"
-	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"image"
-	"image/png"
-	"slices"
+	"math/bits"
 
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 )
@@ -35,119 +30,123 @@ func (c pngChunk) bytes() []byte {
 	return binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[4:]))
 }
 
-// nextChunk reads one chunk. Its checksum is compared where verify says that the chunk matters.
-func nextChunk(rest []byte, verify func(kind string) bool) (pngChunk, []byte, error) {
+// nextChunk reads one chunk, and says whether its checksum is right.
+func nextChunk(rest []byte) (chunk pngChunk, after []byte, whole bool, err error) {
 	if len(rest) < 12 || int64(binary.BigEndian.Uint32(rest)) > int64(len(rest)-12) {
-		return pngChunk{}, nil, fmt.Errorf("%w: no end of image", ErrCorrupt)
+		return pngChunk{}, nil, false, fmt.Errorf("%w: no end of image", ErrCorrupt)
 	}
 	end := 8 + int(binary.BigEndian.Uint32(rest))
-	chunk := pngChunk{string(rest[4:8]), rest[8:end]}
-	if verify(chunk.kind) &&
-		crc32.ChecksumIEEE(rest[4:end]) != binary.BigEndian.Uint32(rest[end:]) {
-		return pngChunk{}, nil, fmt.Errorf("%w: checksum of a %q chunk", ErrCorrupt, chunk.kind)
-	}
-	return chunk, rest[end+4:], nil
+	whole = crc32.ChecksumIEEE(rest[4:end]) == binary.BigEndian.Uint32(rest[end:])
+	return pngChunk{string(rest[4:8]), rest[8:end]}, rest[end+4:], whole, nil
 }
 
 // pngFile gathers what the chunks say while they are walked.
 type pngFile struct {
-	header      []byte
-	orientation int
-	colours     map[string][]byte // colour chunks by kind, the first of each
-	image       []byte            // PLTE, tRNS and IDAT as they came
+	limits        Limits
+	header        []byte
+	orientation   int
+	colours       map[string][]byte // colour chunks by kind, the first of each
+	palette       []byte
+	transparency  []byte
+	data          [][]byte // of the IDAT chunks
+	animated      bool
+	seenData, end bool
 }
 
 func parsePNG(source []byte, limits Limits) (parsed, error) {
-	f := pngFile{orientation: upright, colours: map[string][]byte{}}
-	if err := f.walk(source[len(pngSignature):], limits); err != nil {
+	f := pngFile{limits: limits, orientation: upright, colours: map[string][]byte{}}
+	if err := f.walk(source[len(pngSignature):]); err != nil {
 		return parsed{}, err
 	}
 	width, height := f.dimensions()
 	if err := limits.memory(width, height, f.cost()); err != nil {
 		return parsed{}, err
 	}
-	p := parsed{decode: decodePNG, colour: f.colour()}
+	p := parsed{decode: f.decode, colour: f.colour(), incomplete: f.animated}
 	p.Info = Info{Format: mediatype.PNG, Frames: 1, Orientation: f.orientation}
 	p.Width, p.Height = shown(width, height, f.orientation)
-	p.clean = slices.Concat(
-		[]byte(pngSignature),
-		pngChunk{"IHDR", f.header}.bytes(),
-		p.colour.bytes(),
-		f.image,
-		pngChunk{"IEND", nil}.bytes(),
-	)
 	return p, nil
 }
 
-func (f *pngFile) walk(rest []byte, limits Limits) error {
-	for first := true; ; first = false {
-		chunk, after, err := nextChunk(rest, pngNeeds)
+// walk visits the chunks. What comes after the image data may be damaged or missing: whether the
+// pixels are all there shows when they are decoded.
+func (f *pngFile) walk(rest []byte) error {
+	for !f.end {
+		chunk, after, whole, err := nextChunk(rest)
+		switch {
+		case err != nil && f.seenData && !startsData(rest):
+			return nil
+		case err != nil:
+			return err
+		case (f.header == nil) != (chunk.kind == "IHDR"):
+			return fmt.Errorf("%w: header chunk missing or repeated", ErrCorrupt)
+		case !whole && chunk.ancillary() || chunk.kind == "IEND":
+		case !whole:
+			return fmt.Errorf("%w: checksum of a %q chunk", ErrCorrupt, chunk.kind)
+		}
+		if whole {
+			err = f.chunk(chunk)
+		}
 		if err != nil {
 			return err
 		}
-		if first != (chunk.kind == "IHDR") {
-			return fmt.Errorf("%w: header chunk missing or repeated", ErrCorrupt)
-		}
-		switch chunk.kind {
-		case "IHDR":
-			if len(chunk.data) != 13 {
-				return fmt.Errorf("%w: header of %d bytes", ErrCorrupt, len(chunk.data))
-			}
-			f.header = chunk.data
-			width, height := f.dimensions()
-			if err := limits.canvas(width, height, 1); err != nil {
-				return err
-			}
-		case "PLTE", "tRNS", "IDAT":
-			f.image = append(f.image, rest[:len(rest)-len(after)]...)
-		case "IEND":
-			return nil
-		case "eXIf":
-			f.orientation = orientation(chunk.data)
-		case "iCCP", "sRGB", "gAMA", "cHRM", "cICP":
-			if _, repeated := f.colours[chunk.kind]; !repeated {
-				f.colours[chunk.kind] = chunk.data
-			}
-		default:
-			if chunk.kind[0]&0x20 == 0 { // the bit that makes a chunk ancillary
-				return fmt.Errorf("%w: PNG with a critical chunk %q", ErrUnsupported, chunk.kind)
-			}
-		}
-		rest = after
+		f.end, rest = chunk.kind == "IEND", after
 	}
+	return nil
 }
 
-// pngNeeds names the chunks that are kept or read, so must be whole.
-func pngNeeds(kind string) bool {
-	switch kind {
-	case "IHDR", "PLTE", "tRNS", "IDAT", "IEND", "iCCP", "sRGB", "gAMA", "cHRM", "cICP":
-		return true
+// startsData reports whether what cannot be read was to be image data.
+func startsData(rest []byte) bool { return len(rest) >= 8 && string(rest[4:8]) == "IDAT" }
+
+// ancillary reports whether a decoder may do without the chunk: PNG (third edition), 5.4.
+func (c pngChunk) ancillary() bool { return c.kind[0]&0x20 != 0 }
+
+// chunk keeps what showing the picture takes, where the standard wants it (5.6): elsewhere decoders
+// ignore it.
+func (f *pngFile) chunk(c pngChunk) error {
+	early := f.palette == nil && !f.seenData
+	switch c.kind {
+	case "IHDR":
+		if len(c.data) != 13 {
+			return fmt.Errorf("%w: header of %d bytes", ErrCorrupt, len(c.data))
+		}
+		if depth := c.data[8]; depth > 16 || bits.OnesCount8(depth) != 1 {
+			return fmt.Errorf("%w: %d bits a sample", ErrCorrupt, depth)
+		}
+		f.header = c.data
+		width, height := f.dimensions()
+		return f.limits.canvas(width, height, 1)
+	case "PLTE":
+		if early && len(c.data)%3 == 0 {
+			f.palette = c.data
+		}
+	case "tRNS":
+		if f.transparency == nil && !f.seenData {
+			f.transparency = c.data
+		}
+	case "IDAT":
+		f.seenData = true
+		f.data = append(f.data, c.data)
+	case "IEND":
+	case "acTL":
+		f.animated = true
+	case "eXIf":
+		f.orientation = orientation(c.data)
+	case "iCCP", "sRGB", "gAMA", "cHRM", "cICP":
+		size, fixed := map[string]int{"sRGB": 1, "gAMA": 4, "cHRM": 32, "cICP": 4}[c.kind]
+		if f.colours[c.kind] == nil && early && (!fixed || len(c.data) == size) {
+			f.colours[c.kind] = c.data
+		}
+	default:
+		if !c.ancillary() {
+			return fmt.Errorf("%w: PNG with a critical chunk %q", ErrUnsupported, c.kind)
+		}
 	}
-	return false
+	return nil
 }
 
 func (f *pngFile) dimensions() (width, height int) {
 	return int(binary.BigEndian.Uint32(f.header)), int(binary.BigEndian.Uint32(f.header[4:]))
-}
-
-// cost estimates the bytes per pixel: those of the decoded picture, half of it again for the last
-// pass of an interlaced one, and a copy where it has to be turned.
-func (f *pngFile) cost() int {
-	depth, kind, interlaced := f.header[8], f.header[9], f.header[12] != 0
-	cost := 4
-	if kind == pngGrey || kind == pngPalette {
-		cost = 1
-	}
-	if depth == 16 {
-		cost *= 2
-	}
-	switch {
-	case f.orientation != upright:
-		return 2 * cost
-	case interlaced:
-		return cost + (cost+1)/2
-	}
-	return cost
 }
 
 // colour picks what decides, in the order of precedence of the PNG specification (third edition,
@@ -162,6 +161,7 @@ func (f *pngFile) colour() colour {
 		space = grey
 	}
 	if c.profile, c.zipped = inflateProfile(f.colours["iCCP"], space); c.profile != nil {
+		c.describe()
 		return c
 	}
 	if data := f.colours["sRGB"]; data != nil {
@@ -205,15 +205,4 @@ func (c colour) bytes() []byte {
 		out = append(out, c.iccp().bytes()...)
 	}
 	return out
-}
-
-func decodePNG(_ context.Context, p parsed) (image.Image, error) {
-	pixels, err := png.Decode(bytes.NewReader(p.clean))
-	if unsupported := png.UnsupportedError(""); errors.As(err, &unsupported) {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return pixels, nil
 }

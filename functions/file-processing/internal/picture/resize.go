@@ -32,7 +32,10 @@ func (p parsed) thumbnails(ctx context.Context, pixels image.Image, size int) ([
 		if err != nil {
 			return nil, err
 		}
-		if variants[2-i], err = p.encode(want.name, thumbnail); err != nil {
+		if p.colour.table != nil {
+			thumbnail = toSRGB(thumbnail, p.colour.table)
+		}
+		if variants[2-i], err = p.encode(want.name, thumbnail, p.colour.small()); err != nil {
 			return nil, err
 		}
 	}

@@ -64,7 +64,7 @@ type webpFile struct {
 	extended      bool
 	flags         byte
 	loop          []byte // the ANIM chunk's data
-	profile       []byte
+	colour        colour
 	orientation   int
 	frames        []webpFrame
 }
@@ -91,7 +91,7 @@ func parseWebP(source []byte, limits Limits) (parsed, error) {
 	if err := limits.memory(f.width, f.height, f.cost()); err != nil {
 		return parsed{}, err
 	}
-	p := parsed{decode: f.decode, clean: f.clean(), colour: colour{profile: f.profile}}
+	p := parsed{decode: f.decode, colour: f.colour}
 	p.Info = Info{Format: mediatype.WebP, Frames: len(f.frames), Orientation: f.orientation}
 	p.Width, p.Height = shown(f.width, f.height, f.orientation)
 	return p, nil
@@ -111,7 +111,8 @@ func (f *webpFile) walk(chunks []riffChunk) error {
 				return err
 			}
 		case "ICCP":
-			f.profile = profileOf(chunk.data, rgb)
+			f.colour.profile = profileOf(chunk.data, rgb)
+			f.colour.describe()
 		case "EXIF":
 			f.orientation = orientation(bytes.TrimPrefix(chunk.data, []byte(exifHeader)))
 		case "ANIM":
@@ -238,9 +239,9 @@ func (f *webpFile) clean() []byte {
 	}
 	flags := f.flags & (webpAnimated | webpAlpha)
 	var chunks [][]byte
-	if f.profile != nil {
+	if f.colour.profile != nil {
 		flags |= webpProfile
-		chunks = append(chunks, riffChunk{"ICCP", f.profile}.bytes())
+		chunks = append(chunks, riffChunk{"ICCP", f.colour.profile}.bytes())
 	}
 	if f.loop != nil {
 		chunks = append(chunks, riffChunk{"ANIM", f.loop}.bytes())
@@ -285,12 +286,13 @@ func vp8x(flags byte, width, height int) []byte {
 func uint24(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
 // decode checks every frame, one at a time, and gives the first on a transparent canvas.
-func (f *webpFile) decode(ctx context.Context, _ parsed) (image.Image, error) {
+func (f *webpFile) decode(ctx context.Context, p *parsed) (image.Image, error) {
 	var first image.Image
-	for i, frame := range f.frames {
+	for i := range f.frames {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		frame := &f.frames[i]
 		pixels, err := frame.decode()
 		if err != nil {
 			return nil, fmt.Errorf("%w: frame %d: %w", ErrCorrupt, i+1, err)
@@ -298,7 +300,11 @@ func (f *webpFile) decode(ctx context.Context, _ parsed) (image.Image, error) {
 		if first == nil {
 			first = onCanvas(pixels, frame.at, f.width, f.height)
 		}
+		size := pixels.Bounds().Size()
+		frame.data.data = frame.data.used(size.X, size.Y)
+		frame.alpha.data = frame.alpha.used(size.X, size.Y)
 	}
+	p.clean = f.clean()
 	return first, nil
 }
 
@@ -317,11 +323,19 @@ func (f webpFrame) decode() (image.Image, error) {
 	}
 	switch decoded := pixels.(type) {
 	case *image.YCbCr:
+		if beyondRange(decoded) {
+			return televisionToRGB(decoded), nil
+		}
 		fullRange(decoded)
 		return decoded, nil
 	case *image.NYCbCrA:
-		fullRange(&decoded.YCbCr)
-		return withAlpha(decoded), nil
+		out := televisionToRGB(&decoded.YCbCr)
+		for y := range out.Rect.Dy() {
+			for x := range out.Rect.Dx() {
+				out.Pix[y*out.Stride+4*x+3] = decoded.A[y*decoded.AStride+x]
+			}
+		}
+		return out, nil
 	}
 	return pixels, nil
 }
