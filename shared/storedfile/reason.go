@@ -71,7 +71,7 @@ func details() map[Reason]string {
 			"Correct the type and upload it again.",
 		TypeNotAllowed: "This type of content is not accepted. Convert it to an accepted type.",
 		UnsupportedImage: "This image format cannot be cleaned of hidden data, so it is not " +
-			"accepted. Convert it to JPEG, PNG, GIF or WebP.",
+			"accepted. Open it and save it as an ordinary JPEG, PNG, GIF or WebP.",
 		CorruptImage: "The image is damaged or incomplete. Open it, save it again and upload it.",
 		TooManyPixels: "The image has too many pixels or frames. Make it smaller and upload it " +
 			"again.",
