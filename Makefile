@@ -59,7 +59,8 @@ verify: lint ## check what needs no server: format, lint, modules, generated cod
 #   errcheck -ignoretests: a cleanup that fails in a test shows as the next test's failure.
 #   infra/tools/errcheck.txt: calls whose error nobody can act on, each group with its reason.
 lint: ## gofmt, go vet, staticcheck, errcheck
-	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs -r ls 2>/dev/null | xargs -r gofmt -s -l); \
+	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | \
+	  while IFS= read -r -d '' file; do test ! -e "$$file" || printf '%s\0' "$$file"; done | xargs -0 -r gofmt -s -l); \
 	  test -z "$$unformatted" || { echo "run gofmt -s -w on:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
 	$(TOOL) staticcheck ./...

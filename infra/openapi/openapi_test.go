@@ -77,3 +77,11 @@ func TestCheckFailsOnAStaleDocument(t *testing.T) {
 		t.Errorf("-check wrote %s", left)
 	}
 }
+
+func TestWhatTheCompilerSaysIsTold(t *testing.T) {
+	t.Parallel()
+	if _, err := ask("./testdata/broken"); err == nil ||
+		!strings.Contains(err.Error(), "undefined: describe") {
+		t.Errorf("a function that does not compile gave %v", err)
+	}
+}
