@@ -89,7 +89,8 @@ func (a *API) enter(how access) func(huma.Context, func(huma.Context)) {
 			err = errSuspended()
 		}
 		if err != nil {
-			a.problemOf(ctx.Context(), fmt.Errorf("%s: %w", ctx.Operation().OperationID, err)).write(response)
+			a.problemOf(ctx.Context(),
+				fmt.Errorf("%s: %w", ctx.Operation().OperationID, err)).write(response)
 			return
 		}
 		next(huma.WithValue(ctx, callerKey{}, tenant.Caller{
@@ -158,7 +159,7 @@ func frozen(status string) bool { return status == "suspended" || status == "can
 
 func errNotAMember() error {
 	return fault.New(fault.Forbidden, "not-a-member",
-		"You are no member of this organization. Ask one of its admins to add you.")
+		"You are not a member of this organization. Ask one of its admins to add you.")
 }
 
 func errSuspended() error {

@@ -40,8 +40,8 @@ func ParseCursor(s string) (*Cursor, error) {
 		err = json.Unmarshal(decoded, &c)
 	}
 	if err != nil || c.ID == uuid.Nil || c.String() != s {
-		return nil, fault.New(fault.Invalid, "invalid-cursor", "This cursor is none of "+
-			"ours. Take next_cursor of the last page as it is, or start again without one.")
+		return nil, fault.New(fault.Invalid, "invalid-cursor", "This cursor is not valid. "+
+			"Send next_cursor exactly as it was returned, or start again without one.")
 	}
 	return &c, nil
 }

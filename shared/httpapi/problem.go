@@ -14,13 +14,13 @@ import (
 
 // Problem is the body of every answer that is no success: RFC 9457, application/problem+json.
 type Problem struct {
-	Type     string         `json:"type" format:"uri" doc:"Names the kind of problem and never changes for it; leads to its explanation."`
+	Type     string         `json:"type" format:"uri" doc:"Identifies the kind of problem, never changes, and links to an explanation."`
 	Title    string         `json:"title" doc:"The status in words."`
 	Status   int            `json:"status" doc:"The HTTP status."`
 	Code     string         `json:"code" doc:"The last part of type, for programs." example:"quota-exceeded"`
 	Detail   string         `json:"detail" doc:"What to do about it."`
-	Instance string         `json:"instance,omitempty" doc:"The id of the request; tell it to support."`
-	Errors   []FieldProblem `json:"errors,omitempty" doc:"Each place in the request that is wrong."`
+	Instance string         `json:"instance,omitempty" doc:"The id of the request, for support."`
+	Errors   []FieldProblem `json:"errors,omitempty" doc:"Each invalid part of the request."`
 
 	header http.Header
 }
@@ -59,10 +59,12 @@ func (a *API) problemOf(ctx context.Context, err error) *Problem {
 	if !ok || statusOf(classified.Kind) == http.StatusInternalServerError {
 		a.log.ErrorContext(ctx, "request failed", "error", err)
 		return newProblem(ctx, http.StatusInternalServerError, codeInternal,
-			"Something went wrong on our side. Try again, and tell us the instance if it stays.")
+			"Something went wrong on our side. Try again, and contact support with the "+
+				"instance if it keeps failing.")
 	}
 	switch { // the reasons that the client does not get
-	case classified.Kind == fault.Temporary, classified.Kind == fault.Invalid && classified.Cause != nil:
+	case classified.Kind == fault.Temporary, classified.Kind == fault.Invalid &&
+		classified.Cause != nil:
 		a.log.WarnContext(ctx, "request refused", "error", err)
 	case classified.Kind == fault.Unauthenticated:
 		a.log.InfoContext(ctx, "request refused", "error", err)
@@ -129,18 +131,22 @@ const codeInternal = "internal"
 
 // problemOfStatus is the problem of a request that could not be read, by the status that says why.
 func problemOfStatus(ctx context.Context, status int) *Problem {
-	code, detail := codeInternal, "Something went wrong on our side. Try again, and tell us the instance if it stays."
+	code, detail := codeInternal, "Something went wrong on our side. Try again, and contact "+
+		"support with the instance if it keeps failing."
 	switch status {
 	case http.StatusBadRequest:
-		code, detail = "malformed-request", "The body is missing or is no JSON. Send one JSON object."
+		code, detail = "malformed-request", "The body is missing or is not JSON. Send one "+
+			"JSON object."
 	case http.StatusRequestTimeout:
 		code, detail = "request-timeout", "The body did not arrive in time. Send it again."
 	case http.StatusRequestEntityTooLarge:
 		code, detail = "body-too-large", "The body is larger than this route takes. Send less."
 	case http.StatusUnsupportedMediaType:
-		code, detail = "unsupported-media-type", "The body is of another type than JSON. Send it with Content-Type: application/json."
+		code, detail = "unsupported-media-type", "The body must be JSON. "+
+			"Send it with Content-Type: application/json."
 	case http.StatusUnprocessableEntity:
-		code, detail = "invalid-request", "The request does not fit this route. Correct what errors lists and send it again."
+		code, detail = "invalid-request", "The request does not fit this route. Correct "+
+			"what errors lists and send it again."
 	default:
 		status = http.StatusInternalServerError
 	}

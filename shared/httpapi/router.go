@@ -103,7 +103,7 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request) {
 		"There is nothing at this path. See /v1/openapi.json for the routes.")
 	if theirs.status == http.StatusMethodNotAllowed {
 		problem = newProblem(r.Context(), http.StatusMethodNotAllowed, "method-not-allowed",
-			"This path takes other methods: see the header Allow.")
+			"This path takes other methods: see the Allow header.")
 		problem.header.Set("Allow", theirs.header.Get("Allow"))
 	}
 	accessRecordOf(r.Context()).code = problem.Code

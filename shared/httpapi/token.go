@@ -126,7 +126,7 @@ func (v *verifier) identify(ctx context.Context, headers []string) (identity, er
 	}
 	scheme, raw, _ := strings.Cut(headers[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" || strings.ContainsAny(raw, " ,") {
-		return identity{}, errors.New("the Authorization header holds something else than one bearer token")
+		return identity{}, errors.New("the Authorization header does not hold exactly one bearer token")
 	}
 	claims := jwt.MapClaims{}
 	if _, err := v.parser.ParseWithClaims(raw, claims, v.keyOf(ctx)); err != nil {

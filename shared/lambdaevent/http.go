@@ -41,7 +41,7 @@ func (h Handler) serve(ctx context.Context,
 		answer = &recorder{header: http.Header{}} // nothing half-written leaves
 		answer.problem(http.StatusInternalServerError, "internal",
 			"Something went wrong on our side. "+
-				"Try again, and tell us the instance if it stays.", event)
+				"Try again, and contact support with the instance if it keeps failing.", event)
 	}
 	if event.RequestContext.HTTP.Method == http.MethodHead {
 		answer.body.Reset() // as net/http's server leaves it out (RFC 9110, section 9.3.2)

@@ -99,7 +99,7 @@ func TestAPanicAnswersAProblemWithoutDetails(t *testing.T) {
 	}), golden(t, "http_get.json"))
 	got, _ := json.Marshal(answer)
 	const want = `{"statusCode":500,"headers":{"Cache-Control":"no-store","Content-Type":"application/problem+json"},"multiValueHeaders":null,` +
-		`"body":"{\"code\":\"internal\",\"detail\":\"Something went wrong on our side. Try again, and tell us the instance if it stays.\",` +
+		`"body":"{\"code\":\"internal\",\"detail\":\"Something went wrong on our side. Try again, and contact support with the instance if it keeps failing.\",` +
 		`\"instance\":\"JKJaXmPLvHcESHA=\",\"status\":500,\"title\":\"Internal Server Error\",` +
 		`\"type\":\"https://github.com/toolboxai-solutions/satchel/blob/main/docs/problems.md#internal\"}","cookies":null}`
 	if string(got) != want {
