@@ -22,7 +22,7 @@ QUERIES   := $(dir $(wildcard functions/*/internal/*/db/queries.sql))
 # Every set of queries gets its turn, so that one with a fault does not hold up the others.
 each_query_set = failed=; for dir in $(QUERIES); do echo "sqlc $(1) $$dir"; $(TOOL) sqlc $(1) -f "$${dir}sqlc.yaml" || failed=1; done; test -z "$$failed"
 
-.PHONY: help run demo test verify lint generate build bench fuzz migrate rds-authorities
+.PHONY: help run demo test verify lint generate build bench bench-images fuzz migrate rds-authorities
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -80,6 +80,9 @@ build: ## write build/<function>/bootstrap for Lambda (ARCH=arm64, or amd64)
 
 bench: ## measure, and write infra/bench/RESULTS.md
 	go run ./infra/bench
+
+bench-images: ## measure pictures against sharp (needs npm and libjpeg-turbo-progs), and write infra/bench/images/RESULTS.md
+	go run ./infra/bench/images
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -rEl --include='*_test.go' '^func Fuzz' functions shared infra | while read -r file; do \

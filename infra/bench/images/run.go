@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// run makes the corpus, measures each file, and writes the results.
+func run(ctx context.Context, rounds int, only, out string) error {
+	dir, err := os.MkdirTemp("", "images-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	files, err := corpus(ctx, filepath.Join(dir, "corpus"), only)
+	if err != nil {
+		return err
+	}
+	sides, err := prepare(ctx, dir)
+	if err != nil {
+		return err
+	}
+	var results []result
+	for _, file := range files {
+		r, err := measure(ctx, file, sides, rounds, dir)
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", file.name, err)
+		}
+		fmt.Printf(
+			"%-44s CPU %.2f of sharp's, bytes %.2f\n",
+			file.name,
+			r.ratio(cpuOf),
+			r.ratio(bytesOf),
+		)
+		results = append(results, r)
+	}
+	if err := plot(results, filepath.Join(out, "cpu.png")); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, "RESULTS.md"), report(results, rounds, only), 0o600)
+}
