@@ -51,10 +51,10 @@ func TestDownloadOfAPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.exec(`UPDATE files SET variants = $2 WHERE id = $1`, id, variants)
+	w.exec(`UPDATE files SET variants = $2, current_fence = 3 WHERE id = $1`, id, variants)
 	at := w.organization.String() + "/" + id + "/1"
-	w.put("variant/"+at+"/optimized", "image/png", "optimized")
-	w.put("variant/"+at+"/thumbnail", "image/jpeg", "thumb")
+	w.put("variant/"+at+"/3/optimized", "image/png", "optimized")
+	w.put("variant/"+at+"/3/thumbnail", "image/jpeg", "thumb")
 	w.put("original/"+at, "image/png", "with GPS")
 
 	for _, c := range []struct{ query, body, contentType, filename string }{

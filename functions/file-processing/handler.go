@@ -31,7 +31,11 @@ func (h handler) message(ctx context.Context, m events.SQSMessage) error {
 	}
 	var failed []error
 	for _, o := range objects {
-		failed = append(failed, h.object(ctx, o))
+		// The row is the truth and the message only the doorbell: what waits is sent again when it
+		// is due, however long that is.
+		if err := h.object(ctx, o); !errors.Is(err, ingest.ErrPostponed) {
+			failed = append(failed, err)
+		}
 	}
 	return errors.Join(failed...)
 }

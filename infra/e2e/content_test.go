@@ -250,6 +250,10 @@ func TestScannerDiesOfAFile(t *testing.T) {
 	s := newSchool(t)
 	u := s.user("member")
 	id := u.upload(text(strings.Repeat("x", 500_000) + poison + strings.Repeat("y", 500_000)))
+	until(t, "that the file is given back", func() bool {
+		return s.look(`SELECT count(*) FROM file_uploads WHERE file_id = $1 AND last_error = 'scanner_unavailable'`, id) == 1
+	})
+	s.change(`UPDATE file_uploads SET created_at = created_at - interval '5 days' WHERE file_id = $1`, id)
 	s.wantRefused(u, id, "error", "scanner_unavailable")
 	if a := u.settled(id); a.at("file.virus_scanned") != false ||
 		a.at("file.virus_scan_result") != nil {

@@ -311,7 +311,7 @@ func TestMaintenanceWhileEventsWait(t *testing.T) {
 	})
 	post(lost)
 	post(purged)
-	waiting.change(`UPDATE file_uploads SET created_at = now() - interval '1 hour' WHERE file_id = $1`,
+	waiting.change(`UPDATE file_uploads SET check_at = now() WHERE file_id = $1`,
 		lost.str("file.id"))
 	u.call("DELETE", "/v1/files/"+purged.str("file.id")+"?permanent=true", nil).want(204)
 	waiting.change(`UPDATE object_deletions SET due_at = now() WHERE organization_id = $1`, waiting.id)

@@ -260,7 +260,7 @@ func TestActiveContentIsOnlySaved(t *testing.T) {
 				}
 				wantForbidden(t, bent)
 			}
-			key := "original/" + s.id + "/" + id + "/1"
+			key := "original/" + s.id + "/" + id + "/1/1"
 			if kind := s.storedType(key); kind != "application/octet-stream" {
 				t.Errorf("stored as %s", kind)
 			}

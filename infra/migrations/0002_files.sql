@@ -11,12 +11,13 @@ CREATE TABLE files (
 	bucket_name            text NOT NULL, -- where the current original is: incoming, then files or quarantine
 	storage_path           text NOT NULL,
 	current_version        integer NOT NULL DEFAULT 1 CHECK (current_version > 0),
+	current_fence          bigint NOT NULL DEFAULT 0, -- of the attempt whose outputs these are: part of their keys
 	checksum               bytea CHECK (length(checksum) = 32), -- SHA-256: of the content once processed, until then what the client declared
 	status                 text NOT NULL DEFAULT 'pending'
 	                       CHECK (status IN ('pending', 'processing', 'available', 'quarantined', 'deleted', 'archived', 'error')),
 	status_reason          text
 	                       CHECK (status_reason IN ('checksum_mismatch', 'corrupt_image', 'empty_file', 'encrypted',
-	                                                'infected', 'object_missing', 'scan_limits_exceeded',
+	                                                'infected', 'object_missing', 'processing_unavailable', 'scan_limits_exceeded',
 	                                                'scanner_unavailable', 'size_mismatch', 'too_large',
 	                                                'too_many_attempts', 'too_many_pixels', 'type_mismatch',
 	                                                'type_not_allowed', 'unsupported_image', 'upload_expired')),
@@ -64,8 +65,8 @@ CREATE INDEX files_by_uploader ON files (organization_id, uploaded_by, created_a
 CREATE INDEX files_by_name ON files (organization_id, filename COLLATE "C");
 CREATE INDEX files_by_checksum ON files (organization_id, checksum);
 -- For maintenance, which looks across organizations.
-CREATE INDEX files_due ON files (deletion_date) WHERE deletion_date IS NOT NULL;
-CREATE INDEX files_deleted ON files (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX files_due ON files (deletion_date, organization_id, id) WHERE deletion_date IS NOT NULL;
+CREATE INDEX files_deleted ON files (deleted_at, organization_id, id) WHERE deleted_at IS NOT NULL;
 SELECT protect_tenant_table('files');
 
 -- A reservation and the work on it: a row from POST /v1/files until the verdict. lease_until and
@@ -79,16 +80,19 @@ CREATE TABLE file_uploads (
 	expires_at      timestamptz NOT NULL, -- of the presigned form
 	object_version  text,                 -- the first version of the key that was claimed: the only one that can win
 	lease_until     timestamptz,
+	next_attempt_at timestamptz,                        -- given back until then, because something around the file failed
+	retries         integer NOT NULL DEFAULT 0,         -- how often it was given back or sent again: the wait doubles
 	fence           bigint NOT NULL DEFAULT 0, -- grows with each claim; a verdict with an older one is refused
-	attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+	unclean_fences  bigint[] NOT NULL DEFAULT '{}',      -- of claims that may have stored something; the verdict removes all but its own
+	attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0), -- of which only those count that the file itself ended
 	last_error      text,
-	checked_at      timestamptz, -- when maintenance last looked for the object: it asks once in a few minutes, not at each run
+	check_at        timestamptz NOT NULL DEFAULT now() + interval '5 minutes', -- when maintenance looks after it, unless its event did
 	created_at      timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, file_id),
 	FOREIGN KEY (organization_id, file_id) REFERENCES files ON DELETE CASCADE
 );
 CREATE INDEX file_uploads_by_uploader ON file_uploads (organization_id, uploaded_by);
-CREATE INDEX file_uploads_expiry ON file_uploads (expires_at);
+CREATE INDEX file_uploads_due ON file_uploads (organization_id, check_at);
 SELECT protect_tenant_table('file_uploads');
 
 CREATE TABLE file_versions (
@@ -233,7 +237,7 @@ GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_processing_ev
 
 -- Maintenance finds what is due in every organization, then acts inside one organization at a time.
 GRANT SELECT, UPDATE, DELETE ON files, object_deletions TO satchel_file_api_maintenance;
-GRANT SELECT, DELETE, UPDATE (checked_at) ON file_uploads TO satchel_file_api_maintenance;
+GRANT SELECT, DELETE, UPDATE (check_at, retries) ON file_uploads TO satchel_file_api_maintenance;
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_maintenance;
 GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_api_maintenance;
 CREATE POLICY maintenance_across ON files FOR SELECT TO satchel_file_api_maintenance USING (true);

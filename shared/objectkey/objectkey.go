@@ -26,19 +26,29 @@ func Incoming(organization, file uuid.UUID, version int) string {
 	return IncomingPrefix + tail(organization, file, version)
 }
 
-// Original is where an accepted version is kept as it came.
-func Original(organization, file uuid.UUID, version int) string {
-	return "original/" + tail(organization, file, version)
+// Original is where an accepted version is kept as it came. Fence, here and below, is the one of the
+// claim that wrote it: no two attempts share a key, so that a late one overwrites nothing.
+func Original(organization, file uuid.UUID, version int, fence int64) string {
+	return "original/" + tail(organization, file, version) + "/" + strconv.FormatInt(fence, 10)
 }
 
-// Variant is where a picture that was made from a version is kept.
-func Variant(organization, file uuid.UUID, version int, name string) string {
-	return "variant/" + tail(organization, file, version) + "/" + name
+// Variant is where a picture that was made from a version is kept. With no name it is what the keys
+// of all variants of one attempt begin with.
+func Variant(organization, file uuid.UUID, version int, fence int64, name string) string {
+	return "variant/" + tail(organization, file, version) + "/" +
+		strconv.FormatInt(fence, 10) + "/" + name
 }
 
-// Quarantine is where a version is kept that must not be handed out.
-func Quarantine(organization, file uuid.UUID, version int) string {
-	return "quarantine/" + tail(organization, file, version)
+// Quarantine is where an infected version is kept, which nobody may read.
+func Quarantine(organization, file uuid.UUID, version int, fence int64) string {
+	return "quarantine/" + tail(organization, file, version) + "/" + strconv.FormatInt(fence, 10)
+}
+
+// Held is where a version is kept that ended without a verdict. Processing may read it again, and by
+// this key's "held" its IAM role tells it from what is infected.
+func Held(organization, file uuid.UUID, version int, fence int64) string {
+	return "quarantine/" + tail(organization, file, version) + "/held/" +
+		strconv.FormatInt(fence, 10)
 }
 
 // Prefixes are what every key of a file begins with, for all its versions, whichever bucket it is

@@ -28,10 +28,11 @@ func TestNothingWeWriteMatchesTheTrigger(t *testing.T) {
 	for range 1000 {
 		organization, file := uuid.New(), uuid.New()
 		for _, key := range []string{
-			objectkey.Original(organization, file, 1),
-			objectkey.Quarantine(organization, file, 1),
-			objectkey.Variant(organization, file, 1, "thumbnail"),
-			objectkey.Variant(organization, file, 1, "../../../../incoming/x"),
+			objectkey.Original(organization, file, 1, 1),
+			objectkey.Quarantine(organization, file, 1, 1),
+			objectkey.Held(organization, file, 1, 1),
+			objectkey.Variant(organization, file, 1, 1, "thumbnail"),
+			objectkey.Variant(organization, file, 1, 1, "../../../../incoming/x"),
 		} {
 			if strings.HasPrefix(key, objectkey.IncomingPrefix) {
 				t.Fatalf("%s would trigger processing again", key)

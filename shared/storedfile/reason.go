@@ -26,8 +26,10 @@ const (
 	CorruptImage       Reason = "corrupt_image"        // an image that does not decode
 	TooManyPixels      Reason = "too_many_pixels"      // an image that would not fit into memory
 	ScannerUnavailable Reason = "scanner_unavailable"  // no answer from the scanner in any attempt
-	TooManyAttempts    Reason = "too_many_attempts"    // every attempt ended without a verdict
-	UploadExpired      Reason = "upload_expired"       // nothing arrived before the form expired
+	TooManyAttempts    Reason = "too_many_attempts"    // it ended every worker that tried it
+	// something that processing needs was unavailable for days
+	ProcessingUnavailable Reason = "processing_unavailable"
+	UploadExpired         Reason = "upload_expired" // nothing arrived before the form expired
 )
 
 // Reasons returns every reason, sorted.
@@ -47,7 +49,13 @@ func (r Reason) Status() Status {
 // Kept reports whether the bytes are kept in quarantine for somebody to look at. What is merely
 // wrong is deleted: whoever uploaded it still has it.
 func (r Reason) Kept() bool {
-	return r == Infected || r == ScannerUnavailable || r == TooManyAttempts
+	return r == Infected || r.Redrivable()
+}
+
+// Redrivable reports whether the file ended without a verdict on its content, so that it may be
+// processed again once the cause is repaired.
+func (r Reason) Redrivable() bool {
+	return r == ScannerUnavailable || r == TooManyAttempts || r == ProcessingUnavailable
 }
 
 // Detail tells whoever uploaded the file what happened and what to do. It is empty for no reason.
@@ -79,6 +87,8 @@ func details() map[Reason]string {
 			"accepted. Upload it again later.",
 		TooManyAttempts: "The file could not be processed after several attempts. Upload it " +
 			"again, and ask for help if it fails again.",
+		ProcessingUnavailable: "The file could not be processed for days, for a reason on our side. " +
+			"It is kept. Ask for help, or upload it again.",
 		UploadExpired: "The upload did not arrive in time, so its reserved space was released. " +
 			"Start the upload again.",
 	}

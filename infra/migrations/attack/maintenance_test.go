@@ -29,7 +29,7 @@ func TestMaintenanceDeletesWhatHasExpired(t *testing.T) {
 		`SELECT 1 FROM idempotency_keys WHERE expires_at IS NOT NULL`: {rows: 1, returned: "1\n"},
 		`UPDATE files SET status = status`:                            {},
 		`UPDATE object_deletions SET attempts = attempts`:             {},
-		`UPDATE file_uploads SET checked_at = now()`:                  {},
+		`UPDATE file_uploads SET check_at = now()`:                    {},
 		`DELETE FROM files`:                                           {},
 		`DELETE FROM file_uploads`:                                    {},
 		`DELETE FROM object_deletions`:                                {},

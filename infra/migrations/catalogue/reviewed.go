@@ -51,7 +51,6 @@ var reviewed = map[string]map[string]string{
 		"public.idempotency_keys_expiry":        "maintenance's sweep across organizations",
 		"public.files_due":                      "maintenance's sweep",
 		"public.files_deleted":                  "maintenance's sweep",
-		"public.file_uploads_expiry":            "maintenance's sweep",
 		"public.object_deletions_due":           "maintenance's sweep",
 		"public.notification_schedule_due":      "the dispatcher's sweep across organizations",
 		"public.notification_dead_by_age":       "the dispatcher's sweep",

@@ -99,7 +99,7 @@ func (l *Library) locate(f File,
 	for _, v := range f.Variants {
 		if v.Name == *variant && v.Name != storedfile.Original {
 			return l.Buckets.Files, objectkey.Variant(f.Organization, f.ID, f.version,
-				v.Name), v.ContentType, nil
+				f.fence, v.Name), v.ContentType, nil
 		}
 		if v.Name != storedfile.Original {
 			names = append(names, v.Name)

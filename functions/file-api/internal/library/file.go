@@ -70,6 +70,7 @@ type File struct {
 
 	bucket, key string // of the original
 	version     int
+	fence       int64 // of the attempt that made the variants
 	// what it holds of the quota's used bytes; 0 before the verdict and when it was refused
 	quotaBytes int64
 }

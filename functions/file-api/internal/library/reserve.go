@@ -19,6 +19,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
+// quietTime is how long maintenance leaves a new upload to its event.
+const quietTime = 5 * time.Minute
+
 // firstVersion is the version that POST /v1/files makes.
 const firstVersion = 1
 
@@ -191,7 +194,7 @@ func (r request) insert(ctx context.Context, id uuid.UUID, filename string,
 	}
 	err = r.q.InsertUpload(ctx, db.InsertUploadParams{
 		OrganizationID: r.organization, FileID: id, Version: firstVersion, UploadedBy: r.by.User,
-		ReservedBytes: n.Size, ExpiresAt: r.now.Add(FormTime), CreatedAt: r.now,
+		ReservedBytes: n.Size, ExpiresAt: r.now.Add(FormTime), CreatedAt: r.now, CheckAt: r.now.Add(quietTime),
 	})
 	if err != nil {
 		return fmt.Errorf("insert upload: %w", err)

@@ -198,6 +198,7 @@ func fileOf(row db.File, consent *Consent) (File, error) {
 		DownloadCount: row.DownloadCount, LastAccessedAt: row.LastAccessedAt,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt,
 		bucket: row.BucketName, key: row.StoragePath, version: int(row.CurrentVersion),
+		fence:      row.CurrentFence,
 		quotaBytes: row.QuotaBytes,
 	}
 	if err := json.Unmarshal(row.Variants, &f.Variants); err != nil {

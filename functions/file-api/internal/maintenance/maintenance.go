@@ -49,28 +49,27 @@ type Summary struct {
 	Failed   int   `json:"failed"`   // items that the next run tries again
 }
 
+func (s *Summary) add(done Summary) {
+	s.Requeued += done.Requeued
+	s.Expired += done.Expired
+	s.Missing += done.Missing
+	s.Purged += done.Purged
+	s.Prefixes += done.Prefixes
+	s.Objects += done.Objects
+	s.Keys += done.Keys
+	s.Failed += done.Failed
+}
+
 // Run works until there is nothing left to do or the context's deadline is near. An item that fails
 // is logged and stops no other; the error says how many there were.
 func (m *Runner) Run(ctx context.Context) (Summary, error) {
-	var done Summary
-	for _, step := range []struct {
-		name string
-		work func(context.Context, *Summary) (more bool, err error)
-	}{
-		{"uploads", m.checkUploads},
-		{"purge", m.purgeFiles()},
-		{"objects", m.deleteObjects},
-		{"keys", m.expireKeys},
-	} {
-		for more := true; more && !outOfTime(ctx); {
-			var err error
-			if more, err = step.work(ctx, &done); err != nil {
-				done.Failed++
-				m.Log.ErrorContext(ctx, "maintenance step failed", "step", step.name, "error", err)
-				break
-			}
-		}
-	}
+	done := m.rounds(ctx, []*kind{
+		{name: "uploads", page: m.checkUploads()},
+		{name: "retention", page: m.purgeFiles(m.filesPastDeletion)},
+		{name: "trash", page: m.purgeFiles(m.filesInTrash)},
+		{name: "objects", page: m.deleteObjects},
+		{name: "keys", page: m.expireKeys},
+	})
 	m.Log.InfoContext(ctx, "maintenance done", "summary", done)
 	if done.Failed > 0 {
 		return done, fmt.Errorf("%d items of maintenance failed and are left to the next run",
@@ -80,28 +79,3 @@ func (m *Runner) Run(ctx context.Context) (Summary, error) {
 }
 
 func (m *Runner) now() time.Time { return m.System.Now().UTC().Truncate(time.Microsecond) }
-
-func outOfTime(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && time.Until(deadline) < deadlineMargin
-}
-
-// each works on one page, item by item, and reports whether another page is worth a look: this one
-// was full, and some of it got done.
-func each[T any](ctx context.Context, m *Runner, done *Summary, items []T, work func(T) error,
-	attrs func(T) []any) (more bool) {
-	progress := 0
-	for _, item := range items {
-		if outOfTime(ctx) {
-			return false
-		}
-		if err := work(item); err != nil {
-			done.Failed++
-			m.Log.ErrorContext(ctx, "maintenance item failed",
-				append(attrs(item), "error", err)...)
-			continue
-		}
-		progress++
-	}
-	return len(items) == page && progress > 0
-}

@@ -281,9 +281,11 @@ func TestLostEvent(t *testing.T) {
 	w.wantRun(Summary{Requeued: 1})
 	w.wantRun(Summary{})
 	w.now = w.now.Add(4 * time.Minute)
-	w.wantRun(Summary{}) // no flood: one event in five minutes
+	w.wantRun(Summary{})
 	w.now = w.now.Add(2 * time.Minute)
 	w.wantRun(Summary{Requeued: 1})
+	w.now = w.now.Add(6 * time.Minute)
+	w.wantRun(Summary{}) // no flood: the wait doubles
 	w.now = w.now.Add(time.Hour)
 	w.wantRun(Summary{Requeued: 1}) // it was uploaded, so it never expires
 	w.wantFile(f, "pending")
@@ -301,8 +303,8 @@ func TestDeadLease(t *testing.T) {
 	claimed := w.put(buckets().Incoming, incoming(f))
 	for id, version := range map[uuid.UUID]string{f.ID: claimed, gone.ID: "removed"} {
 		w.exec(
-			`UPDATE file_uploads SET object_version = $2, fence = 1, attempts = 1, lease_until = $3 WHERE file_id = $1`,
-			id, version, w.now.Add(10*time.Minute))
+			`UPDATE file_uploads SET object_version = $2, fence = 1, attempts = 1, lease_until = $3, check_at = $4 WHERE file_id = $1`,
+			id, version, w.now.Add(10*time.Minute), w.now.Add(12*time.Minute))
 		w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, id)
 	}
 	w.now = w.now.Add(11 * time.Minute)
@@ -327,7 +329,7 @@ func TestRejectLosesToAnotherClaim(t *testing.T) {
 	by := w.member("school")
 	f := w.reserve(by)
 	w.now = w.now.Add(time.Hour)
-	quiet, err := w.maintenance.quietUploads(t.Context())
+	quiet, err := w.maintenance.uploadsDue(t.Context())
 	if err != nil || len(quiet) != 1 {
 		t.Fatalf("quiet uploads %v, %v", quiet, err)
 	}
@@ -376,7 +378,7 @@ func TestPurgeOfWhatIsDue(t *testing.T) {
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = ANY ($2)`, w.now.Add(-time.Second),
 		[]uuid.UUID{old.ID, busy.ID, waiting.ID})
 	w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, busy.ID)
-	w.exec(`UPDATE file_uploads SET lease_until = $1 WHERE file_id = $2`, w.now.Add(time.Hour),
+	w.exec(`UPDATE file_uploads SET lease_until = $1, check_at = $1 WHERE file_id = $2`, w.now.Add(time.Hour),
 		busy.ID)
 	w.exec(
 		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`,

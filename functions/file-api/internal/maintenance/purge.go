@@ -2,42 +2,51 @@ package maintenance
 
 import (
 	"context"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/maintenance/db"
 )
 
-// purgeFiles is the step of one run. Files that cannot be purged stay the oldest that are due, so
-// it steps over them: one organization's broken figures must not keep another's files.
-func (m *Runner) purgeFiles() func(context.Context, *Summary) (bool, error) {
-	stuck := 0
-	return func(ctx context.Context, done *Summary) (bool, error) {
-		files, err := m.filesToPurge(ctx, stuck)
-		if err != nil {
-			return false, err
+// purgesAtOnce is how many connections there are.
+const purgesAtOnce = 2
+
+// dueFile is a file whose time came at due.
+type dueFile struct {
+	organization, id uuid.UUID
+	due              time.Time
+}
+
+// purgeFiles is the page of one run. It goes on from the last file that it saw: those that cannot be
+// purged stay the oldest that are due, and must not keep the others'.
+func (m *Runner) purgeFiles(
+	find func(ctx context.Context, after dueFile) ([]dueFile, error),
+) func(context.Context, slice) (Summary, bool, error) {
+	var last dueFile
+	return func(ctx context.Context, s slice) (Summary, bool, error) {
+		files, err := find(ctx, last)
+		if err != nil || len(files) == 0 {
+			return Summary{}, false, err
 		}
-		failed := done.Failed
-		each(ctx, m, done, files,
-			func(due db.FilesToPurgeRow) error { return m.purgeFile(ctx, done, due) },
-			func(due db.FilesToPurgeRow) []any {
-				return []any{"organization_id", due.OrganizationID, "file_id", due.ID}
+		last = files[len(files)-1]
+		done, _ := each(ctx, m, s, purgesAtOnce, files,
+			func(f dueFile) (Summary, error) { return m.purgeFile(ctx, f) },
+			func(f dueFile) []any {
+				return []any{"organization_id", f.organization, "file_id", f.id}
 			})
-		stuck += done.Failed - failed
-		return len(files) == page, nil
+		return done, len(files) == page, nil
 	}
 }
 
-func (m *Runner) purgeFile(ctx context.Context, done *Summary, due db.FilesToPurgeRow) error {
+func (m *Runner) purgeFile(ctx context.Context, f dueFile) (done Summary, err error) {
 	var purged bool
-	err := m.DB.InTenant(ctx, due.OrganizationID, func(tx pgx.Tx) (err error) {
-		purged, err = m.System.PurgeDue(ctx, tx, due.OrganizationID, due.ID)
+	err = m.DB.InTenant(ctx, f.organization, func(tx pgx.Tx) (err error) {
+		purged, err = m.System.PurgeDue(ctx, tx, f.organization, f.id)
 		return err
 	})
 	if err == nil && purged {
-		done.Purged++
-		m.Log.InfoContext(ctx, "file purged", "organization_id", due.OrganizationID, "file_id",
-			due.ID)
+		done.Purged = 1
+		m.Log.InfoContext(ctx, "file purged", "organization_id", f.organization, "file_id", f.id)
 	}
-	return err
+	return done, err
 }

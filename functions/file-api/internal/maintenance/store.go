@@ -14,23 +14,38 @@ import (
 // the deletion queue across organizations, and remove idempotency keys that have expired; it writes
 // anything else in one organization at a time.
 
-func (m *Runner) quietUploads(ctx context.Context) ([]db.UploadsToCheckRow, error) {
-	quiet, leased := m.now().Add(-quietTime), m.now().Add(-leaseGrace)
-	return across(ctx, m, "find quiet uploads",
-		func(q *db.Queries) ([]db.UploadsToCheckRow, error) {
-			return q.UploadsToCheck(ctx,
-				db.UploadsToCheckParams{CheckedBefore: &quiet, LeaseBefore: &leased, Page: page})
-		})
+func (m *Runner) uploadsDue(ctx context.Context) ([]db.UploadsDueRow, error) {
+	return across(ctx, m, "find uploads that are due", func(q *db.Queries) ([]db.UploadsDueRow, error) {
+		return q.UploadsDue(ctx, db.UploadsDueParams{Now: m.now(), Share: uploadShare, Page: page})
+	})
 }
 
-// filesToPurge steps over the first ones, which are stuck.
-func (m *Runner) filesToPurge(ctx context.Context, stuck int) ([]db.FilesToPurgeRow, error) {
+func (m *Runner) filesPastDeletion(ctx context.Context, after dueFile) ([]dueFile, error) {
 	now := m.now()
-	trashed := now.Add(-library.TrashTime)
-	return across(ctx, m, "find files to purge", func(q *db.Queries) ([]db.FilesToPurgeRow, error) {
-		return q.FilesToPurge(ctx, db.FilesToPurgeParams{Now: &now, DeletedBefore: &trashed,
-			Page: page, Stuck: int32(stuck)})
-	})
+	rows, err := across(ctx, m, "find files past their deletion date",
+		func(q *db.Queries) ([]db.FilesPastDeletionRow, error) {
+			return q.FilesPastDeletion(ctx, db.FilesPastDeletionParams{Now: &now, After: after.due,
+				AfterOrganization: after.organization, AfterID: after.id, Page: page})
+		})
+	var due []dueFile
+	for _, r := range rows {
+		due = append(due, dueFile{r.OrganizationID, r.ID, *r.Due})
+	}
+	return due, err
+}
+
+func (m *Runner) filesInTrash(ctx context.Context, after dueFile) ([]dueFile, error) {
+	trashed := m.now().Add(-library.TrashTime)
+	rows, err := across(ctx, m, "find files in the trash",
+		func(q *db.Queries) ([]db.FilesInTrashRow, error) {
+			return q.FilesInTrash(ctx, db.FilesInTrashParams{DeletedBefore: &trashed, After: after.due,
+				AfterOrganization: after.organization, AfterID: after.id, Page: page})
+		})
+	var due []dueFile
+	for _, r := range rows {
+		due = append(due, dueFile{r.OrganizationID, r.ID, *r.Due})
+	}
+	return due, err
 }
 
 func (m *Runner) deletionsDue(ctx context.Context) ([]db.DeletionsDueRow, error) {
@@ -40,12 +55,11 @@ func (m *Runner) deletionsDue(ctx context.Context) ([]db.DeletionsDueRow, error)
 		})
 }
 
-func (m *Runner) expireKeys(ctx context.Context, done *Summary) (bool, error) {
+func (m *Runner) expireKeys(ctx context.Context, _ slice) (Summary, bool, error) {
 	n, err := across(ctx, m, "delete expired idempotency keys", func(q *db.Queries) (int64, error) {
 		return q.DeleteExpiredKeys(ctx, db.DeleteExpiredKeysParams{Now: m.now(), Page: keysPage})
 	})
-	done.Keys += n
-	return n >= keysPage, err
+	return Summary{Keys: n}, n >= keysPage, err
 }
 
 // keysPage bounds one statement's row locks and WAL.

@@ -14,11 +14,19 @@ import (
 )
 
 const (
-	// quietTime is how long an upload is left alone between two looks, and after POST: at most one
-	// event in that time for one file.
+	// quietTime is how long an upload is left alone between two looks, and after POST.
 	quietTime = 5 * time.Minute
-	// leaseGrace is for a worker's clock, and for the queue to deliver a message again by itself.
-	leaseGrace = 2 * time.Minute
+	// longestWait is between two events for a file that nothing comes of: the wait doubles up to it.
+	longestWait = time.Hour
+	// uploadShare is how many of one organization a page may have, and uploadPages how many pages a
+	// run may send: at most 2,000 events of all and 200 of one.
+	uploadShare = 20
+	uploadPages = 10
+	// uploadsAtOnce is how many are looked for in storage at a time.
+	uploadsAtOnce = 8
+	// requestTime bounds one request to storage or to the queue, so that one that hangs does not take
+	// the run along.
+	requestTime = 20 * time.Second
 )
 
 // action is what to do about an upload that has gone quiet.
@@ -57,43 +65,53 @@ func nextAction(upload db.FileUpload, stored []objectVersion,
 	return wait, objectVersion{}
 }
 
-func (m *Runner) checkUploads(ctx context.Context, done *Summary) (bool, error) {
-	uploads, err := m.quietUploads(ctx)
-	if err != nil {
-		return false, err
+// checkUploads is the page of one run.
+func (m *Runner) checkUploads() func(context.Context, slice) (Summary, bool, error) {
+	pages := 0
+	return func(ctx context.Context, s slice) (Summary, bool, error) {
+		uploads, err := m.uploadsDue(ctx)
+		if err != nil || len(uploads) == 0 {
+			return Summary{}, false, err
+		}
+		pages++
+		done, _ := each(ctx, m, s, uploadsAtOnce, uploads,
+			func(due db.UploadsDueRow) (Summary, error) { return m.checkUpload(ctx, due) },
+			func(due db.UploadsDueRow) []any {
+				return []any{"organization_id", due.OrganizationID, "file_id", due.FileID}
+			})
+		return done, pages < uploadPages, nil
 	}
-	return each(ctx, m, done, uploads,
-		func(quiet db.UploadsToCheckRow) error { return m.checkUpload(ctx, done, quiet) },
-		func(quiet db.UploadsToCheckRow) []any {
-			return []any{"organization_id", quiet.OrganizationID, "file_id", quiet.FileID}
-		}), nil
 }
 
-func (m *Runner) checkUpload(ctx context.Context, done *Summary,
-	quiet db.UploadsToCheckRow) error {
-	upload, err := m.take(ctx, quiet)
+func (m *Runner) checkUpload(ctx context.Context, due db.UploadsDueRow) (done Summary, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
+	defer cancel()
+	upload, err := m.take(ctx, due)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil // it ended, or another run has it
+		return done, nil // it ended, or another run has it
 	}
 	if err != nil {
-		return err
+		return done, err
 	}
 	key := objectkey.Incoming(upload.OrganizationID, upload.FileID, int(upload.Version))
 	stored, err := m.versions(ctx, m.System.Buckets.Incoming, key)
 	if err != nil {
-		return err
+		return done, err
 	}
 	what, version := nextAction(upload, stored, m.now())
 	switch what {
 	case requeue:
 		if err := m.requeue(ctx, key, version); err != nil {
-			return err
+			return done, err
 		}
 		done.Requeued++
+		if err := m.waitLonger(ctx, upload); err != nil {
+			return done, err
+		}
 	case rejectLate, rejectGone:
 		rejected, err := m.reject(ctx, upload, storedfile.Reason(what))
 		if err != nil || !rejected {
-			return err
+			return done, err
 		}
 		if what == rejectLate {
 			done.Expired++
@@ -105,22 +123,32 @@ func (m *Runner) checkUpload(ctx context.Context, done *Summary,
 		m.Log.InfoContext(ctx, "upload followed up", "organization_id", upload.OrganizationID,
 			"file_id", upload.FileID, "outcome", what, "attempts", upload.Attempts)
 	}
-	return nil
+	return done, nil
 }
 
-// take marks the upload as looked at before anything is done about it, so that a crash costs one
-// quietTime and no flood of events.
+// take says when the upload is looked at next before anything is done about it, so that a crash costs
+// one quietTime and no flood of events.
 func (m *Runner) take(ctx context.Context,
-	quiet db.UploadsToCheckRow) (upload db.FileUpload, err error) {
-	err = m.DB.InTenant(ctx, quiet.OrganizationID, func(tx pgx.Tx) error {
-		now := m.now()
-		upload, err = db.New(tx).TakeUploadToCheck(ctx, db.TakeUploadToCheckParams{
-			OrganizationID: quiet.OrganizationID, FileID: quiet.FileID, Now: &now,
-			Seen: quiet.CheckedAt,
+	due db.UploadsDueRow) (upload db.FileUpload, err error) {
+	err = m.DB.InTenant(ctx, due.OrganizationID, func(tx pgx.Tx) error {
+		upload, err = db.New(tx).TakeUpload(ctx, db.TakeUploadParams{
+			OrganizationID: due.OrganizationID, FileID: due.FileID, Next: m.now().Add(quietTime),
+			Seen: due.CheckAt,
 		})
 		return err
 	})
 	return upload, err
+}
+
+// waitLonger doubles the time until the next event: five minutes, ten, twenty, up to an hour.
+func (m *Runner) waitLonger(ctx context.Context, upload db.FileUpload) error {
+	pause := min(quietTime<<min(upload.Retries, 8), longestWait)
+	return m.DB.InTenant(ctx, upload.OrganizationID, func(tx pgx.Tx) error {
+		return db.New(tx).WaitLonger(ctx, db.WaitLongerParams{
+			OrganizationID: upload.OrganizationID, FileID: upload.FileID, Fence: upload.Fence,
+			Seen: upload.CheckAt, Next: m.now().Add(pause),
+		})
+	})
 }
 
 // reject ends an upload that can no longer become a file.

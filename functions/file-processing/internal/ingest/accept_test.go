@@ -35,7 +35,7 @@ func TestPictureBecomesSafePictures(t *testing.T) {
 			}
 			w.expectAvailable(key, u.content)
 			w.expectVariants(key)
-			original, content := w.get("files", objectkey.Original(w.organization, key.File, 1))
+			original, content := w.get("files", objectkey.Original(w.organization, key.File, 1, w.fence(key)))
 			if !bytes.Equal(content, u.content) ||
 				*original.ContentType != fmt.Sprint(w.file(key)["mime_type"]) ||
 				len(original.Metadata) != 0 {
@@ -53,7 +53,7 @@ func (w *fixture) expectAvailable(key objectkey.Key, content []byte) {
 	expect(w.t, w.file(key), map[string]any{"status": "available", "status_reason": nil,
 		"file_size": len(content), "quota_bytes": len(content),
 		"checksum": sum[:], "bucket_name": "files",
-		"storage_path": objectkey.Original(w.organization, key.File, 1), "virus_scanned": false,
+		"storage_path": objectkey.Original(w.organization, key.File, 1, w.fence(key)), "virus_scanned": false,
 		"virus_scan_result": nil, "last_scanned_at": nil})
 	expect(w.t, w.quota(),
 		map[string]any{"used_bytes": len(content), "reserved_bytes": 0, "file_count": 1})
@@ -62,7 +62,7 @@ func (w *fixture) expectAvailable(key objectkey.Key, content []byte) {
 		map[string]any{"told": 1, "all": 1})
 	expect(w.t, w.row(`SELECT count(*) AS uploads FROM file_uploads`), map[string]any{"uploads": 0})
 	expect(w.t, w.row(
-		`SELECT bucket_name, prefix, due_at > now() + interval '19 minutes' AND due_at < now() + interval '21 minutes' AS due FROM object_deletions`),
+		`SELECT bucket_name, prefix, due_at > now() + interval '19 minutes' AND due_at < now() + interval '21 minutes' AS due FROM object_deletions WHERE bucket_name = 'incoming'`),
 		map[string]any{"bucket_name": "incoming", "prefix": incomingKey(key), "due": true})
 	for name := range w.objects(key) {
 		if strings.HasPrefix(name, "incoming ") {
@@ -81,7 +81,8 @@ func (w *fixture) expectVariants(key objectkey.Key) {
 		w.t.Fatalf("variants: %s", encoded)
 	}
 	for _, v := range variants {
-		stored, content := w.get("files", objectkey.Variant(w.organization, key.File, 1, v.Name))
+		stored, content := w.get("files", objectkey.Variant(w.organization, key.File, 1, w.fence(key),
+			v.Name))
 		if int64(len(content)) != v.Size || *stored.ContentType != string(v.ContentType) ||
 			v.Width < 1 || v.Height < 1 {
 			w.t.Errorf("%s says %+v and is %d bytes of %s", v.Name, v, len(content),
@@ -107,7 +108,7 @@ func TestActiveContentIsStoredAsBytes(t *testing.T) {
 			key, object := w.send(u)
 			w.process(object)
 			w.expectAvailable(key, u.content)
-			stored, _ := w.get("files", objectkey.Original(w.organization, key.File, 1))
+			stored, _ := w.get("files", objectkey.Original(w.organization, key.File, 1, w.fence(key)))
 			if *stored.ContentType != "application/octet-stream" {
 				t.Errorf("stored as %s", *stored.ContentType)
 			}
@@ -164,7 +165,7 @@ func TestScannerFinds(t *testing.T) {
 				}
 				return
 			}
-			place := objectkey.Quarantine(w.organization, key.File, 1)
+			place := objectkey.Quarantine(w.organization, key.File, 1, w.fence(key))
 			expect(t, row, map[string]any{"virus_scanned": true, "bucket_name": "quarantine",
 				"storage_path": place})
 			if !strings.Contains(fmt.Sprint(row["virus_scan_result"]), "icar") ||

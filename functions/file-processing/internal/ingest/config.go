@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
@@ -13,6 +14,7 @@ type Config struct {
 	storedfile.Buckets
 	MaxFileSize   int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file, in bytes"`
 	ThumbnailSize int                `env:"THUMBNAIL_SIZE" envDefault:"300" help:"longer side of a thumbnail, in pixels; half and double are made too"`
+	MaxAge        time.Duration      `env:"MAX_UPLOAD_AGE" envDefault:"120h" help:"how long an upload is tried while something that processing needs is unavailable; then it ends as an error and its bytes are kept"`
 	Allowed       mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"types that are accepted"`
 }
 
@@ -30,6 +32,9 @@ func (c Config) Validate() error {
 	if c.ThumbnailSize < smallestThumbnail || c.ThumbnailSize > largestThumbnail {
 		faults = append(faults, fmt.Errorf("THUMBNAIL_SIZE: must be from %d to %d",
 			smallestThumbnail, largestThumbnail))
+	}
+	if c.MaxAge < time.Hour {
+		faults = append(faults, errors.New("MAX_UPLOAD_AGE: must be at least 1h"))
 	}
 	if len(c.Allowed) == 0 {
 		faults = append(faults, errors.New("ALLOWED_MIME_TYPES: must name at least one type"))

@@ -107,7 +107,9 @@ func (w *fixture) outlive(u upload, want string) {
 			w.t.Fatalf("no end after %d deliveries: %v", try, err)
 		}
 		w.expireLease()
+		w.due()
 	}
+	w.sweep(key)
 	got := w.state(key)
 	if listed := strings.Contains(got, "to delete incoming incoming/ORG/FILE/1"); listed {
 		got = withoutUploads(got) // maintenance's work, and it knows
@@ -148,16 +150,22 @@ func TestScannerFailsClosed(t *testing.T) {
 			w := newFixture(t).scanningAt(faultyScanner(t, behaviour))
 			content := []byte(strings.Repeat("text ", 10_000))
 			key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: content})
-			for attempt := 1; attempt <= maxAttempts; attempt++ {
+			for try := range 2 * maxAttempts {
 				result, err := w.processor.Process(t.Context(), object)
-				if result.Attempt != attempt || fault.KindOf(err) != fault.Temporary {
-					t.Fatalf("attempt %d: %+v, %v", attempt, result, err)
+				if result.Attempt != 1 || fault.KindOf(err) != fault.Temporary ||
+					!errors.Is(err, ErrPostponed) {
+					t.Fatalf("try %d: %+v, %v", try, result, err)
 				}
+				if result := w.process(object); result.Outcome != OutcomeEarly {
+					t.Fatalf("before its time: %+v", result)
+				}
+				w.due()
 				expect(t, w.file(key),
 					map[string]any{"status": "processing", "virus_scanned": false})
 				expect(t, w.row(`SELECT lease_until, last_error FROM file_uploads`),
 					map[string]any{"lease_until": nil, "last_error": storedfile.ScannerUnavailable})
 			}
+			w.age()
 			if result := w.process(object); result.Reason != storedfile.ScannerUnavailable ||
 				result.Outcome != OutcomeRejected {
 				t.Fatalf("%+v", result)
@@ -181,7 +189,7 @@ func TestSilentScanner(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	expect(t, w.row(`SELECT attempts, lease_until, last_error FROM file_uploads`),
-		map[string]any{"attempts": 1, "lease_until": nil,
+		map[string]any{"attempts": 0, "lease_until": nil,
 			"last_error": storedfile.ScannerUnavailable})
 }
 
@@ -203,7 +211,7 @@ func drain(conn net.Conn) {
 // bytes for an operator.
 func (w *fixture) expectKept(key objectkey.Key, why storedfile.Reason, content []byte) {
 	w.t.Helper()
-	place := objectkey.Quarantine(w.organization, key.File, 1)
+	place := objectkey.Held(w.organization, key.File, 1, w.fence(key))
 	expect(w.t, w.file(key), map[string]any{"status": "error", "status_reason": why,
 		"bucket_name": "quarantine", "storage_path": place,
 		"virus_scanned": false, "virus_scan_result": nil})
@@ -235,11 +243,12 @@ func TestClamdKilledMidStream(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	expect(t, w.row(`SELECT attempts, lease_until, last_error FROM file_uploads`),
-		map[string]any{"attempts": 1, "lease_until": nil,
+		map[string]any{"attempts": 0, "lease_until": nil,
 			"last_error": storedfile.ScannerUnavailable})
 	must(t, daemon.Restart(t.Context()))
 	w.processor.S3 = w.s3
-	if result := w.process(object); result.Attempt != 2 || result.Outcome != OutcomeAvailable {
+	w.due()
+	if result := w.process(object); result.Attempt != 1 || result.Outcome != OutcomeAvailable {
 		t.Errorf("%+v", result)
 	}
 	expect(t, w.file(key), map[string]any{"virus_scan_result": "clean"})
@@ -282,28 +291,90 @@ func TestGivenUp(t *testing.T) {
 	w.expectKept(key, storedfile.TooManyAttempts, sampleJPEG(t))
 }
 
-// A verdict is due even where the bytes of a file that was given up cannot be kept.
-func TestGivenUpAndGone(t *testing.T) {
+// An outage of what is written to: whatever the file has behind it, nothing of it is deleted while
+// its bytes are nowhere else. At the end of its days it ends, and its bytes stay where they are.
+func TestNothingIsDeletedThatCouldNotBeKept(t *testing.T) {
+	t.Parallel()
+	for name, attempts := range map[string]int{"a good file": 0, "one that had its attempts": maxAttempts} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newFixture(t)
+			content := sampleJPEG(t)
+			key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: content})
+			w.exec(`UPDATE file_uploads SET attempts = $1, object_version = $2`, attempts, object.Version)
+			good := w.processor.Config.Buckets
+			w.processor.Config.Files, w.processor.Config.Quarantine = "not-there", "not-there-either"
+			for try := range 20 {
+				result, err := w.processor.Process(t.Context(), object)
+				if !errors.Is(err, ErrPostponed) || result.Outcome != OutcomeRetry {
+					t.Fatalf("try %d: %+v, %v", try, result, err)
+				}
+				w.due()
+			}
+			expect(t, w.file(key), map[string]any{"status": "processing"})
+			expect(t, w.row(`SELECT attempts, retries, unclean_fences FROM file_uploads`),
+				map[string]any{"attempts": attempts, "retries": 20, "unclean_fences": "[]"})
+			if attempts == 0 {
+				w.processor.Config.Buckets = good
+				w.process(object)
+				w.expectAvailable(key, content)
+				return
+			}
+			w.age()
+			if result := w.process(object); result.Reason != storedfile.TooManyAttempts {
+				t.Fatalf("%+v", result)
+			}
+			expect(t, w.file(key), map[string]any{"status": "error", "bucket_name": "incoming",
+				"storage_path": object.Key})
+			expect(t, w.row(`SELECT count(*) AS n FROM object_deletions`), map[string]any{"n": 0})
+			if _, kept := w.get("incoming", object.Key); string(kept) != string(content) {
+				t.Errorf("%d bytes of %d are left", len(kept), len(content))
+			}
+			w.expectGivenBack()
+		})
+	}
+}
+
+// What an attempt stored before it was lost is on the deletion list of the one that won, and what the
+// winner stored is not.
+func TestLostAttemptsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
-	w.exec(
-		`UPDATE file_uploads SET attempts = $1, object_version = $2, last_error = 'scanner_unavailable'`,
-		maxAttempts, object.Version)
-	// and then the worker dies
-	_, what, err := w.processor.claim(t.Context(), key, object.Version, time.Hour)
-	if what != exhausted || err != nil {
-		t.Fatal(what, err)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	for n := int64(3); n <= 5; n++ { // the original's copy is the sixth request; before it come variants
+		w.processor.S3 = s3Client(t, &faultyStore{at: n, how: unanswered})
+		if _, err := w.processor.Process(t.Context(), object); !errors.Is(err, ErrPostponed) {
+			t.Fatal(err)
+		}
+		w.due()
 	}
-	w.expireLease()
-	w.processor.S3 = s3Client(t, &faultyStore{at: 1, how: refused})
-	if result := w.process(object); result.Reason != storedfile.ScannerUnavailable {
+	w.processor.S3 = w.s3
+	if result := w.process(object); result.Attempt != 1 || result.Outcome != OutcomeAvailable {
 		t.Fatalf("%+v", result)
 	}
-	expect(t, w.file(key),
-		map[string]any{"status": "error", "status_reason": storedfile.ScannerUnavailable,
-			"bucket_name": "incoming"})
-	w.expectGivenBack()
+	if before := len(w.objects(key)); before <= 5 {
+		t.Fatalf("the lost attempts stored nothing: there are %d objects", before)
+	}
+	w.sweep(key)
+	if after := w.objects(key); len(after) != 5 {
+		t.Errorf("left are %v", after)
+	}
+	w.expectVariants(key)
+	w.expectAvailable(key, sampleJPEG(t))
+}
+
+// A file that takes longer than one may is one that ends its worker: that counts.
+func TestOnlyTheFilesOwnTimeCounts(t *testing.T) {
+	t.Parallel()
+	for cause, attempts := range map[error]int{errTooSlow: 1, context.DeadlineExceeded: 0} {
+		w := newFixture(t)
+		key, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
+		c, _, err := w.processor.claim(t.Context(), key, object.Version, time.Hour)
+		must(t, err)
+		w.processor.release(t.Context(), c, fmt.Errorf("make pictures: %w", cause))
+		expect(t, w.row(`SELECT attempts, retries, lease_until FROM file_uploads`),
+			map[string]any{"attempts": attempts, "retries": 1, "lease_until": nil})
+	}
 }
 
 // A worker that is killed cleans nothing up, and Lambda keeps its sandbox with the temporary

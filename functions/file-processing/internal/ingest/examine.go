@@ -33,7 +33,7 @@ func makeSpool() (*os.File, error) {
 // first that fails; nothing is decoded that was not scanned where scanning is on. An error means
 // that nothing was found out.
 func (p *Processor) examine(ctx context.Context, c claim) (finding, error) {
-	object, err := p.openUpload(ctx, c.key, c.objectVersion)
+	object, err := p.openUpload(ctx, c)
 	if errors.Is(err, errGone) {
 		return finding{reason: storedfile.ObjectMissing}, nil
 	}
@@ -92,8 +92,13 @@ func (p *Processor) judgeContent(ctx context.Context, c claim, spool *os.File,
 	if _, err := spool.ReadAt(source, 0); err != nil {
 		return f, fmt.Errorf("read back the upload: %w", err)
 	}
-	made, err := picture.Process(ctx, source, picture.Options{Thumbnail: p.Config.ThumbnailSize})
+	own, cancel := context.WithTimeout(ctx, pictureTime)
+	defer cancel()
+	made, err := picture.Process(own, source, picture.Options{Thumbnail: p.Config.ThumbnailSize})
 	if err != nil {
+		if own.Err() != nil && ctx.Err() == nil {
+			err = errors.Join(err, errTooSlow)
+		}
 		f.reason, err = judgePicture(err)
 		return f, err
 	}

@@ -14,8 +14,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
+
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -220,6 +223,35 @@ func versioned(stream func(conn net.Conn)) func(net.Conn, string) {
 			return
 		}
 		stream(conn)
+	}
+}
+
+// due does what time does to a file that was given back.
+func (w *fixture) due() {
+	w.t.Helper()
+	w.exec(`UPDATE file_uploads SET next_attempt_at = now() - interval '1 second'
+		WHERE next_attempt_at IS NOT NULL`)
+}
+
+// age does what five days of an outage do.
+func (w *fixture) age() {
+	w.t.Helper()
+	w.exec(`UPDATE file_uploads SET created_at = created_at - interval '5 days', next_attempt_at = NULL`)
+}
+
+// sweep does what maintenance does about outputs that are on its list.
+func (w *fixture) sweep(key objectkey.Key) {
+	w.t.Helper()
+	rows, err := w.Superuser.Query(context.Background(), `DELETE FROM object_deletions
+		WHERE bucket_name <> 'incoming' AND prefix LIKE '%' || $1::text || '%'
+		RETURNING bucket_name, prefix`, key.File)
+	must(w.t, err)
+	type place struct{ Bucket, Prefix string }
+	places, err := pgx.CollectRows(rows, pgx.RowToStructByPos[place])
+	must(w.t, err)
+	for _, at := range places {
+		_, err := storedfile.DeleteVersions(context.Background(), w.s3, at.Bucket, at.Prefix)
+		must(w.t, err)
 	}
 }
 

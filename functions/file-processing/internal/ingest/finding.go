@@ -49,12 +49,13 @@ func (f finding) row(c claim, buckets storedfile.Buckets) db.SettleFileParams {
 	}
 	row := db.SettleFileParams{
 		OrganizationID: c.key.Organization, ID: c.key.File, CurrentVersion: int32(c.key.Version),
-		Status: string(f.reason.Status()), StatusReason: present(string(f.reason)),
+		CurrentFence: c.fence,
+		Status:       string(f.reason.Status()), StatusReason: present(string(f.reason)),
 		Variants: variants,
 		FileSize: present(f.size), Checksum: f.checksum, MimeType: present(string(f.mimeType)),
 		Width: present(int32(f.info.Width)), Height: present(int32(f.info.Height)),
 	}
-	row.BucketName, row.StoragePath = f.place(c.key, buckets)
+	row.BucketName, row.StoragePath = f.place(c, buckets)
 	if f.reason == "" {
 		row.QuotaBytes = f.size
 	}
@@ -72,14 +73,26 @@ func (f finding) row(c claim, buckets storedfile.Buckets) db.SettleFileParams {
 const clean = "clean"
 
 // place is where the original is after the verdict; what is deleted keeps the place where it was.
-func (f finding) place(key objectkey.Key, buckets storedfile.Buckets) (bucket, path string) {
+func (f finding) place(c claim, buckets storedfile.Buckets) (bucket, path string) {
 	switch {
 	case f.reason == "":
-		return buckets.Files, objectkey.Original(key.Organization, key.File, key.Version)
+		return buckets.Files, c.originalKey()
 	case f.reason.Kept() && !f.lost:
-		return buckets.Quarantine, objectkey.Quarantine(key.Organization, key.File, key.Version)
+		return buckets.Quarantine, c.keptKey(f.reason)
 	}
-	return buckets.Incoming, incomingKey(key)
+	return buckets.Incoming, incomingKey(c.key)
+}
+
+func (c claim) originalKey() string {
+	return objectkey.Original(c.key.Organization, c.key.File, c.key.Version, c.fence)
+}
+
+// keptKey is where the bytes of a file that was not accepted are kept.
+func (c claim) keptKey(reason storedfile.Reason) string {
+	if reason == storedfile.Infected {
+		return objectkey.Quarantine(c.key.Organization, c.key.File, c.key.Version, c.fence)
+	}
+	return objectkey.Held(c.key.Organization, c.key.File, c.key.Version, c.fence)
 }
 
 // details is what the file's access log says of a verdict.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -118,7 +119,7 @@ func fixtureOn(t *testing.T, database *pgtest.Database) *fixture {
 		Config: Config{
 			Buckets: storedfile.Buckets{Incoming: "incoming", Files: "files",
 				Quarantine: "quarantine"},
-			MaxFileSize: maxSize, ThumbnailSize: 64,
+			MaxFileSize: maxSize, ThumbnailSize: 64, MaxAge: 120 * time.Hour,
 			Allowed: mediatype.Patterns{"image/*", "application/pdf", "text/*"},
 		},
 		DB: w.DB(t, entry), S3: s3Client(t, &faultyStore{}), Log: slog.New(slog.DiscardHandler),
@@ -255,6 +256,13 @@ func (w *fixture) file(key objectkey.Key) map[string]any {
 	w.t.Helper()
 	return w.row(`SELECT * FROM files WHERE organization_id = $1 AND id = $2`, key.Organization,
 		key.File)
+}
+
+// fence is of the attempt whose outputs the file has.
+func (w *fixture) fence(key objectkey.Key) int64 {
+	w.t.Helper()
+	fence, _ := w.file(key)["current_fence"].(int64)
+	return fence
 }
 
 // expect compares some columns of a row.

@@ -39,6 +39,7 @@ const (
 	OutcomeSuperseded  Outcome = "superseded"  // nothing waited for it; deleted
 	OutcomeLeaseLost   Outcome = "lease_lost"  // another worker has taken over, or the file is gone
 	OutcomeUnknownKey  Outcome = "unknown_key" // not an upload of ours; left alone
+	OutcomeEarly       Outcome = "early"       // it was given back, and waits
 	OutcomeBusy        Outcome = "busy"        // another worker has the file; with an error
 	OutcomeRetry       Outcome = "retry"       // no verdict; with an error
 )
@@ -71,8 +72,13 @@ type Processor struct {
 	Log     *slog.Logger
 }
 
-// Process takes one object to its end. With an error there is no end yet and the same object must
-// come again; what came of a file's content, be it a rejection, is no error.
+// ErrPostponed means that the file is tried again without this event: its row says when, and
+// maintenance sends the next one.
+var ErrPostponed = errors.New("postponed")
+
+// Process takes one object to its end. With an error there is no end yet: with ErrPostponed the file
+// waits, with any other the same object must come again. What came of a file's content, be it a
+// rejection, is no error.
 func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	key, err := objectkey.ParseIncoming(o.Key)
 	if err != nil || key.Organization == uuid.Nil || o.Bucket != p.Config.Incoming {
@@ -89,7 +95,7 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	}
 	taken, what, err := p.claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
 	if err != nil {
-		return result, fmt.Errorf("claim file %s: %w", key.File, err)
+		return result, fmt.Errorf("%w: claim file %s: %w", ErrPostponed, key.File, err)
 	}
 	result.Attempt = taken.attempt
 	switch what {
@@ -99,52 +105,55 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 		}
 		result.Outcome = OutcomeSuperseded
 		return result, nil
+	case early:
+		result.Outcome = OutcomeEarly
+		return result, nil
 	case busy:
 		result.Outcome = OutcomeBusy
 		return result, fault.New(fault.Temporary, "file-busy", "Another worker has this file.")
 	}
 	var found finding
-	result.Outcome, found, err = p.work(ctx, taken, deadline.Add(-closing))
+	result.Outcome, found, err = p.work(ctx, &taken, deadline.Add(-closing))
 	result.Reason, result.Bytes, result.Fallback = found.reason, found.size, found.fallback
 	if err != nil {
 		p.release(ctx, taken, err)
-		return result, fmt.Errorf("process file %s: %w", key.File, err)
+		return result, fmt.Errorf("%w: process file %s: %w", ErrPostponed, key.File, err)
 	}
 	return result, nil
 }
 
 // work is everything between a claim and its end.
-func (p *Processor) work(ctx context.Context, c claim,
+func (p *Processor) work(ctx context.Context, c *claim,
 	until time.Time) (Outcome, finding, error) {
+	working, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
 	found := finding{reason: c.exhausted}
+	var err error
 	if c.exhausted == "" {
-		working, cancel := context.WithDeadline(ctx, until)
-		defer cancel()
-		var err error
-		if found, err = p.examine(working, c); err != nil {
+		if found, err = p.examine(working, *c); err != nil {
 			return OutcomeRetry, finding{}, err
 		}
-		if err := p.storeOutputs(working, c, found); err != nil {
+	}
+	if err := p.storeOutputs(working, c, found); err != nil {
+		if !c.tooOld {
 			return OutcomeRetry, finding{}, err
 		}
-	} else if err := p.quarantine(ctx, c.key, c.objectVersion); err != nil {
-		// A file whose attempts are used up needs its verdict more than an operator needs its
-		// bytes.
-		p.Log.ErrorContext(ctx, "a file whose attempts are used up could not be kept", "file",
-			c.key.File,
-			"error", err)
+		// Its days are over. The bytes stay where they are, for as long as the bucket keeps them.
+		p.Log.ErrorContext(ctx, "a file that ends without a verdict could not be kept in quarantine",
+			"file", c.key.File, "error", err)
 		found.lost = true
 	}
-	ended, err := p.settle(ctx, c, found)
+	ended, err := p.settle(ctx, *c, found)
 	if err != nil {
 		return OutcomeRetry, finding{}, err
 	}
-	switch ended {
-	case fileGone:
+	switch {
+	case ended == fileGone:
 		return OutcomeLeaseLost, finding{}, p.deleteUpload(ctx, c.key, c.objectVersion)
-	case leaseLost:
-		// The winner makes the same outputs under the same keys: they are its own now.
+	case ended == leaseLost:
 		return OutcomeLeaseLost, finding{}, nil
+	case found.lost:
+		return Outcome(found.reason.Status()), found, nil
 	}
 	if err := p.deleteUploads(ctx, c.key); err != nil {
 		// settle put it on the list
@@ -153,35 +162,41 @@ func (p *Processor) work(ctx context.Context, c claim,
 	return Outcome(found.reason.Status()), found, nil
 }
 
-// storeOutputs stores what a verdict hands out or keeps. Repeating it overwrites with the same.
-func (p *Processor) storeOutputs(ctx context.Context, c claim, found finding) error {
+// storeOutputs stores what a verdict hands out or keeps, under keys that no other attempt has.
+func (p *Processor) storeOutputs(ctx context.Context, c *claim, found finding) error {
 	switch {
 	case found.reason == "":
 		for _, variant := range found.pictures {
-			if err := p.putVariant(ctx, c.key, variant); err != nil {
+			if err := c.note(p.putVariant(ctx, *c, variant)); err != nil {
 				return err
 			}
 		}
-		return p.keepOriginal(ctx, c.key, c.objectVersion, found.mimeType)
+		return c.note(p.keepOriginal(ctx, *c, found.mimeType))
 	case found.reason.Kept():
-		return p.quarantine(ctx, c.key, c.objectVersion)
+		return c.note(p.quarantine(ctx, *c, found.reason))
 	}
 	return nil
 }
 
-// release hands the file back at once instead of when its lease ends. It may fail: then the lease
-// ends by itself.
+// note remembers whether something may have been stored: also by a request whose answer was lost.
+func (c *claim) note(err error) error {
+	if !refusedByStore(err) {
+		c.stored = true
+	}
+	return err
+}
+
+// release hands the file back at once instead of when its lease ends. Only what the file itself did
+// to its worker counts as an attempt. It may fail: then the lease ends by itself, and the attempt
+// counts although the file did nothing; a database that comes back is in time for the next one.
 func (p *Processor) release(ctx context.Context, c claim, cause error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing/2)
 	defer cancel()
 	note := fault.CodeOf(cause)
-	switch {
-	case c.exhausted != "":
-		note = string(c.exhausted)
-	case errors.Is(cause, scan.ErrUnavailable):
+	if errors.Is(cause, scan.ErrUnavailable) {
 		note = string(storedfile.ScannerUnavailable)
 	}
-	if err := p.endLease(ctx, c, note); err != nil {
+	if err := p.endLease(ctx, c, note, errors.Is(cause, errTooSlow)); err != nil {
 		p.Log.WarnContext(ctx, "a lease is left to run out", "file", c.key.File, "error", err)
 	}
 }

@@ -24,7 +24,11 @@ import (
 // deliver takes an object to its end as the queue does: again and again while it comes back.
 func (w *fixture) deliver(ctx context.Context, o Object) error {
 	for try := 0; ; try++ {
-		_, err := w.processor.Process(ctx, o)
+		result, err := w.processor.Process(ctx, o)
+		if result.Outcome == OutcomeEarly {
+			w.due()
+			continue
+		}
 		if err == nil || fault.KindOf(err) != fault.Temporary || try == 1000 {
 			return err
 		}
@@ -162,7 +166,7 @@ func TestOneFormForManyUploads(t *testing.T) {
 		workers.Go(func() error { return w.deliver(t.Context(), object) })
 	}
 	must(t, workers.Wait())
-	_, served := w.get("files", objectkey.Original(w.organization, key.File, 1))
+	_, served := w.get("files", objectkey.Original(w.organization, key.File, 1, w.fence(key)))
 	w.expectAvailable(key, served)
 	if len(content) != uploads || !slices.ContainsFunc(sent,
 		func(o Object) bool { return bytes.Equal(content[o.Version], served) }) {
@@ -192,7 +196,7 @@ func TestLeaseOfADeadWorker(t *testing.T) {
 		finding{reason: storedfile.CorruptImage}); how != leaseLost || err != nil {
 		t.Errorf("the slow worker: %s, %v", how, err)
 	}
-	must(t, w.processor.endLease(t.Context(), killed, "late"))
+	must(t, w.processor.endLease(t.Context(), killed, "late", true))
 	w.expectAvailable(key, []byte("text"))
 }
 
@@ -214,9 +218,10 @@ func TestOnlyTheLatestClaimCounts(t *testing.T) {
 		finding{reason: storedfile.CorruptImage}); how != leaseLost || err != nil {
 		t.Errorf("the slow worker settles: %s, %v", how, err)
 	}
-	must(t, processor.endLease(t.Context(), slow, "late"))
+	must(t, processor.endLease(t.Context(), slow, "late", true))
 	expect(t, w.row(`SELECT lease_until > now() AS held, last_error FROM file_uploads`),
 		map[string]any{"held": true, "last_error": nil})
+	w.sweep(key) // it lists what it may have stored
 	if after := w.state(key); after != before {
 		t.Errorf("the slow worker changed\n%s\nto\n%s", before, after)
 	}
@@ -245,7 +250,7 @@ func TestClaimedVersionWins(t *testing.T) {
 	}
 	w.process(first)
 	w.expectAvailable(key, []byte("one"))
-	_, served := w.get("files", objectkey.Original(w.organization, key.File, 1))
+	_, served := w.get("files", objectkey.Original(w.organization, key.File, 1, w.fence(key)))
 	if string(served) != "one" {
 		t.Errorf("served is %q", served)
 	}
@@ -298,9 +303,10 @@ func TestDeletedWhileWorkedOn(t *testing.T) {
 	expect(t, w.row(
 		`SELECT array_agg(bucket_name || ' ' || prefix ORDER BY prefix) AS due FROM object_deletions WHERE due_at <= now()`),
 		map[string]any{"due": []string{
-			"files " + objectkey.Original(w.organization, key.File, 1),
-			"quarantine " + objectkey.Quarantine(w.organization, key.File, 1),
-			"files " + objectkey.Variant(w.organization, key.File, 1, ""),
+			"files " + objectkey.Original(w.organization, key.File, 1, 1),
+			"quarantine " + objectkey.Quarantine(w.organization, key.File, 1, 1),
+			"quarantine " + objectkey.Held(w.organization, key.File, 1, 1),
+			"files " + objectkey.Variant(w.organization, key.File, 1, 1, ""),
 		}})
 	left := w.objects(key)
 	if len(left) != 5 {
@@ -328,7 +334,8 @@ func TestOutOfTime(t *testing.T) {
 		t.Errorf("%+v, %v", result, err)
 	}
 	expect(t, w.row(`SELECT attempts, lease_until FROM file_uploads`),
-		map[string]any{"attempts": 1, "lease_until": nil})
+		map[string]any{"attempts": 0, "lease_until": nil}) // it was the store that was slow
+	w.due()
 	w.process(object)
 	w.expectAvailable(key, sampleJPEG(t))
 }

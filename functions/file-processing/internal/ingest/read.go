@@ -26,7 +26,9 @@ func readOnce(ctx context.Context, body io.Reader, size int64, copy io.Writer,
 	source := &counted{from: io.TeeReader(body, io.MultiWriter(copy, digest))}
 	var r reading
 	if scanner != nil {
-		r.verdict, r.scanErr = scanner.Scan(ctx, source)
+		scanning, cancel := context.WithTimeout(ctx, scanTime)
+		r.verdict, r.scanErr = scanner.Scan(scanning, source)
+		cancel()
 	}
 	_, _ = io.Copy(io.Discard, source) // what the scanner left; source has the error
 	if source.err != nil || source.n != size {

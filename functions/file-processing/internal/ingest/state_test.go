@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,9 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
 )
+
+// attemptsOwn is the part of an output's key that differs by how often it was tried.
+var attemptsOwn = regexp.MustCompile(`/ORG/FILE/1/(held/)?\d+`)
 
 // state is all that is left of a file, without times: what must not depend on how often and with
 // which faults it was processed.
@@ -33,7 +37,7 @@ func (w *fixture) state(key objectkey.Key) string {
 		}
 		lines = append(lines, found...)
 	}
-	add(`SELECT 'file ' || (to_jsonb(f) - '{created_at,updated_at,last_scanned_at,id,organization_id,uploaded_by,created_by}'::text[])::text
+	add(`SELECT 'file ' || (to_jsonb(f) - '{current_fence,created_at,updated_at,last_scanned_at,id,organization_id,uploaded_by,created_by}'::text[])::text
 		FROM files f WHERE organization_id = $1 AND id = $2`, key.Organization, key.File)
 	add(`SELECT 'upload ' || file_id::text FROM file_uploads WHERE organization_id = $1 AND file_id = $2`,
 		key.Organization, key.File)
@@ -49,8 +53,9 @@ func (w *fixture) state(key objectkey.Key) string {
 	for _, name := range slices.Sorted(maps.Keys(objects)) {
 		lines = append(lines, "object "+name+" "+objects[name])
 	}
-	return strings.NewReplacer(key.File.String(), "FILE", key.Organization.String(),
+	state := strings.NewReplacer(key.File.String(), "FILE", key.Organization.String(),
 		"ORG").Replace(strings.Join(lines, "\n"))
+	return attemptsOwn.ReplaceAllString(state, "/ORG/FILE/1/${1}N")
 }
 
 // objects maps the bucket and key of each object of a file to what it is.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,9 @@ type claim struct {
 	objectVersion string
 	fence         int64 // a later claim has a higher one, and only the latest may settle or release
 	attempt       int
+	retries       int
+	tooOld        bool              // it has had its days: it ends now, whatever can be kept
+	stored        bool              // something may be stored under this claim's keys
 	exhausted     storedfile.Reason // not empty: the attempts are used up, and this is why
 	reserved      int64             // bytes
 	filename      string
@@ -36,9 +40,11 @@ type claim struct {
 // work which kills its worker is counted too.
 func (p *Processor) claim(ctx context.Context, key objectkey.Key, version string,
 	lease time.Duration) (c claim, what decision, err error) {
+	ctx, cancel := context.WithTimeout(ctx, databaseTime)
+	defer cancel()
 	err = p.DB.InTenant(ctx, key.Organization, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		r, err := lock(ctx, q, key)
+		r, err := lock(ctx, q, key, p.Config.MaxAge)
 		if err != nil {
 			return err
 		}
@@ -46,7 +52,7 @@ func (p *Processor) claim(ctx context.Context, key objectkey.Key, version string
 		if what != proceed && what != exhausted {
 			return nil
 		}
-		c = claim{key: key, objectVersion: version}
+		c = claim{key: key, objectVersion: version, tooOld: r.tooOld}
 		var keep *string
 		if what == exhausted {
 			c.exhausted, keep = exhaustedReason(*r), &r.lastError
@@ -56,9 +62,10 @@ func (p *Processor) claim(ctx context.Context, key objectkey.Key, version string
 	return c, what, err
 }
 
-func lock(ctx context.Context, q *db.Queries, key objectkey.Key) (*reservation, error) {
+func lock(ctx context.Context, q *db.Queries, key objectkey.Key,
+	maxAge time.Duration) (*reservation, error) {
 	row, err := q.LockUpload(ctx, db.LockUploadParams{OrganizationID: key.Organization,
-		FileID: key.File, Version: int32(key.Version)})
+		FileID: key.File, Version: int32(key.Version), MaxAgeSeconds: maxAge.Seconds()})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -67,7 +74,7 @@ func lock(ctx context.Context, q *db.Queries, key objectkey.Key) (*reservation, 
 	}
 	return &reservation{
 		objectVersion: deref(row.ObjectVersion), attempts: int(row.Attempts), leased: row.Leased,
-		lastError: deref(row.LastError),
+		waiting: row.Waiting, tooOld: row.TooOld, lastError: deref(row.LastError),
 	}, nil
 }
 
@@ -76,6 +83,7 @@ func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration,
 	taken, err := q.ClaimUpload(ctx, db.ClaimUploadParams{
 		OrganizationID: c.key.Organization, FileID: c.key.File,
 		ObjectVersion: c.objectVersion, LeaseSeconds: lease.Seconds(), LastError: lastError,
+		CheckSeconds: (lease + leaseGrace).Seconds(),
 	})
 	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)
@@ -86,16 +94,27 @@ func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration,
 		return fmt.Errorf("file is neither pending nor processing: %w", err)
 	}
 	c.fence, c.attempt, c.reserved = taken.Fence, int(taken.Attempts), taken.ReservedBytes
+	c.retries = int(taken.Retries)
 	c.filename, c.declaredType, c.checksum = file.OriginalFilename, file.MimeType, file.Checksum
 	return nil
 }
 
-// endLease ends the lease without a verdict. note says why, in a word.
-func (p *Processor) endLease(ctx context.Context, c claim, note string) error {
+// leaseGrace is how long after a lease maintenance looks after its file, because clocks differ.
+const leaseGrace = 2 * time.Minute
+
+// endLease ends the lease without a verdict. note says why, in a word; counts says that the file
+// itself ended the attempt.
+func (p *Processor) endLease(ctx context.Context, c claim, note string, counts bool) error {
+	released := db.ReleaseUploadParams{
+		OrganizationID: c.key.Organization, FileID: c.key.File, Fence: c.fence, LastError: note,
+		GivenBack: 1, Clean: !c.stored,
+		WaitSeconds: wait(c.retries, rand.Float64()).Seconds(),
+	}
+	if counts {
+		released.GivenBack = 0
+	}
 	return p.DB.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
-		return db.New(tx).ReleaseUpload(ctx, db.ReleaseUploadParams{
-			OrganizationID: c.key.Organization, FileID: c.key.File, Fence: c.fence, LastError: note,
-		})
+		return db.New(tx).ReleaseUpload(ctx, released)
 	})
 }
 
@@ -111,6 +130,8 @@ const (
 // settle writes the verdict and everything that follows from it, or nothing.
 func (p *Processor) settle(ctx context.Context, c claim, found finding) (how ending,
 	err error) {
+	ctx, cancel := context.WithTimeout(ctx, databaseTime)
+	defer cancel()
 	err = p.DB.InTenant(ctx, c.key.Organization, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		upload, err := q.EndUpload(ctx, db.EndUploadParams{OrganizationID: c.key.Organization,
@@ -144,16 +165,26 @@ func lost(ctx context.Context, q *db.Queries, c claim, buckets storedfile.Bucket
 	if err != nil {
 		return "", fmt.Errorf("look for the file: %w", err)
 	}
+	how := fileGone
 	if exists {
-		return leaseLost, nil
+		how = leaseLost
 	}
-	return fileGone, errors.Join(
-		enqueueDeletion(ctx, q, c.key, buckets.Files,
-			objectkey.Original(c.key.Organization, c.key.File, c.key.Version), nil),
-		enqueueDeletion(ctx, q, c.key, buckets.Files,
-			objectkey.Variant(c.key.Organization, c.key.File, c.key.Version, ""), nil),
-		enqueueDeletion(ctx, q, c.key, buckets.Quarantine,
-			objectkey.Quarantine(c.key.Organization, c.key.File, c.key.Version), nil),
+	return how, enqueueOutputs(ctx, q, c.key, c.fence, buckets, nil)
+}
+
+// enqueueOutputs has all deleted that a claim may have stored.
+func enqueueOutputs(ctx context.Context, q *db.Queries, key objectkey.Key, fence int64,
+	buckets storedfile.Buckets, due *time.Time) error {
+	organization, file, version := key.Organization, key.File, key.Version
+	return errors.Join(
+		enqueueDeletion(ctx, q, key, buckets.Files,
+			objectkey.Original(organization, file, version, fence), due),
+		enqueueDeletion(ctx, q, key, buckets.Files,
+			objectkey.Variant(organization, file, version, fence, ""), due),
+		enqueueDeletion(ctx, q, key, buckets.Quarantine,
+			objectkey.Quarantine(organization, file, version, fence), due),
+		enqueueDeletion(ctx, q, key, buckets.Quarantine,
+			objectkey.Held(organization, file, version, fence), due),
 	)
 }
 
@@ -185,10 +216,19 @@ func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding,
 	}
 	q := db.New(tenantdb.Queue{Batch: batch})
 	due := upload.ExpiresAt.Add(storedfile.FormGrace)
-	return errors.Join(
+	var left error
+	for _, fence := range upload.UncleanFences {
+		if fence != c.fence {
+			left = errors.Join(left, enqueueOutputs(ctx, q, c.key, fence, buckets, nil))
+		}
+	}
+	if !found.lost { // else these are the only bytes that there are
+		left = errors.Join(left,
+			enqueueDeletion(ctx, q, c.key, buckets.Incoming, incomingKey(c.key), &due))
+	}
+	return errors.Join(left,
 		q.SettleFile(ctx, found.row(c, buckets)),
 		q.SettleQuota(ctx, found.quota(c.key.Organization, upload.ReservedBytes)),
-		enqueueDeletion(ctx, q, c.key, buckets.Incoming, incomingKey(c.key), &due),
 		q.LogProcessing(ctx, line),
 		outbox.Queue(batch, c.key.Organization, found.event(c.key, upload.UploadedBy)),
 	)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -34,12 +35,32 @@ func TestDecide(t *testing.T) {
 			busy},
 		"being worked on for the last time": {
 			&reservation{objectVersion: "v1", leased: true, attempts: 4}, busy},
+		"given back, and waits": {&reservation{objectVersion: "v1", waiting: true}, early},
+		"waits beyond its days": {&reservation{objectVersion: "v1", waiting: true, tooOld: true},
+			early},
+		"beyond its days": {&reservation{objectVersion: "v1", tooOld: true}, exhausted},
 		"had its attempts": {&reservation{objectVersion: "v1", attempts: 4},
 			exhausted},
 	} {
 		if got := decide(c.row, "v1"); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+func TestWaitsDoubleUpToAnHour(t *testing.T) {
+	t.Parallel()
+	for n, longest := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		longest *= time.Minute
+		if got := wait(n, 0); got != longest/2 {
+			t.Errorf("after %d: at least %s, want %s", n, got, longest/2)
+		}
+		if got := wait(n, 1); got != longest {
+			t.Errorf("after %d: at most %s, want %s", n, got, longest)
+		}
+	}
+	if got := wait(1_000_000, 1); got != time.Hour {
+		t.Errorf("after very many: %s", got)
 	}
 }
 
@@ -63,7 +84,7 @@ func TestJudgeSize(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	good := Config{MaxFileSize: 1, ThumbnailSize: 300, Allowed: mediatype.Patterns{"*/*"}}
+	good := Config{MaxFileSize: 1, ThumbnailSize: 300, MaxAge: time.Hour, Allowed: mediatype.Patterns{"*/*"}}
 	if err := good.Validate(); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
@@ -71,8 +92,8 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	if faults, ok := errors.AsType[interface {
 		Unwrap() []error
 		error
-	}](err); !ok || len(faults.Unwrap()) != 3 {
-		t.Errorf("want three faults, got %v", err)
+	}](err); !ok || len(faults.Unwrap()) != 4 {
+		t.Errorf("want four faults, got %v", err)
 	}
 }
 

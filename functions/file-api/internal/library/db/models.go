@@ -22,6 +22,7 @@ type File struct {
 	BucketName           string
 	StoragePath          string
 	CurrentVersion       int32
+	CurrentFence         int64
 	Checksum             []byte
 	Status               string
 	StatusReason         *string
@@ -76,10 +77,13 @@ type FileUpload struct {
 	ExpiresAt      time.Time
 	ObjectVersion  *string
 	LeaseUntil     *time.Time
+	NextAttemptAt  *time.Time
+	Retries        int32
 	Fence          int64
+	UncleanFences  []int64
 	Attempts       int32
 	LastError      *string
-	CheckedAt      *time.Time
+	CheckAt        time.Time
 	CreatedAt      time.Time
 }
 

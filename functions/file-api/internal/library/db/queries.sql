@@ -35,8 +35,8 @@ VALUES (@organization_id, @id, @filename, @original_filename, @file_extension, @
 	@uploaded_by, @uploaded_by, @created_at, @created_at);
 
 -- name: InsertUpload :exec
-INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, created_at)
-VALUES (@organization_id, @file_id, @version, @uploaded_by, @reserved_bytes, @expires_at, @created_at);
+INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, created_at, check_at)
+VALUES (@organization_id, @file_id, @version, @uploaded_by, @reserved_bytes, @expires_at, @created_at, @check_at);
 
 -- name: ExtendUpload :execrows
 UPDATE file_uploads SET expires_at = @expires_at WHERE organization_id = @organization_id AND file_id = @file_id;

@@ -197,7 +197,7 @@ func (q *Queries) ExtendUpload(ctx context.Context, arg ExtendUploadParams) (int
 }
 
 const file = `-- name: File :one
-SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
+SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
 FROM files f
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
 WHERE f.organization_id = $1 AND f.id = $2
@@ -230,6 +230,7 @@ func (q *Queries) File(ctx context.Context, arg FileParams) (FileRow, error) {
 		&i.File.BucketName,
 		&i.File.StoragePath,
 		&i.File.CurrentVersion,
+		&i.File.CurrentFence,
 		&i.File.Checksum,
 		&i.File.Status,
 		&i.File.StatusReason,
@@ -357,8 +358,8 @@ func (q *Queries) InsertFile(ctx context.Context, arg InsertFileParams) error {
 }
 
 const insertUpload = `-- name: InsertUpload :exec
-INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, created_at, check_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 `
 
 type InsertUploadParams struct {
@@ -369,6 +370,7 @@ type InsertUploadParams struct {
 	ReservedBytes  int64
 	ExpiresAt      time.Time
 	CreatedAt      time.Time
+	CheckAt        time.Time
 }
 
 func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) error {
@@ -380,6 +382,7 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) erro
 		arg.ReservedBytes,
 		arg.ExpiresAt,
 		arg.CreatedAt,
+		arg.CheckAt,
 	)
 	return err
 }
@@ -438,7 +441,7 @@ func (q *Queries) ListAccess(ctx context.Context, arg ListAccessParams) ([]FileA
 }
 
 const listFiles = `-- name: ListFiles :many
-SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
+SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
 FROM files f
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
 WHERE f.organization_id = $1
@@ -508,6 +511,7 @@ func (q *Queries) ListFiles(ctx context.Context, arg ListFilesParams) ([]ListFil
 			&i.File.BucketName,
 			&i.File.StoragePath,
 			&i.File.CurrentVersion,
+			&i.File.CurrentFence,
 			&i.File.Checksum,
 			&i.File.Status,
 			&i.File.StatusReason,
@@ -554,7 +558,7 @@ func (q *Queries) ListFiles(ctx context.Context, arg ListFilesParams) ([]ListFil
 }
 
 const lockFile = `-- name: LockFile :one
-SELECT organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, current_version, checksum, status, status_reason, status_before_deletion, category, virus_scanned, virus_scan_result, virus_scan_engine, last_scanned_at, contains_pii, requires_consent, retention_days, deletion_date, uploaded_by, title, description, tags, metadata, width, height, variants, quota_bytes, download_count, last_accessed_at, created_at, created_by, updated_at, updated_by, deleted_at, deleted_by FROM files WHERE organization_id = $1 AND id = $2 FOR UPDATE
+SELECT organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, current_version, current_fence, checksum, status, status_reason, status_before_deletion, category, virus_scanned, virus_scan_result, virus_scan_engine, last_scanned_at, contains_pii, requires_consent, retention_days, deletion_date, uploaded_by, title, description, tags, metadata, width, height, variants, quota_bytes, download_count, last_accessed_at, created_at, created_by, updated_at, updated_by, deleted_at, deleted_by FROM files WHERE organization_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockFileParams struct {
@@ -576,6 +580,7 @@ func (q *Queries) LockFile(ctx context.Context, arg LockFileParams) (File, error
 		&i.BucketName,
 		&i.StoragePath,
 		&i.CurrentVersion,
+		&i.CurrentFence,
 		&i.Checksum,
 		&i.Status,
 		&i.StatusReason,
@@ -611,7 +616,7 @@ func (q *Queries) LockFile(ctx context.Context, arg LockFileParams) (File, error
 }
 
 const lockUpload = `-- name: LockUpload :one
-SELECT organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, fence, attempts, last_error, checked_at, created_at FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE
+SELECT organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, next_attempt_at, retries, fence, unclean_fences, attempts, last_error, check_at, created_at FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE
 `
 
 type LockUploadParams struct {
@@ -631,10 +636,13 @@ func (q *Queries) LockUpload(ctx context.Context, arg LockUploadParams) (FileUpl
 		&i.ExpiresAt,
 		&i.ObjectVersion,
 		&i.LeaseUntil,
+		&i.NextAttemptAt,
+		&i.Retries,
 		&i.Fence,
+		&i.UncleanFences,
 		&i.Attempts,
 		&i.LastError,
-		&i.CheckedAt,
+		&i.CheckAt,
 		&i.CreatedAt,
 	)
 	return i, err

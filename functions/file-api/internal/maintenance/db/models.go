@@ -19,9 +19,12 @@ type FileUpload struct {
 	ExpiresAt      time.Time
 	ObjectVersion  *string
 	LeaseUntil     *time.Time
+	NextAttemptAt  *time.Time
+	Retries        int32
 	Fence          int64
+	UncleanFences  []int64
 	Attempts       int32
 	LastError      *string
-	CheckedAt      *time.Time
+	CheckAt        time.Time
 	CreatedAt      time.Time
 }

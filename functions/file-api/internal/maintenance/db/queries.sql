@@ -1,38 +1,58 @@
 -- Those marked "across" look (not write) in every organization, as the policies of maintenance's
 -- role allow.
 
--- name: UploadsToCheck :many
--- across: reservations that nothing has happened to for a while, and work whose lease has ended;
--- those looked at longest ago come first.
-SELECT u.organization_id, u.file_id, u.checked_at
-FROM file_uploads u
-JOIN files f ON f.organization_id = u.organization_id AND f.id = u.file_id
-WHERE coalesce(u.checked_at, u.created_at) < @checked_before
-AND (f.status = 'pending' OR (f.status = 'processing' AND coalesce(u.lease_until, u.created_at) < @lease_before))
-ORDER BY coalesce(u.checked_at, u.created_at)
+-- name: UploadsDue :many
+-- across: of each organization the few that have been due for longest, so that one with a backlog
+-- takes no other's turn. The index gives organization after organization, and in each the first in
+-- order: what a page costs grows with neither.
+WITH RECURSIVE organization AS (
+	(SELECT u.organization_id AS id FROM file_uploads u ORDER BY u.organization_id LIMIT 1)
+	UNION ALL
+	SELECT (SELECT u.organization_id FROM file_uploads u WHERE u.organization_id > o.id ORDER BY u.organization_id LIMIT 1)
+	FROM organization o WHERE o.id IS NOT NULL
+)
+SELECT due.organization_id, due.file_id, due.check_at
+FROM organization o CROSS JOIN LATERAL (
+	SELECT u.organization_id, u.file_id, u.check_at FROM file_uploads u
+	WHERE u.organization_id = o.id AND u.check_at <= @now ORDER BY u.check_at LIMIT @share
+) due
+ORDER BY due.check_at
 LIMIT @page;
 
--- name: TakeUploadToCheck :one
+-- name: TakeUpload :one
 -- Of two runs that found the same upload, one gets it.
-UPDATE file_uploads SET checked_at = @now
-WHERE organization_id = @organization_id AND file_id = @file_id AND checked_at IS NOT DISTINCT FROM sqlc.narg(seen)::timestamptz
+UPDATE file_uploads SET check_at = @next
+WHERE organization_id = @organization_id AND file_id = @file_id AND check_at = @seen
 RETURNING *;
 
--- name: FilesToPurge :many
--- across: what is past its deletion date, and what has been in the trash for long enough. A file in
--- processing waits for its verdict. The order is total, so that a run can step over those which it
--- could not purge: they stay first.
-SELECT organization_id, id FROM files
-WHERE (deletion_date < @now OR deleted_at < @deleted_before) AND status <> 'processing'
-ORDER BY least(deletion_date, deleted_at), organization_id, id
-LIMIT @page OFFSET @stuck;
+-- name: WaitLonger :exec
+-- Each event that is sent is followed by a longer wait, unless a worker took the file up meanwhile.
+UPDATE file_uploads SET check_at = @next, retries = retries + 1
+WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence AND check_at = @seen;
+
+-- name: FilesPastDeletion :many
+-- across: what is past its deletion date, the oldest first and from where the run has got to: what
+-- it could not purge it does not meet again. A file in processing waits for its verdict.
+SELECT organization_id, id, deletion_date AS due FROM files
+WHERE deletion_date < @now AND status <> 'processing'
+AND (deletion_date, organization_id, id) > (@after::timestamptz, @after_organization::uuid, @after_id::uuid)
+ORDER BY deletion_date, organization_id, id
+LIMIT @page;
+
+-- name: FilesInTrash :many
+-- across: what has been in the trash for long enough, likewise.
+SELECT organization_id, id, deleted_at AS due FROM files
+WHERE deleted_at < @deleted_before AND status <> 'processing'
+AND (deleted_at, organization_id, id) > (@after::timestamptz, @after_organization::uuid, @after_id::uuid)
+ORDER BY deleted_at, organization_id, id
+LIMIT @page;
 
 -- name: DeletionsDue :many
 -- across
 SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= @now ORDER BY due_at LIMIT @page;
 
--- name: FinishDeletion :exec
-DELETE FROM object_deletions WHERE organization_id = @organization_id AND id = @id;
+-- name: FinishDeletions :exec
+DELETE FROM object_deletions WHERE organization_id = @organization_id AND id = ANY (@ids::uuid[]);
 
 -- name: PostponeDeletion :exec
 UPDATE object_deletions SET attempts = attempts + 1, due_at = @due_at, last_error = @last_error WHERE organization_id = @organization_id AND id = @id;

@@ -79,43 +79,45 @@ func (q *Queries) DeletionsDue(ctx context.Context, arg DeletionsDueParams) ([]D
 	return items, nil
 }
 
-const filesToPurge = `-- name: FilesToPurge :many
-SELECT organization_id, id FROM files
-WHERE (deletion_date < $1 OR deleted_at < $2) AND status <> 'processing'
-ORDER BY least(deletion_date, deleted_at), organization_id, id
-LIMIT $4 OFFSET $3
+const filesInTrash = `-- name: FilesInTrash :many
+SELECT organization_id, id, deleted_at AS due FROM files
+WHERE deleted_at < $1 AND status <> 'processing'
+AND (deleted_at, organization_id, id) > ($2::timestamptz, $3::uuid, $4::uuid)
+ORDER BY deleted_at, organization_id, id
+LIMIT $5
 `
 
-type FilesToPurgeParams struct {
-	Now           *time.Time
-	DeletedBefore *time.Time
-	Stuck         int32
-	Page          int32
+type FilesInTrashParams struct {
+	DeletedBefore     *time.Time
+	After             time.Time
+	AfterOrganization uuid.UUID
+	AfterID           uuid.UUID
+	Page              int32
 }
 
-type FilesToPurgeRow struct {
+type FilesInTrashRow struct {
 	OrganizationID uuid.UUID
 	ID             uuid.UUID
+	Due            *time.Time
 }
 
-// across: what is past its deletion date, and what has been in the trash for long enough. A file in
-// processing waits for its verdict. The order is total, so that a run can step over those which it
-// could not purge: they stay first.
-func (q *Queries) FilesToPurge(ctx context.Context, arg FilesToPurgeParams) ([]FilesToPurgeRow, error) {
-	rows, err := q.db.Query(ctx, filesToPurge,
-		arg.Now,
+// across: what has been in the trash for long enough, likewise.
+func (q *Queries) FilesInTrash(ctx context.Context, arg FilesInTrashParams) ([]FilesInTrashRow, error) {
+	rows, err := q.db.Query(ctx, filesInTrash,
 		arg.DeletedBefore,
-		arg.Stuck,
+		arg.After,
+		arg.AfterOrganization,
+		arg.AfterID,
 		arg.Page,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []FilesToPurgeRow{}
+	items := []FilesInTrashRow{}
 	for rows.Next() {
-		var i FilesToPurgeRow
-		if err := rows.Scan(&i.OrganizationID, &i.ID); err != nil {
+		var i FilesInTrashRow
+		if err := rows.Scan(&i.OrganizationID, &i.ID, &i.Due); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -126,17 +128,67 @@ func (q *Queries) FilesToPurge(ctx context.Context, arg FilesToPurgeParams) ([]F
 	return items, nil
 }
 
-const finishDeletion = `-- name: FinishDeletion :exec
-DELETE FROM object_deletions WHERE organization_id = $1 AND id = $2
+const filesPastDeletion = `-- name: FilesPastDeletion :many
+SELECT organization_id, id, deletion_date AS due FROM files
+WHERE deletion_date < $1 AND status <> 'processing'
+AND (deletion_date, organization_id, id) > ($2::timestamptz, $3::uuid, $4::uuid)
+ORDER BY deletion_date, organization_id, id
+LIMIT $5
 `
 
-type FinishDeletionParams struct {
-	OrganizationID uuid.UUID
-	ID             uuid.UUID
+type FilesPastDeletionParams struct {
+	Now               *time.Time
+	After             time.Time
+	AfterOrganization uuid.UUID
+	AfterID           uuid.UUID
+	Page              int32
 }
 
-func (q *Queries) FinishDeletion(ctx context.Context, arg FinishDeletionParams) error {
-	_, err := q.db.Exec(ctx, finishDeletion, arg.OrganizationID, arg.ID)
+type FilesPastDeletionRow struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+	Due            *time.Time
+}
+
+// across: what is past its deletion date, the oldest first and from where the run has got to: what
+// it could not purge it does not meet again. A file in processing waits for its verdict.
+func (q *Queries) FilesPastDeletion(ctx context.Context, arg FilesPastDeletionParams) ([]FilesPastDeletionRow, error) {
+	rows, err := q.db.Query(ctx, filesPastDeletion,
+		arg.Now,
+		arg.After,
+		arg.AfterOrganization,
+		arg.AfterID,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FilesPastDeletionRow{}
+	for rows.Next() {
+		var i FilesPastDeletionRow
+		if err := rows.Scan(&i.OrganizationID, &i.ID, &i.Due); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const finishDeletions = `-- name: FinishDeletions :exec
+DELETE FROM object_deletions WHERE organization_id = $1 AND id = ANY ($2::uuid[])
+`
+
+type FinishDeletionsParams struct {
+	OrganizationID uuid.UUID
+	Ids            []uuid.UUID
+}
+
+func (q *Queries) FinishDeletions(ctx context.Context, arg FinishDeletionsParams) error {
+	_, err := q.db.Exec(ctx, finishDeletions, arg.OrganizationID, arg.Ids)
 	return err
 }
 
@@ -161,23 +213,23 @@ func (q *Queries) PostponeDeletion(ctx context.Context, arg PostponeDeletionPara
 	return err
 }
 
-const takeUploadToCheck = `-- name: TakeUploadToCheck :one
-UPDATE file_uploads SET checked_at = $1
-WHERE organization_id = $2 AND file_id = $3 AND checked_at IS NOT DISTINCT FROM $4::timestamptz
-RETURNING organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, fence, attempts, last_error, checked_at, created_at
+const takeUpload = `-- name: TakeUpload :one
+UPDATE file_uploads SET check_at = $1
+WHERE organization_id = $2 AND file_id = $3 AND check_at = $4
+RETURNING organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, next_attempt_at, retries, fence, unclean_fences, attempts, last_error, check_at, created_at
 `
 
-type TakeUploadToCheckParams struct {
-	Now            *time.Time
+type TakeUploadParams struct {
+	Next           time.Time
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
-	Seen           *time.Time
+	Seen           time.Time
 }
 
 // Of two runs that found the same upload, one gets it.
-func (q *Queries) TakeUploadToCheck(ctx context.Context, arg TakeUploadToCheckParams) (FileUpload, error) {
-	row := q.db.QueryRow(ctx, takeUploadToCheck,
-		arg.Now,
+func (q *Queries) TakeUpload(ctx context.Context, arg TakeUploadParams) (FileUpload, error) {
+	row := q.db.QueryRow(ctx, takeUpload,
+		arg.Next,
 		arg.OrganizationID,
 		arg.FileID,
 		arg.Seen,
@@ -192,52 +244,62 @@ func (q *Queries) TakeUploadToCheck(ctx context.Context, arg TakeUploadToCheckPa
 		&i.ExpiresAt,
 		&i.ObjectVersion,
 		&i.LeaseUntil,
+		&i.NextAttemptAt,
+		&i.Retries,
 		&i.Fence,
+		&i.UncleanFences,
 		&i.Attempts,
 		&i.LastError,
-		&i.CheckedAt,
+		&i.CheckAt,
 		&i.CreatedAt,
 	)
 	return i, err
 }
 
-const uploadsToCheck = `-- name: UploadsToCheck :many
+const uploadsDue = `-- name: UploadsDue :many
 
-SELECT u.organization_id, u.file_id, u.checked_at
-FROM file_uploads u
-JOIN files f ON f.organization_id = u.organization_id AND f.id = u.file_id
-WHERE coalesce(u.checked_at, u.created_at) < $1
-AND (f.status = 'pending' OR (f.status = 'processing' AND coalesce(u.lease_until, u.created_at) < $2))
-ORDER BY coalesce(u.checked_at, u.created_at)
+WITH RECURSIVE organization AS (
+	(SELECT u.organization_id AS id FROM file_uploads u ORDER BY u.organization_id LIMIT 1)
+	UNION ALL
+	SELECT (SELECT u.organization_id FROM file_uploads u WHERE u.organization_id > o.id ORDER BY u.organization_id LIMIT 1)
+	FROM organization o WHERE o.id IS NOT NULL
+)
+SELECT due.organization_id, due.file_id, due.check_at
+FROM organization o CROSS JOIN LATERAL (
+	SELECT u.organization_id, u.file_id, u.check_at FROM file_uploads u
+	WHERE u.organization_id = o.id AND u.check_at <= $1 ORDER BY u.check_at LIMIT $2
+) due
+ORDER BY due.check_at
 LIMIT $3
 `
 
-type UploadsToCheckParams struct {
-	CheckedBefore *time.Time
-	LeaseBefore   *time.Time
-	Page          int32
+type UploadsDueParams struct {
+	Now   time.Time
+	Share int32
+	Page  int32
 }
 
-type UploadsToCheckRow struct {
+type UploadsDueRow struct {
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
-	CheckedAt      *time.Time
+	CheckAt        time.Time
 }
 
 // Those marked "across" look (not write) in every organization, as the policies of maintenance's
 // role allow.
-// across: reservations that nothing has happened to for a while, and work whose lease has ended;
-// those looked at longest ago come first.
-func (q *Queries) UploadsToCheck(ctx context.Context, arg UploadsToCheckParams) ([]UploadsToCheckRow, error) {
-	rows, err := q.db.Query(ctx, uploadsToCheck, arg.CheckedBefore, arg.LeaseBefore, arg.Page)
+// across: of each organization the few that have been due for longest, so that one with a backlog
+// takes no other's turn. The index gives organization after organization, and in each the first in
+// order: what a page costs grows with neither.
+func (q *Queries) UploadsDue(ctx context.Context, arg UploadsDueParams) ([]UploadsDueRow, error) {
+	rows, err := q.db.Query(ctx, uploadsDue, arg.Now, arg.Share, arg.Page)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []UploadsToCheckRow{}
+	items := []UploadsDueRow{}
 	for rows.Next() {
-		var i UploadsToCheckRow
-		if err := rows.Scan(&i.OrganizationID, &i.FileID, &i.CheckedAt); err != nil {
+		var i UploadsDueRow
+		if err := rows.Scan(&i.OrganizationID, &i.FileID, &i.CheckAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -246,4 +308,29 @@ func (q *Queries) UploadsToCheck(ctx context.Context, arg UploadsToCheckParams) 
 		return nil, err
 	}
 	return items, nil
+}
+
+const waitLonger = `-- name: WaitLonger :exec
+UPDATE file_uploads SET check_at = $1, retries = retries + 1
+WHERE organization_id = $2 AND file_id = $3 AND fence = $4 AND check_at = $5
+`
+
+type WaitLongerParams struct {
+	Next           time.Time
+	OrganizationID uuid.UUID
+	FileID         uuid.UUID
+	Fence          int64
+	Seen           time.Time
+}
+
+// Each event that is sent is followed by a longer wait, unless a worker took the file up meanwhile.
+func (q *Queries) WaitLonger(ctx context.Context, arg WaitLongerParams) error {
+	_, err := q.db.Exec(ctx, waitLonger,
+		arg.Next,
+		arg.OrganizationID,
+		arg.FileID,
+		arg.Fence,
+		arg.Seen,
+	)
+	return err
 }

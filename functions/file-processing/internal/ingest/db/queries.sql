@@ -3,7 +3,9 @@
 
 -- name: LockUpload :one
 -- clock_timestamp and not now(): the transaction may have waited for the lock since it began.
-SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased
+SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased,
+	coalesce(next_attempt_at > clock_timestamp(), false)::boolean AS waiting,
+	(created_at <= clock_timestamp() - make_interval(secs => @max_age_seconds::float8))::boolean AS too_old
 FROM file_uploads
 WHERE organization_id = @organization_id AND file_id = @file_id AND version = @version
 FOR UPDATE;
@@ -14,9 +16,12 @@ UPDATE file_uploads SET
 	lease_until = clock_timestamp() + make_interval(secs => @lease_seconds::float8),
 	fence = fence + 1,
 	attempts = attempts + 1,
+	next_attempt_at = NULL,
+	check_at = clock_timestamp() + make_interval(secs => @check_seconds::float8),
+	unclean_fences = array_append(unclean_fences, fence + 1),
 	last_error = sqlc.narg(last_error)
 WHERE organization_id = @organization_id AND file_id = @file_id
-RETURNING reserved_bytes, fence, attempts;
+RETURNING reserved_bytes, fence, attempts, retries;
 
 -- name: StartProcessing :one
 UPDATE files SET status = 'processing', updated_at = now()
@@ -24,13 +29,22 @@ WHERE organization_id = @organization_id AND id = @id AND status IN ('pending', 
 RETURNING original_filename, mime_type, checksum;
 
 -- name: ReleaseUpload :exec
-UPDATE file_uploads SET lease_until = NULL, last_error = @last_error::text
+-- given_back is 1 where the attempt does not count. A claim that stored nothing has nothing to be
+-- cleaned up.
+UPDATE file_uploads SET
+	lease_until = NULL,
+	last_error = @last_error::text,
+	attempts = attempts - sqlc.arg(given_back)::integer,
+	retries = retries + 1,
+	next_attempt_at = clock_timestamp() + make_interval(secs => @wait_seconds::float8),
+	check_at = clock_timestamp() + make_interval(secs => @wait_seconds::float8),
+	unclean_fences = CASE WHEN sqlc.arg(clean)::boolean THEN array_remove(unclean_fences, fence) ELSE unclean_fences END
 WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence;
 
 -- name: EndUpload :one
 DELETE FROM file_uploads
 WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence
-RETURNING reserved_bytes, expires_at, uploaded_by;
+RETURNING reserved_bytes, expires_at, uploaded_by, unclean_fences;
 
 -- name: FileExists :one
 SELECT EXISTS (SELECT FROM files WHERE organization_id = @organization_id AND id = @id);
@@ -44,6 +58,7 @@ UPDATE files SET
 	bucket_name = @bucket_name,
 	storage_path = @storage_path,
 	current_version = @current_version,
+	current_fence = @current_fence,
 	file_size = coalesce(sqlc.narg(file_size), file_size),
 	checksum = coalesce(sqlc.narg(checksum), checksum),
 	mime_type = coalesce(sqlc.narg(mime_type), mime_type),

@@ -18,14 +18,18 @@ UPDATE file_uploads SET
 	lease_until = clock_timestamp() + make_interval(secs => $2::float8),
 	fence = fence + 1,
 	attempts = attempts + 1,
-	last_error = $3
-WHERE organization_id = $4 AND file_id = $5
-RETURNING reserved_bytes, fence, attempts
+	next_attempt_at = NULL,
+	check_at = clock_timestamp() + make_interval(secs => $3::float8),
+	unclean_fences = array_append(unclean_fences, fence + 1),
+	last_error = $4
+WHERE organization_id = $5 AND file_id = $6
+RETURNING reserved_bytes, fence, attempts, retries
 `
 
 type ClaimUploadParams struct {
 	ObjectVersion  string
 	LeaseSeconds   float64
+	CheckSeconds   float64
 	LastError      *string
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
@@ -35,25 +39,32 @@ type ClaimUploadRow struct {
 	ReservedBytes int64
 	Fence         int64
 	Attempts      int32
+	Retries       int32
 }
 
 func (q *Queries) ClaimUpload(ctx context.Context, arg ClaimUploadParams) (ClaimUploadRow, error) {
 	row := q.db.QueryRow(ctx, claimUpload,
 		arg.ObjectVersion,
 		arg.LeaseSeconds,
+		arg.CheckSeconds,
 		arg.LastError,
 		arg.OrganizationID,
 		arg.FileID,
 	)
 	var i ClaimUploadRow
-	err := row.Scan(&i.ReservedBytes, &i.Fence, &i.Attempts)
+	err := row.Scan(
+		&i.ReservedBytes,
+		&i.Fence,
+		&i.Attempts,
+		&i.Retries,
+	)
 	return i, err
 }
 
 const endUpload = `-- name: EndUpload :one
 DELETE FROM file_uploads
 WHERE organization_id = $1 AND file_id = $2 AND fence = $3
-RETURNING reserved_bytes, expires_at, uploaded_by
+RETURNING reserved_bytes, expires_at, uploaded_by, unclean_fences
 `
 
 type EndUploadParams struct {
@@ -66,12 +77,18 @@ type EndUploadRow struct {
 	ReservedBytes int64
 	ExpiresAt     time.Time
 	UploadedBy    uuid.UUID
+	UncleanFences []int64
 }
 
 func (q *Queries) EndUpload(ctx context.Context, arg EndUploadParams) (EndUploadRow, error) {
 	row := q.db.QueryRow(ctx, endUpload, arg.OrganizationID, arg.FileID, arg.Fence)
 	var i EndUploadRow
-	err := row.Scan(&i.ReservedBytes, &i.ExpiresAt, &i.UploadedBy)
+	err := row.Scan(
+		&i.ReservedBytes,
+		&i.ExpiresAt,
+		&i.UploadedBy,
+		&i.UncleanFences,
+	)
 	return i, err
 }
 
@@ -115,13 +132,16 @@ func (q *Queries) FileExists(ctx context.Context, arg FileExistsParams) (bool, e
 
 const lockUpload = `-- name: LockUpload :one
 
-SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased
+SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased,
+	coalesce(next_attempt_at > clock_timestamp(), false)::boolean AS waiting,
+	(created_at <= clock_timestamp() - make_interval(secs => $1::float8))::boolean AS too_old
 FROM file_uploads
-WHERE organization_id = $1 AND file_id = $2 AND version = $3
+WHERE organization_id = $2 AND file_id = $3 AND version = $4
 FOR UPDATE
 `
 
 type LockUploadParams struct {
+	MaxAgeSeconds  float64
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
 	Version        int32
@@ -132,19 +152,28 @@ type LockUploadRow struct {
 	Attempts      int32
 	LastError     *string
 	Leased        bool
+	Waiting       bool
+	TooOld        bool
 }
 
 // Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
 // storage_quotas.
 // clock_timestamp and not now(): the transaction may have waited for the lock since it began.
 func (q *Queries) LockUpload(ctx context.Context, arg LockUploadParams) (LockUploadRow, error) {
-	row := q.db.QueryRow(ctx, lockUpload, arg.OrganizationID, arg.FileID, arg.Version)
+	row := q.db.QueryRow(ctx, lockUpload,
+		arg.MaxAgeSeconds,
+		arg.OrganizationID,
+		arg.FileID,
+		arg.Version,
+	)
 	var i LockUploadRow
 	err := row.Scan(
 		&i.ObjectVersion,
 		&i.Attempts,
 		&i.LastError,
 		&i.Leased,
+		&i.Waiting,
+		&i.TooOld,
 	)
 	return i, err
 }
@@ -172,20 +201,35 @@ func (q *Queries) LogProcessing(ctx context.Context, arg LogProcessingParams) er
 }
 
 const releaseUpload = `-- name: ReleaseUpload :exec
-UPDATE file_uploads SET lease_until = NULL, last_error = $1::text
-WHERE organization_id = $2 AND file_id = $3 AND fence = $4
+UPDATE file_uploads SET
+	lease_until = NULL,
+	last_error = $1::text,
+	attempts = attempts - $2::integer,
+	retries = retries + 1,
+	next_attempt_at = clock_timestamp() + make_interval(secs => $3::float8),
+	check_at = clock_timestamp() + make_interval(secs => $3::float8),
+	unclean_fences = CASE WHEN $4::boolean THEN array_remove(unclean_fences, fence) ELSE unclean_fences END
+WHERE organization_id = $5 AND file_id = $6 AND fence = $7
 `
 
 type ReleaseUploadParams struct {
 	LastError      string
+	GivenBack      int32
+	WaitSeconds    float64
+	Clean          bool
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
 	Fence          int64
 }
 
+// given_back is 1 where the attempt does not count. A claim that stored nothing has nothing to be
+// cleaned up.
 func (q *Queries) ReleaseUpload(ctx context.Context, arg ReleaseUploadParams) error {
 	_, err := q.db.Exec(ctx, releaseUpload,
 		arg.LastError,
+		arg.GivenBack,
+		arg.WaitSeconds,
+		arg.Clean,
 		arg.OrganizationID,
 		arg.FileID,
 		arg.Fence,
@@ -200,19 +244,20 @@ UPDATE files SET
 	bucket_name = $3,
 	storage_path = $4,
 	current_version = $5,
-	file_size = coalesce($6, file_size),
-	checksum = coalesce($7, checksum),
-	mime_type = coalesce($8, mime_type),
-	width = $9,
-	height = $10,
-	variants = $11,
-	quota_bytes = $12,
-	virus_scanned = $13::text IS NOT NULL,
-	virus_scan_result = $13,
-	virus_scan_engine = $14,
-	last_scanned_at = CASE WHEN $13::text IS NOT NULL THEN now() END,
+	current_fence = $6,
+	file_size = coalesce($7, file_size),
+	checksum = coalesce($8, checksum),
+	mime_type = coalesce($9, mime_type),
+	width = $10,
+	height = $11,
+	variants = $12,
+	quota_bytes = $13,
+	virus_scanned = $14::text IS NOT NULL,
+	virus_scan_result = $14,
+	virus_scan_engine = $15,
+	last_scanned_at = CASE WHEN $14::text IS NOT NULL THEN now() END,
 	updated_at = now()
-WHERE organization_id = $15 AND id = $16
+WHERE organization_id = $16 AND id = $17
 `
 
 type SettleFileParams struct {
@@ -221,6 +266,7 @@ type SettleFileParams struct {
 	BucketName      string
 	StoragePath     string
 	CurrentVersion  int32
+	CurrentFence    int64
 	FileSize        *int64
 	Checksum        []byte
 	MimeType        *string
@@ -243,6 +289,7 @@ func (q *Queries) SettleFile(ctx context.Context, arg SettleFileParams) error {
 		arg.BucketName,
 		arg.StoragePath,
 		arg.CurrentVersion,
+		arg.CurrentFence,
 		arg.FileSize,
 		arg.Checksum,
 		arg.MimeType,
