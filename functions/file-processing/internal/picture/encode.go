@@ -16,9 +16,9 @@ const (
 	// size and in thumbnails on dense screens its loss is not seen, and 90 costs about 60 % more
 	// bytes.
 	quality = 80
-	// recompressed is the most pixels of a PNG that are compressed anew. The best level takes up to
-	// two microseconds a pixel on one vCPU to save some per cent, so it is for small pictures; of
-	// larger ones metadata is stripped only.
+	// recompressed is the most pixels of a PNG that are compressed anew, at the usual level: the best
+	// one took up to two microseconds a pixel to save some per cent. Of larger ones only metadata is
+	// stripped.
 	recompressed = 2_000_000
 )
 
@@ -49,11 +49,7 @@ func (p parsed) optimize(pixels image.Image) (Variant, error) {
 	encoded := stripped
 	switch p.Format {
 	case mediatype.PNG:
-		level := png.BestCompression
-		if p.Width*p.Height > recompressed {
-			level = png.DefaultCompression
-		}
-		encoded.Data, err = encodePNG(pixels, p.colour, level)
+		encoded.Data, err = encodePNG(pixels, p.colour, png.DefaultCompression)
 	default:
 		encoded, err = p.encode(Optimized, pixels, p.colour)
 	}
