@@ -148,6 +148,9 @@ func settings(d *Template, f resource, described []setting) (found faults) {
 		if parameter == nil {
 			continue // a resource's name or a fixed value
 		}
+		if _, decided := parameter["Default"]; !decided {
+			continue // who deploys is asked
+		}
 		if fallback := spell(parameter["Default"]); fallback != s.Default {
 			found.add("%s: parameter %s defaults to %q, %s to %q", f.name, reference, fallback, s.Name, s.Default)
 		}
