@@ -15,6 +15,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/jpeg"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
 // The three ways in which a picture can be refused. Errors of this package wrap exactly one of
@@ -31,10 +32,10 @@ var (
 
 // Names of the variants that Process makes.
 const (
-	Optimized      = "optimized"       // full size
-	ThumbnailSmall = "thumbnail_small" // half of Options.Thumbnail
-	Thumbnail      = "thumbnail"       // Options.Thumbnail
-	ThumbnailLarge = "thumbnail_large" // double of Options.Thumbnail
+	Optimized      = storedfile.Optimized      // full size
+	ThumbnailSmall = storedfile.ThumbnailSmall // half of Options.Thumbnail
+	Thumbnail      = storedfile.Thumbnail      // Options.Thumbnail
+	ThumbnailLarge = storedfile.ThumbnailLarge // double of Options.Thumbnail
 )
 
 // Info is what a picture's structure says of it.
