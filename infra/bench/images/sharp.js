@@ -21,6 +21,9 @@ async function job(source) {
   return made;
 }
 
+// What process.resourceUsage says is handed down from the process that started this one.
+const peak = () => 1024 * /VmHWM:\s*(\d+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1];
+
 require('readline').createInterface({ input: process.stdin }).on('line', async (line) => {
   const [file, directory] = line.split('\t');
   const source = fs.readFileSync(file);
@@ -34,5 +37,5 @@ require('readline').createInterface({ input: process.stdin }).on('line', async (
     bytes[name] = data.length;
     fs.writeFileSync(path.join(directory, name), data);
   }
-  console.log(JSON.stringify({ cpu: (used.user + used.system) / 1000, wall, rss: process.resourceUsage().maxRSS * 1024, bytes }));
+  console.log(JSON.stringify({ cpu: (used.user + used.system) / 1000, wall, rss: peak(), bytes }));
 });

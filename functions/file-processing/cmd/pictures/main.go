@@ -47,6 +47,6 @@ func answer(path, out string) error {
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"cpu":  float64((cpu(after) - cpu(before)).Microseconds()) / 1000,
-		"wall": float64(wall.Microseconds()) / 1000, "rss": after.Maxrss * 1024, "bytes": sizes,
+		"wall": float64(wall.Microseconds()) / 1000, "rss": peak(), "bytes": sizes,
 	})
 }
