@@ -26,6 +26,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
+	"github.com/toolboxai-solutions/satchel/shared/outbox"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
@@ -114,7 +115,7 @@ func (w *fixture) api() http.Handler {
 			OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
 		},
 	}
-	return newAPI(c, w.db.DB(w.t, "file-api/http"), w.client,
+	return newAPI(c, w.db.DB(w.t, "file-api/http"), w.client, outbox.Doorbell{},
 		slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 }
 

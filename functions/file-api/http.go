@@ -14,6 +14,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
+	"github.com/toolboxai-solutions/satchel/shared/outbox"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
@@ -23,10 +24,11 @@ const (
 	version = "1"
 )
 
-func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, log *slog.Logger) *httpapi.API {
+func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, bell outbox.Doorbell,
+	log *slog.Logger) *httpapi.API {
 	api := httpapi.New(httpapi.Config{
 		Title: title, Version: version, DB: db, Auth: c.Auth, CORS: c.CORS, Document: document,
-		Log: log,
+		Doorbell: bell.Ring, Log: log,
 	})
 	routes(api, c, &library.Library{
 		Limits:  library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes},
@@ -52,11 +54,11 @@ func routes(api *httpapi.API, c Config, l *library.Library) {
 	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), h.get)
 	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file",
 		"Update a file's details (JSON merge patch)", 403, 404, 409), h.change)
-	httpapi.Write(api, op(http.MethodDelete, "/{id}", "delete-file",
-		"Move a file to the trash, cancel its upload, or delete it permanently", 403, 404, 409),
+	httpapi.Write(api, httpapi.Tells(op(http.MethodDelete, "/{id}", "delete-file",
+		"Move a file to the trash, cancel its upload, or delete it permanently", 403, 404, 409)),
 		h.remove)
-	httpapi.Write(api, op(http.MethodPost, "/{id}/restore", "restore-file",
-		"Restore a file from the trash", 403, 404, 409), h.restore)
+	httpapi.Write(api, httpapi.Tells(op(http.MethodPost, "/{id}/restore", "restore-file",
+		"Restore a file from the trash", 403, 404, 409)), h.restore)
 	httpapi.ReadRecorded(api, op(http.MethodGet, "/{id}/download", "download-file",
 		"Get a download link that is valid for five minutes", 403, 404, 409), h.download)
 	httpapi.Write(api, op(http.MethodPut, "/{id}/consent", "record-consent",

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/outbox"
 	"github.com/toolboxai-solutions/satchel/shared/settings"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
@@ -46,10 +47,11 @@ func run(ctx context.Context, c Config) error {
 		return fmt.Errorf("load AWS configuration: %w", err)
 	}
 	objects := s3.NewFromConfig(cloud)
+	queues := sqs.NewFromConfig(cloud)
+	bell := outbox.Doorbell{SQS: queues, URL: c.DoorbellQueueURL, Log: log}
 	lambda.Start(lambdaevent.Handler{
-		HTTP:      newAPI(c, db, objects, log),
-		Schedules: schedules(c, db, objects, sqs.NewFromConfig(cloud), log),
-		Log:       log,
+		HTTP: newAPI(c, db, objects, bell, log), Schedules: schedules(c, db, objects, queues, log),
+		Doorbell: bell.Ring, Log: log,
 	}.Invoke)
 	return nil
 }

@@ -13,15 +13,16 @@ import (
 // Config is the binary's settings. Both entries take all of them, so that they can be deployed from
 // one list.
 type Config struct {
-	Database       tenantdb.Config
-	Buckets        storedfile.Buckets
-	IngestQueueURL string             `env:"INGEST_QUEUE_URL,required" help:"queue of file-processing, to which maintenance sends uploads whose event was lost"`
-	MaxFileSize    int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file in bytes"`
-	AllowedTypes   mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"media types that may be uploaded, with * for any subtype"`
-	Auth           httpapi.AuthConfig
-	CORS           httpapi.CORSConfig
-	PublicAPIURL   string     `env:"PUBLIC_API_URL" help:"where clients reach the API, for Location headers; without it Location is a path"`
-	LogLevel       slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	Database         tenantdb.Config
+	Buckets          storedfile.Buckets
+	IngestQueueURL   string             `env:"INGEST_QUEUE_URL,required" help:"queue of file-processing, to which maintenance sends uploads whose event was lost"`
+	DoorbellQueueURL string             `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
+	MaxFileSize      int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file in bytes"`
+	AllowedTypes     mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"media types that may be uploaded, with * for any subtype"`
+	Auth             httpapi.AuthConfig
+	CORS             httpapi.CORSConfig
+	PublicAPIURL     string     `env:"PUBLIC_API_URL" help:"where clients reach the API, for Location headers; without it Location is a path"`
+	LogLevel         slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 }
 
 // Validate checks what the types cannot express.

@@ -10,9 +10,11 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/ingest"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/outbox"
 	"github.com/toolboxai-solutions/satchel/shared/settings"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
@@ -47,13 +49,11 @@ func run(ctx context.Context, s Settings) error {
 	if scanner == nil {
 		log.WarnContext(ctx, "virus scanning is off: files are marked as not scanned")
 	}
-	h := handler{
-		processor: &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
-			Scanner: scanner, Log: log},
-		log:     log,
-		metrics: telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"},
-	}
-	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Log: log}.Invoke,
+	processor := &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws), Scanner: scanner,
+		Log: log}
+	h := handler{processor, log, telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"}}
+	bell := outbox.Doorbell{SQS: sqs.NewFromConfig(aws), URL: s.DoorbellQueueURL, Log: log}
+	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring, Log: log}.Invoke,
 		lambda.WithContext(ctx))
 	return nil
 }

@@ -15,6 +15,8 @@ type Settings struct {
 	Database tenantdb.Config
 	Ingest   ingest.Config
 
+	DoorbellQueueURL string `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
+
 	Scanning     bool       `env:"ENABLE_VIRUS_SCANNING" envDefault:"false" help:"have clamd scan every file; without it, files are marked as not scanned"`
 	ClamdAddress string     `env:"CLAMD_ADDRESS" help:"clamd, as host:port, tcp://host:port or unix:///path; required with ENABLE_VIRUS_SCANNING"`
 	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`

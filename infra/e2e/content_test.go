@@ -35,7 +35,7 @@ func (s *school) wantRefused(u user, id, status, reason string) {
 	}
 	s.wantQuota(0, 0, 0)
 	if n := s.look(
-		`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2 AND topic = 'file.rejected' AND payload->>'reason' = $3`,
+		`SELECT count(*) FROM `+told+` WHERE organization_id = $1 AND subject_id = $2 AND topic = 'file.rejected' AND payload->>'reason' = $3`,
 		s.id, id, reason); n != 1 {
 		s.t.Errorf("%d notifications of the verdict, want 1", n)
 	}

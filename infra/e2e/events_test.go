@@ -174,7 +174,7 @@ func TestDuplicateAndReorderedEvents(t *testing.T) {
 	s.wantStored(id, "original")
 	s.wantQuota(5, 0, 1)
 	if n := s.look(
-		`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2`,
+		`SELECT count(*) FROM `+told+` WHERE organization_id = $1 AND subject_id = $2`,
 		s.id, id); n != 1 {
 		t.Errorf("%d notifications, want 1", n)
 	}

@@ -103,7 +103,7 @@ func (s *school) resume(id string) {
 func (s *school) wantVerdicts(n int64) {
 	s.t.Helper()
 	if told := s.look(
-		`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND topic IN ('file.available', 'file.rejected')`,
+		`SELECT count(*) FROM `+told+` WHERE organization_id = $1 AND topic IN ('file.available', 'file.rejected')`,
 		s.id); told != n {
 		s.t.Errorf("%d notifications of %d verdicts", told, n)
 	}

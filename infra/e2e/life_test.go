@@ -105,7 +105,7 @@ func TestDeleteAndRestore(t *testing.T) {
 	s.wantStored(id)
 	for _, topic := range []string{"file.available", "file.deleted", "file.restored"} {
 		if n := s.look(
-			`SELECT count(*) FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2 AND topic = $3`,
+			`SELECT count(*) FROM `+told+` WHERE organization_id = $1 AND subject_id = $2 AND topic = $3`,
 			s.id, id, topic); n == 0 {
 			t.Errorf("no notification %s", topic)
 		}

@@ -39,6 +39,10 @@ const (
 	fileProcessing = "satchel-file-processing-events"
 )
 
+// told is every notification of a fact, wherever it is: once, however many channels it goes to.
+const told = `(SELECT id, organization_id, subject_id, topic, payload FROM notification_inbox
+	UNION SELECT id, organization_id, subject_id, topic, payload FROM notifications) told`
+
 // maxFileSize is what the stack is given: small, so that "larger than the limit" is quick to send.
 const maxFileSize = 4 << 20
 

@@ -34,8 +34,9 @@ func build(t *testing.T) command {
 	}
 	for out, source := range map[string]string{
 		c.binary: ".",
-		filepath.Join(c.functions, "file-api", "bootstrap"):        "./stack/testdata/fn",
-		filepath.Join(c.functions, "file-processing", "bootstrap"): "./stack/testdata/fn",
+		filepath.Join(c.functions, "file-api", "bootstrap"):                "./stack/testdata/fn",
+		filepath.Join(c.functions, "file-processing", "bootstrap"):         "./stack/testdata/fn",
+		filepath.Join(c.functions, "notification-dispatcher", "bootstrap"): "./stack/testdata/fn",
 	} {
 		if text, err := exec.Command("go", "build", "-o", out, source).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, text)

@@ -61,7 +61,7 @@ func use(ctx context.Context, o options, s *stack.Stack) error {
 func send(ctx context.Context, o options, s *stack.Stack) (err error) {
 	d := demo.Options{
 		API: s.Ready.API, Organization: stack.FirstOrganization, User: "demo@example.org",
-		Files: o.files, Reuse: !o.demo, Out: o.screen,
+		Files: o.files, Reuse: !o.demo, Out: o.screen, Pusher: s.Channels.Host, Key: s.Channels.Key,
 	}
 	if o.demo {
 		d.SaveTo = o.pictures

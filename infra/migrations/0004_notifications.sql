@@ -164,6 +164,32 @@ CREATE UNLOGGED TABLE notification_pace (
 ) WITH (fillfactor = 50);
 SELECT protect_tenant_table('notification_pace');
 
+-- Which connection to Pusher proved whose it is: only such a one is let into channels, so that a
+-- removed member's can be ended.
+CREATE TABLE notification_sockets (
+	organization_id  uuid NOT NULL REFERENCES organizations,
+	socket_id        text NOT NULL CHECK (length(socket_id) BETWEEN 3 AND 64),
+	user_id          uuid NOT NULL,
+	authenticated_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (organization_id, socket_id)
+);
+CREATE INDEX notification_sockets_by_age ON notification_sockets (authenticated_at);
+CREATE INDEX notification_sockets_by_user ON notification_sockets (organization_id, user_id);
+SELECT protect_tenant_table('notification_sockets');
+
+-- What all dispatchers share about the service that they send to. It belongs to no organization.
+CREATE TABLE notification_senders (
+	name          text PRIMARY KEY,
+	failures      integer NOT NULL DEFAULT 0 CHECK (failures >= 0), -- in a row
+	paused_until  timestamptz NOT NULL DEFAULT '-infinity',
+	probing_until timestamptz NOT NULL DEFAULT '-infinity', -- one dispatcher looks whether it is back
+	bell_at       timestamptz NOT NULL DEFAULT '-infinity', -- of the one delayed doorbell that is on its way
+	checked_at    timestamptz NOT NULL DEFAULT '-infinity'  -- when removed members were last looked for
+);
+INSERT INTO notification_senders (name) VALUES ('pusher');
+ALTER TABLE notification_senders ENABLE ROW LEVEL SECURITY;
+ALTER TABLE notification_senders FORCE ROW LEVEL SECURITY;
+
 -- Partitions of four weeks to come: the sweep, which makes the next ones, may be away for a while.
 -- What it was away for longer than that goes to the default partition, and moves when it is back.
 CREATE TABLE notifications_default PARTITION OF notifications DEFAULT;
@@ -175,9 +201,117 @@ INSERT INTO partitioned_tables (name, maintainer) VALUES
 	('notification_attempts', 'satchel_notification_dispatcher_sweep');
 SELECT make_partitions('notifications', 4), make_partitions('notification_attempts', 4);
 
-GRANT INSERT ON notification_inbox TO satchel_file_api_http, satchel_file_api_maintenance, satchel_file_processing_events;
+GRANT INSERT ON notification_inbox TO satchel_file_api_http, satchel_file_api_maintenance,
+	satchel_file_processing_events;
+
+-- HTTP works in one organization. Delivery and the sweep look at several too, but only in a
+-- transaction that is of none: once an organization is set, they see no other.
+GRANT SELECT ON organizations, memberships TO satchel_notification_dispatcher_http;
+GRANT EXECUTE ON FUNCTION join_organization(text, text, text)
+	TO satchel_notification_dispatcher_http;
+GRANT SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits TO satchel_notification_dispatcher_http;
+GRANT SELECT, INSERT ON notification_inbox, notification_schedule, notification_deliveries
+	TO satchel_notification_dispatcher_http;
+GRANT SELECT, UPDATE ON notification_channels TO satchel_notification_dispatcher_http;
+GRANT SELECT ON notifications, notification_attempts TO satchel_notification_dispatcher_http;
+GRANT SELECT, DELETE ON notification_dead TO satchel_notification_dispatcher_http;
+GRANT SELECT, INSERT, UPDATE ON notification_acks, notification_sockets, notification_keys
+	TO satchel_notification_dispatcher_http;
+GRANT INSERT, DELETE, SELECT ON notification_mutes TO satchel_notification_dispatcher_http;
+
+GRANT SELECT, INSERT, DELETE ON notification_inbox TO satchel_notification_dispatcher_delivery;
+GRANT SELECT, DELETE ON notification_schedule, notification_sockets
+	TO satchel_notification_dispatcher_delivery;
+GRANT SELECT, INSERT, UPDATE ON notification_tenants, notification_channels, notification_pace
+	TO satchel_notification_dispatcher_delivery;
+GRANT SELECT, INSERT ON notifications TO satchel_notification_dispatcher_delivery;
+GRANT SELECT, INSERT, DELETE, UPDATE (attempts, due_at) ON notification_deliveries
+	TO satchel_notification_dispatcher_delivery;
+GRANT INSERT ON notification_dead, notification_attempts TO satchel_notification_dispatcher_delivery;
+GRANT SELECT ON notification_mutes, memberships TO satchel_notification_dispatcher_delivery;
+GRANT SELECT, UPDATE ON notification_senders TO satchel_notification_dispatcher_delivery;
+CREATE POLICY dispatch_across ON notification_inbox FOR SELECT
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_inbox FOR SELECT
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notification_schedule FOR SELECT
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_schedule FOR SELECT
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notification_sockets FOR SELECT
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON memberships FOR SELECT
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notifications FOR SELECT
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notification_channels
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notification_deliveries
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notification_pace
+	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notification_dead FOR INSERT
+	TO satchel_notification_dispatcher_delivery WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_across ON notification_attempts FOR INSERT
+	TO satchel_notification_dispatcher_delivery WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY dispatch_shared ON notification_senders
+	TO satchel_notification_dispatcher_delivery USING (true) WITH CHECK (true);
+
+-- The sweep rings where something is due, ends what has had its time, and sees no payload.
+GRANT SELECT (created_at) ON notification_inbox
+	TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (not_before) ON notification_schedule TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (organization_id, channel, next_at) ON notification_channels
+	TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (organization_id, channel, sequence, queued_at) ON notification_deliveries
+	TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (failures, paused_until, probing_until, name) ON notification_senders
+	TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (recorded_at), DELETE ON notification_dead TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (acked_at), DELETE ON notification_acks TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (expires_at), DELETE ON notification_keys TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (tat_minute, tat_hour), DELETE ON notification_pace
+	TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (authenticated_at), DELETE ON notification_sockets
+	TO satchel_notification_dispatcher_sweep;
+GRANT EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz)
+	TO satchel_notification_dispatcher_sweep;
+CREATE POLICY sweep_across ON notification_channels FOR SELECT
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_deliveries FOR SELECT
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_dead
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_acks
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_keys
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_pace
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_across ON notification_sockets
+	TO satchel_notification_dispatcher_sweep USING ((SELECT current_organization_id()) IS NULL)
+	WITH CHECK ((SELECT current_organization_id()) IS NULL);
+CREATE POLICY sweep_shared ON notification_senders FOR SELECT
+	TO satchel_notification_dispatcher_sweep USING (true);
 
 -- +goose Down
+DROP POLICY dispatch_across ON memberships;
+REVOKE SELECT ON organizations, memberships
+	FROM satchel_notification_dispatcher_http, satchel_notification_dispatcher_delivery;
+REVOKE EXECUTE ON FUNCTION join_organization(text, text, text)
+	FROM satchel_notification_dispatcher_http;
+REVOKE SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits
+	FROM satchel_notification_dispatcher_http;
+REVOKE EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz)
+	FROM satchel_notification_dispatcher_sweep;
 DELETE FROM partitioned_tables WHERE name IN ('notifications', 'notification_attempts');
-DROP TABLE notification_pace, notification_keys, notification_mutes, notification_acks, notification_attempts, notification_dead,
+DROP TABLE notification_senders, notification_sockets, notification_pace, notification_keys,
+	notification_mutes, notification_acks, notification_attempts, notification_dead,
 	notification_deliveries, notifications, notification_channels, notification_tenants, notification_schedule, notification_inbox;

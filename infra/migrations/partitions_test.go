@@ -43,9 +43,12 @@ func TestPartitions(t *testing.T) {
 	if _, err := Up(t.Context(), owner, passwords); err != nil {
 		t.Fatal(err)
 	}
-	execute(t, owner,
+	execute(
+		t,
+		owner,
 		`SELECT set_config('app.current_organization_id', '00000000-0000-0000-0000-000000000001', false); `+
-			partitioned)
+			partitioned,
+	)
 	keeper := session(t, c, "satchel_file_api_maintenance")
 	number := func(sql string, args ...any) (n int) {
 		t.Helper()
@@ -86,8 +89,11 @@ func TestPartitions(t *testing.T) {
 		t.Errorf("%d rows of before are left in the default partition", left)
 	}
 	// The week that is running goes only once it is over.
-	execute(t, owner,
-		`CREATE TABLE lessons_20200106 PARTITION OF lessons FOR VALUES FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`)
+	execute(
+		t,
+		owner,
+		`CREATE TABLE lessons_20200106 PARTITION OF lessons FOR VALUES FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`,
+	)
 	if dropped := number(`SELECT drop_partitions('lessons', '2020-01-12 23:59Z')`); dropped != 0 {
 		t.Error("a week went before its end")
 	}

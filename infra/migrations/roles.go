@@ -25,6 +25,9 @@ func Entries() []Entry {
 		{"file-api/http", "satchel_file_api_http"},
 		{"file-api/maintenance", "satchel_file_api_maintenance"},
 		{"file-processing/events", "satchel_file_processing_events"},
+		{"notification-dispatcher/http", "satchel_notification_dispatcher_http"},
+		{"notification-dispatcher/delivery", "satchel_notification_dispatcher_delivery"},
+		{"notification-dispatcher/sweep", "satchel_notification_dispatcher_sweep"},
 	}
 }
 

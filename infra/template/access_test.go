@@ -132,8 +132,8 @@ func wildcards(d *Template) (found faults) {
 	return found
 }
 
-// narrow is one resource, or the objects under a prefix of one bucket.
-var narrow = regexp.MustCompile(`^(\$\{\w+\.Arn\}|arn:[^*]+?(/(incoming|original|variant|quarantine)/\*)?)$`)
+// narrow is one resource, a secret that a parameter names, or the objects under a prefix of one bucket.
+var narrow = regexp.MustCompile(`^(\$\{\w+\.Arn\}|\$\{\w+SecretArn\}|arn:[^*]+?(/(incoming|original|variant|quarantine)/\*)?)$`)
 
 // buckets: versioned, private, encrypted, reached by TLS alone, kept when the stack goes.
 func buckets(d *Template) (found faults) {

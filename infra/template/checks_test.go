@@ -100,6 +100,8 @@ func code(d *Template, built []string, arch string) (found faults) {
 	return found
 }
 
+func takesFiles(f resource) bool { return environment(f)["MAX_FILE_SIZE"] != nil }
+
 // room: the largest file that the template lets in has room where it is processed: once on disk with as much
 // to spare, and seven times in memory, which is what a PNG of 247 MiB was measured to take (its bytes three times, its pixels, what is made of it).
 func room(d *Template) (found faults) {
@@ -108,7 +110,7 @@ func room(d *Template) (found faults) {
 		return faults{"MaxFileSize has no MaxValue"}
 	}
 	for _, f := range d.functions() {
-		if !consumes(f) {
+		if !consumes(f) || !takesFiles(f) {
 			continue
 		}
 		for what, times := range map[string]int64{"MemorySize": 7, "EphemeralStorage": 2} {
@@ -178,7 +180,7 @@ func queues(d *Template, attempts int) (found faults) {
 			if !slices.Contains(spelled(p["FunctionResponseTypes"]), "ReportBatchItemFailures") {
 				found.add("%s: without ReportBatchItemFailures one failure repeats its whole batch", f.name)
 			}
-			if number(p["BatchSize"]) != 1 {
+			if takesFiles(f) && number(p["BatchSize"]) != 1 {
 				found.add("%s: one bad file must take down only itself: BatchSize 1", f.name)
 			}
 			if visibility, timeout := number(queue.properties["VisibilityTimeout"]), number(f.properties["Timeout"]); timeout <= 0 || visibility < 6*timeout {

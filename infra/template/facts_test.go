@@ -42,7 +42,14 @@ func spelled(value any) []string {
 	}
 	var all []string
 	for _, item := range list {
-		all = append(all, spell(item))
+		o, _ := item.(object)
+		if choice, ok := o["Fn::If"].([]any); ok { // either may be
+			all = append(all, spelled(choice[1:])...)
+			continue
+		}
+		if spell(item) != "${AWS::NoValue}" {
+			all = append(all, spell(item))
+		}
 	}
 	return all
 }

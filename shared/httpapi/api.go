@@ -23,11 +23,13 @@ import (
 // Config is what an API is made of. To describe an API and not to serve it, only Title and Version
 // are needed.
 type Config struct {
-	Title    string
-	Version  string
-	DB       *tenantdb.DB
-	Auth     AuthConfig
-	CORS     CORSConfig
+	Title   string
+	Version string
+	DB      *tenantdb.DB
+	Auth    AuthConfig
+	CORS    CORSConfig
+	// Doorbell is rung after the commit of an operation that Tells; nil: nobody is told.
+	Doorbell func(context.Context)
 	Document []byte // served at /v1/openapi.json without sign-in; nil: not served
 	// nil: time.Now; for the times in tokens alone, limits and keys use the database's clock
 	Now func() time.Time
@@ -45,6 +47,7 @@ type API struct {
 	verifier *verifier
 	jit      bool
 	cors     CORSConfig
+	doorbell func(context.Context)
 	log      *slog.Logger
 	prefix   string   // of schema names, see PrefixSchemas
 	shallow  sync.Map // *huma.Schema to its level, see level
@@ -61,7 +64,7 @@ func New(c Config) *API {
 	mux := http.NewServeMux()
 	api := &API{
 		mux: mux, db: c.DB, verifier: newVerifier(c.Auth, c.Now, c.Log), jit: c.Auth.JITMembership,
-		cors: c.CORS, log: c.Log,
+		cors: c.CORS, doorbell: c.Doorbell, log: c.Log,
 	}
 	api.huma = humago.New(mux, huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -112,10 +115,18 @@ func Write[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
 	register(api, op, handle, writing)
 }
 
+// Own adds a route by which a member writes down what is theirs alone and grows no further, such as
+// how far they have read: open to the members of a suspended organization, and not counted, because
+// all of them may do it at once.
+func Own[I, O any](api *API, op huma.Operation, handle Handler[I, O]) {
+	register(api, op, handle, owning)
+}
+
 type access int
 
 const (
 	reading access = iota
+	owning
 	recording
 	writing
 )
@@ -147,6 +158,47 @@ func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], how a
 		if err != nil {
 			return nil, api.problemOf(ctx, fmt.Errorf("%s: %w", op.OperationID, err))
 		}
+		if op.Metadata[tells] == true && api.doorbell != nil {
+			api.doorbell(ctx)
+		}
 		return out, nil
 	})
+}
+
+// tells is what an operation's metadata has where Tells put it.
+const tells = "tells"
+
+// Tells marks an operation that may promise notifications: Config.Doorbell is rung once its
+// transaction has committed.
+func Tells(op huma.Operation) huma.Operation {
+	op.Metadata = map[string]any{tells: true}
+	return op
+}
+
+// Open adds a route without sign-in. The handler finds out by itself who asks, reads the body as it
+// came, and opens the transactions that it needs.
+func Open[I, O any](api *API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op = api.describe(op, reading)
+	op.Security = nil
+	op.SkipValidateBody = true
+	op.Middlewares = append(huma.Middlewares{api.named}, op.Middlewares...)
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = maxBody
+	}
+	huma.Register(api.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err == nil {
+			err = encode(ctx, out)
+		}
+		if err != nil {
+			return nil, api.problemOf(ctx, fmt.Errorf("%s: %w", op.OperationID, err))
+		}
+		return out, nil
+	})
+}
+
+// named tells the access log which route it was.
+func (a *API) named(ctx huma.Context, next func(huma.Context)) {
+	accessRecordOf(ctx.Context()).route = ctx.Operation().Method + " " + ctx.Operation().Path
+	next(ctx)
 }

@@ -37,7 +37,9 @@ func (a *API) checkRequest(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	body, status := readBody(request.Body, ctx.Operation().MaxBodyBytes)
-	if status == 0 && len(body) > 0 && !isJSON(request.Header.Get("Content-Type")) {
+	form := expects.Content[formType] != nil // which its handler reads
+	if kind := request.Header.Get("Content-Type"); status == 0 && len(body) > 0 &&
+		!(form && isForm(kind) || !form && isJSON(kind)) {
 		status = http.StatusUnsupportedMediaType
 	}
 	if status == 0 && len(body) == 0 && expects.Required {
@@ -47,7 +49,7 @@ func (a *API) checkRequest(ctx huma.Context, next func(huma.Context)) {
 		a.refused(ctx, response, status, nil)
 		return
 	}
-	if len(body) > 0 {
+	if len(body) > 0 && !form {
 		status, wrong, text := a.checkBody(body, expects.Content["application/json"].Schema)
 		if status != 0 {
 			a.refused(ctx, response, status, wrong)
@@ -56,6 +58,13 @@ func (a *API) checkRequest(ctx huma.Context, next func(huma.Context)) {
 		record.unstorable = append(record.unstorable, text...)
 	}
 	next(bodyContext{ctx, body})
+}
+
+const formType = "application/x-www-form-urlencoded"
+
+func isForm(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == formType
 }
 
 func (a *API) refused(ctx huma.Context, w http.ResponseWriter, status int, wrong []FieldProblem) {

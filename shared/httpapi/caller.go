@@ -80,7 +80,7 @@ func (a *API) enter(how access) func(huma.Context, func(huma.Context)) {
 		accessRecordOf(ctx.Context()).head = head
 		var is standing
 		var err error
-		if how == reading || head {
+		if how == reading || how == owning || head {
 			is, err = a.membership(ctx.Context(), who)
 		} else {
 			is, err = a.admit(ctx.Context(), who, how)

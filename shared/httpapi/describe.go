@@ -33,7 +33,7 @@ func (a *API) describe(op huma.Operation, how access) huma.Operation {
 	if op.Method != http.MethodGet {
 		statuses = append(statuses, 400, 413, 415)
 	}
-	if how != reading {
+	if how == recording || how == writing {
 		statuses = append(statuses, 429)
 	}
 	responses := map[string]*huma.Response{}

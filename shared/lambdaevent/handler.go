@@ -24,6 +24,10 @@ type Handler struct {
 	// rest of a batch is returned to the queue unread. Zero means 5 s.
 	MinRemaining time.Duration
 
+	// Doorbell is rung after each message or schedule that was worked on to its end; nil: nobody is
+	// told. An HTTP answer rings by itself, see httpapi.Tells.
+	Doorbell func(context.Context)
+
 	Log *slog.Logger // nil: slog.Default()
 }
 
@@ -74,9 +78,16 @@ func (h Handler) schedule(ctx context.Context, raw json.RawMessage) (summary any
 		summary, err = task.Run(ctx)
 		return err
 	})
+	h.ring(ctx, err)
 	h.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule),
 		slog.Duration("duration", time.Since(started)))
 	return summary, err
+}
+
+func (h Handler) ring(ctx context.Context, failed error) {
+	if failed == nil && h.Doorbell != nil {
+		h.Doorbell(ctx)
+	}
 }
 
 func (h Handler) report(ctx context.Context, err error, message string, attrs ...slog.Attr) {

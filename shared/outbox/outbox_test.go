@@ -57,8 +57,15 @@ func TestQueue(t *testing.T) {
 		t.Error("another organization was told")
 	}
 	var got string
-	err := d.Superuser.QueryRow(t.Context(), `SELECT string_agg(concat_ws(' ', topic, payload, user_id), ', ' ORDER BY position) FROM notification_inbox
-		WHERE organization_id = $1 AND subject_id = $2`, school, subject).Scan(&got)
+	err := d.Superuser.QueryRow(
+		t.Context(),
+		`SELECT string_agg(concat_ws(' ', topic, payload, user_id), ', ' ORDER BY position) FROM notification_inbox
+		WHERE organization_id = $1 AND subject_id = $2`,
+		school,
+		subject,
+	).Scan(
+		&got,
+	)
 	if want := `file.available {"version": 1}, file.rejected {} ` + user.String(); err != nil ||
 		got != want {
 		t.Errorf("outbox holds %s, %v; want %s", got, err, want)

@@ -58,19 +58,24 @@ func (p *Problem) Error() string {
 
 // client talks to the public API as a browser would.
 type client struct {
-	api, token string
-	http       *http.Client
+	api, token         string
+	organization, user string // ids
+	http               *http.Client
 }
 
 // signIn asks the local issuer for a token.
 func signIn(ctx context.Context, api, organization, user string) (*client, error) {
 	c := &client{api: api, http: &http.Client{Timeout: 2 * time.Minute}}
-	var answer struct{ Token string }
+	var answer struct {
+		Token        string
+		Organization string `json:"organization_id"`
+		User         string `json:"user_id"`
+	}
 	err := c.call(ctx, "POST", "/local/token", map[string]string{"organization": organization, "user": user, "role": "staff"}, &answer)
 	if err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
-	c.token = answer.Token
+	c.token, c.organization, c.user = answer.Token, answer.Organization, answer.User
 	return c, nil
 }
 

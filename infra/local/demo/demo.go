@@ -24,6 +24,9 @@ type Options struct {
 	API                string
 	Organization, User string
 	Files              []string
+	// Pusher is the address of the channels server, and Key its app's: what is told of the files is
+	// listened to there. Without it nobody listens.
+	Pusher, Key string
 	// SaveTo is a directory for everything that can be downloaded; without it links are printed.
 	SaveTo string
 	// Reuse shows files that are there from an earlier run instead of sending them again.
@@ -50,6 +53,14 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	ctx, quiet := context.WithCancel(ctx)
+	defer quiet() // the connection for notifications ends too
+	var news <-chan heard
+	if o.Pusher != "" {
+		if news, err = c.listen(ctx, o.Pusher, o.Key); err != nil {
+			return err
+		}
+	}
 	known := map[string]File{}
 	if o.Reuse {
 		files, err := c.list(ctx)
@@ -73,10 +84,26 @@ func Run(ctx context.Context, o Options) error {
 	if err := results(ctx, c, o, rows); err != nil {
 		return err
 	}
+	if news != nil {
+		if err := tellHeard(ctx, o.Out, news, sent(rows)); err != nil {
+			return err
+		}
+	}
 	if !finished {
 		return ErrUnfinished
 	}
 	return nil
+}
+
+// sent are the names of the files that were sent in this run and came to an end, by id.
+func sent(rows []row) map[string]string {
+	names := map[string]string{}
+	for _, r := range rows {
+		if r.err == nil && !r.kept {
+			names[r.file.ID] = r.name
+		}
+	}
+	return names
 }
 
 func one(ctx context.Context, c *client, path string, known map[string]File) row {

@@ -21,6 +21,9 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 	if s.deployment, err = s.resolve(); err != nil { // again: now it is known whether something scans
 		return "", err
 	}
+	if err := s.startSecrets(); err != nil {
+		return "", err
+	}
 	var functions []runtime.Function
 	for _, fn := range s.deployment.Functions {
 		if !runs(fn) {

@@ -57,6 +57,7 @@ func (s *Stack) endpoints(fn template.Function, f *runtime.Function) {
 		"AWS_ACCESS_KEY_ID": keys.Access, "AWS_SECRET_ACCESS_KEY": keys.Secret,
 		"AWS_REGION": s.Ready.S3.Region, "AWS_DEFAULT_REGION": s.Ready.S3.Region,
 		"AWS_ENDPOINT_URL_S3": s.Ready.S3.Endpoint, "AWS_ENDPOINT_URL_SQS": s.Queue.Endpoint,
+		"AWS_ENDPOINT_URL_SECRETS_MANAGER": s.secrets,
 	})
 }
 

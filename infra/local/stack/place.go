@@ -73,6 +73,8 @@ func (s *Stack) parameters() map[string]string {
 		"BucketPrefix": "satchel", "PublicApiUrl": s.Ready.API, "ClamdAddress": s.scanner,
 		"AuthIssuer": issuerName, "AuthAudience": issuer.Audience, "AuthJwksUrl": s.Ready.Issuer + "/.well-known/jwks.json",
 		"DatabaseHost": "127.0.0.1", "DatabaseResourceId": "local",
+		"PusherAppId": s.Ready.Pusher.AppID, "PusherKey": s.Ready.Pusher.Key, "PusherSecretArn": pusherSecret,
+		"PusherHost": fmt.Sprintf("http://%s:%d", s.Ready.Pusher.Host, s.Ready.Pusher.Port),
 	}
 	for _, name := range s.template.Parameters() {
 		variable := strings.ToUpper(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(name, "${1}_$2"))

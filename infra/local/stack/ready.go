@@ -15,6 +15,8 @@ type Ready struct {
 	// Roles are the addresses that the entries sign in with.
 	Roles map[string]string `json:"roles"`
 	S3    S3                `json:"s3"`
+	// Pusher is where the channels are.
+	Pusher Pusher `json:"pusher"`
 }
 
 // S3 tells how to reach the objects.

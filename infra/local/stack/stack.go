@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/toolboxai-solutions/satchel/infra/local/channels"
 	"github.com/toolboxai-solutions/satchel/infra/local/clamd"
 	"github.com/toolboxai-solutions/satchel/infra/local/iam"
 	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
@@ -81,6 +82,8 @@ type Stack struct {
 	Queue    *queue.Server
 	// Authority decides what each function may do at S3 and at the queues, and remembers it.
 	Authority *iam.Authority
+	// Channels speaks Pusher's protocol.
+	Channels *channels.Server
 	// Clamd is the private scanner; nil when there is none or it was named by an address.
 	Clamd *clamd.Clamd
 
@@ -90,6 +93,7 @@ type Stack struct {
 	deployment *template.Deployment
 	log        *slog.Logger
 	scanner    string // address, empty when nothing scans
+	secrets    string // address of the server of secrets
 
 	queueEndpoint string // known before the queues run, because the template's values have it
 

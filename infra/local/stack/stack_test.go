@@ -31,7 +31,7 @@ const (
 func fakes(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, folder := range []string{"file-api", "file-processing"} {
+	for _, folder := range []string{"file-api", "file-processing", "notification-dispatcher"} {
 		build := exec.Command("go", "build", "-o", bootstrap(dir, folder), "./testdata/fn")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -270,8 +270,12 @@ func (s *Stack) testStorage(t *testing.T) {
 			}
 		}
 		call(t, "GET", s.Ready.API+"/local/queues", "", &answer)
-		q := answer.Queues[0]
-		return len(answer.Queues) == 1 && q.Name == ingestQueue && q.Depth == 0 && q.InFlight == 0 && q.DeadLetters == 1
+		for _, q := range answer.Queues {
+			if q.Name == ingestQueue {
+				return q.Depth == 0 && q.InFlight == 0 && q.DeadLetters == 1
+			}
+		}
+		return false
 	})
 	if got := logged("incoming/poison"); got != 10 { // as in template.yaml
 		t.Errorf("the poison came %d times, want 10", got)

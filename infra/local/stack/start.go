@@ -48,6 +48,9 @@ func (s *Stack) start(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	s.queueEndpoint = queue.Endpoint(queues)
+	if err := s.startChannels(); err != nil {
+		return errors.Join(err, queues.Close())
+	}
 	if s.deployment, err = s.resolve(); err != nil {
 		return errors.Join(err, queues.Close())
 	}

@@ -17,6 +17,9 @@ func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 		for _, setting := range []string{"", "''", "'00000000-0000-0000-0000-000000000000'",
 			"'garbage'", "' '", "'%'", "NULL"} {
 			for _, tb := range w.tables {
+				if shownUnset(name, tb.name) {
+					continue
+				}
 				there, _ := w.probes(t, tb, role, w.victim, w.victim)
 				for _, sql := range []string{
 					`SELECT 1 FROM {table}`, `UPDATE {table} SET {column} = {column}`,

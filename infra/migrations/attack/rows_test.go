@@ -60,6 +60,8 @@ var rowsOf = []rowOf{
 		`INSERT INTO notification_mutes (organization_id, user_id, topic) VALUES ($1::uuid, gen_random_uuid(), 'file.available')`},
 	{"public.notification_keys",
 		`INSERT INTO notification_keys (organization_id, key, id, expires_at) VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid(), now())`},
+	{"public.notification_sockets", `INSERT INTO notification_sockets (organization_id, socket_id, user_id)
+		VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid())`},
 	{"public.notification_pace",
 		`INSERT INTO notification_pace (organization_id, bucket) VALUES ($1::uuid, gen_random_uuid())`},
 	{"public.agent_instances", `INSERT INTO agent_instances (organization_id, agent_id, agent_type)
@@ -76,6 +78,7 @@ type rowOf struct{ table, insert string }
 // notTenants are the tables that the suite leaves to tests of their own.
 var notTenants = map[string]string{
 	"public.users":                        "global: users_test.go",
+	"public.notification_senders":         "what all dispatchers share about Pusher: no organization's",
 	"public.partitioned_tables":           "the owner's alone: infra/migrations/partitions_test.go",
 	"satchel_migrations.goose_db_version": "goose's own, in a schema that no entry may use",
 }

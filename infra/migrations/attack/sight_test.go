@@ -25,6 +25,11 @@ func TestEachEntrySeesWhatIsListed(t *testing.T) {
 				tried++
 				within, without := w.seen(t, db, tb, column)
 				switch {
+				case shownUnset(e.Name, tb.name):
+					if within > 1 || without != 2 {
+						t.Errorf("%s sees %s of %s in %d rows in an organization and, without "+
+							"one, in %d, want 1 and 2", e.Name, column, tb.name, within, without)
+					}
 				case shown(e.Name, tb.name) && (within != 2 || without != 2):
 					t.Errorf("%s is listed to see every %s of %s, and sees %d and, without an "+
 						"organization, %d of 2 rows", e.Name, column, tb.name, within, without)

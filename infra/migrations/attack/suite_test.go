@@ -37,6 +37,14 @@ func shown(entry, table string) bool {
 	})
 }
 
+// shownUnset reports whether a policy opens the table's rows of every organization to an entry in a
+// transaction of none, and there alone.
+func shownUnset(entry, table string) bool {
+	return slices.ContainsFunc(migrations.Across(), func(s migrations.Sight) bool {
+		return s.Entry == entry && s.Table == table && s.Rows == migrations.Unset
+	})
+}
+
 // open opens the database as an entry, or as the role of everything.
 func (w fixture) open(t *testing.T, name string) (db *tenantdb.DB, role string) {
 	t.Helper()

@@ -231,6 +231,9 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			[]string{"schema-create: public satchel_file_api_http",
 				"schema-create: public satchel_file_api_maintenance",
 				"schema-create: public satchel_file_processing_events",
+				"schema-create: public satchel_notification_dispatcher_delivery",
+				"schema-create: public satchel_notification_dispatcher_http",
+				"schema-create: public satchel_notification_dispatcher_sweep",
 				"schema-create: public satchel_platform"}},
 		"the migrations' schema": {
 			`GRANT USAGE ON SCHEMA satchel_migrations TO satchel_file_api_http`,

@@ -77,8 +77,15 @@ func isReviewed(rule, object string) bool {
 
 // policyOf is a sight's policy as the rule policy-form names it.
 func policyOf(s migrations.Sight) string {
-	return fmt.Sprintf("%s ON %s FOR %s TO %s USING %s WITH CHECK -", s.Policy, s.Table, s.Command,
-		migrations.RoleOf(s.Entry), s.Rows)
+	using, check := s.Rows, "-"
+	switch s.Command {
+	case "ALL":
+		check = s.Rows
+	case "INSERT":
+		using, check = "-", s.Rows
+	}
+	return fmt.Sprintf("%s ON %s FOR %s TO %s USING %s WITH CHECK %s", s.Policy, s.Table, s.Command,
+		migrations.RoleOf(s.Entry), using, check)
 }
 
 // Rules are the names of all rules, stale-review included.

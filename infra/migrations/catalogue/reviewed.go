@@ -10,6 +10,10 @@ var reviewed = map[string]map[string]string{
 		registry: "the owner's alone: nobody has a grant on it, and no policy opens it; it holds no organization's data",
 	},
 	"policy-missing": {
+		senders + " SELECT":   "no organization's: one row of times, for the dispatcher and its sweep alone",
+		senders + " INSERT":   "as SELECT",
+		senders + " UPDATE":   "as SELECT",
+		senders + " DELETE":   "as SELECT",
 		registry + " SELECT":  "see rls-forced",
 		registry + " INSERT":  "see rls-forced",
 		registry + " UPDATE":  "see rls-forced",
@@ -23,21 +27,25 @@ var reviewed = map[string]map[string]string{
 		`tenant_members ON public.users FOR SELECT TO PUBLIC USING (EXISTS ( SELECT
    FROM public.memberships m
   WHERE ((m.organization_id = ( SELECT public.current_organization_id() AS current_organization_id)) AND (m.user_id = users.id)))) WITH CHECK -`: "a person may belong to several organizations, each of which sees its own members",
-		`owner_writes ON public.users FOR ALL TO the owner USING true WITH CHECK true`:                      "join_organization runs as the owner",
-		`owner_finds ON public.organizations FOR SELECT TO the owner USING true WITH CHECK -`:               "infra/migrate finds an organization by its slug",
-		`owner_tells ON public.notification_inbox FOR INSERT TO the owner USING - WITH CHECK true`:          "a statement-level trigger runs as the owner and tells what happened in several organizations",
-		`platform_across ON public.agent_instances FOR ALL TO satchel_platform USING true WITH CHECK true`:  "the platform's own server, which writes agents and executions of all organizations; it is no entry",
-		`platform_across ON public.agent_executions FOR ALL TO satchel_platform USING true WITH CHECK true`: "as agent_instances",
-		`owner_notes ON public.agent_execution_changes FOR INSERT TO the owner USING - WITH CHECK true`:     "as notification_inbox",
+		`owner_writes ON public.users FOR ALL TO the owner USING true WITH CHECK true`:                                                  "join_organization runs as the owner",
+		`owner_finds ON public.organizations FOR SELECT TO the owner USING true WITH CHECK -`:                                           "infra/migrate finds an organization by its slug",
+		`owner_tells ON public.notification_inbox FOR INSERT TO the owner USING - WITH CHECK true`:                                      "a statement-level trigger runs as the owner and tells what happened in several organizations",
+		`platform_across ON public.agent_instances FOR ALL TO satchel_platform USING true WITH CHECK true`:                              "the platform's own server, which writes agents and executions of all organizations; it is no entry",
+		`platform_across ON public.agent_executions FOR ALL TO satchel_platform USING true WITH CHECK true`:                             "as agent_instances",
+		`dispatch_shared ON public.notification_senders FOR ALL TO satchel_notification_dispatcher_delivery USING true WITH CHECK true`: "what all dispatchers know of Pusher is no organization's",
+		`sweep_shared ON public.notification_senders FOR SELECT TO satchel_notification_dispatcher_sweep USING true WITH CHECK -`:       "as dispatch_shared",
+		`owner_notes ON public.agent_execution_changes FOR INSERT TO the owner USING - WITH CHECK true`:                                 "as notification_inbox",
 	},
 	"tenant-column": {
 		"public.organizations": "its id is the organization",
 		"public.users":         "global, see policy-form",
 		gooseTable:             "see rls-enabled",
 		registry:               "see rls-forced",
+		senders:                "see policy-missing",
 	},
 	"key": {
 		"public.partitioned_tables_pkey":     "see rls-forced",
+		"public.notification_senders_pkey":   "see policy-missing",
 		"public.organizations_pkey":          "its id is the organization",
 		"public.organizations_slug_key":      "the name in an address is one for the world; no entry writes organizations",
 		"public.users_pkey":                  "global; no entry writes users",
@@ -54,6 +62,7 @@ var reviewed = map[string]map[string]string{
 		"public.object_deletions_due":           "maintenance's sweep",
 		"public.notification_schedule_due":      "the dispatcher's sweep across organizations",
 		"public.notification_dead_by_age":       "the dispatcher's sweep",
+		"public.notification_sockets_by_age":    "the dispatcher's sweep",
 		"public.notification_acks_by_age":       "the dispatcher's sweep",
 		"public.agent_executions_ended":         "the aggregation computes a bucket of all organizations",
 		"public.agent_execution_changes_bucket": "as agent_executions_ended",
@@ -78,4 +87,5 @@ const (
 	ownSchema  = "satchel_migrations"
 	gooseTable = ownSchema + ".goose_db_version"
 	registry   = "public.partitioned_tables"
+	senders    = "public.notification_senders"
 )

@@ -25,9 +25,12 @@ const module = "github.com/toolboxai-solutions/satchel/"
 // entryPoints are where each entry's work begins: what is reachable from there is what the entry
 // can ask of the database. Every entry opens the pool, so tenantdb.Open belongs to each.
 var entryPoints = map[string][]string{
-	"file-api/http":          {"functions/file-api.newAPI"},
-	"file-api/maintenance":   {"functions/file-api.schedules"},
-	"file-processing/events": {"(functions/file-processing.handler).message"},
+	"file-api/http":                    {"functions/file-api.newAPI"},
+	"file-api/maintenance":             {"functions/file-api.schedules"},
+	"file-processing/events":           {"(functions/file-processing.handler).message"},
+	"notification-dispatcher/http":     {"(functions/notification-dispatcher.parts).api"},
+	"notification-dispatcher/delivery": {"(functions/notification-dispatcher.parts).deliver"},
+	"notification-dispatcher/sweep":    {"(functions/notification-dispatcher.parts).schedules"},
 }
 
 // statements finds the SQL in the source of every entry: the string constants that read like SQL in
