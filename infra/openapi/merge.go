@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 )
 
 // document is an OpenAPI document as far as merging needs to know it; the rest of each part stays as it is.
 type document struct {
 	OpenAPI    string                    `json:"openapi"`
 	Info       map[string]any            `json:"info"`
+	Servers    []any                     `json:"servers,omitempty"`
+	Tags       []map[string]any          `json:"tags,omitempty"`
 	Paths      map[string]map[string]any `json:"paths"`
 	Components map[string]map[string]any `json:"components"`
 }
@@ -28,10 +31,16 @@ func merge(documents [][]byte) ([]byte, error) {
 			return nil, fmt.Errorf("read document %d: %w", i+1, err)
 		}
 		if i == 0 {
-			all = document{one.OpenAPI, one.Info, map[string]map[string]any{}, map[string]map[string]any{}}
+			all = document{OpenAPI: one.OpenAPI, Info: one.Info, Servers: one.Servers,
+				Paths: map[string]map[string]any{}, Components: map[string]map[string]any{}}
 		}
 		if one.OpenAPI != all.OpenAPI {
 			return nil, fmt.Errorf("document %d is OpenAPI %q and the first is %q", i+1, one.OpenAPI, all.OpenAPI)
+		}
+		for _, tag := range one.Tags {
+			if !slices.ContainsFunc(all.Tags, func(t map[string]any) bool { return t["name"] == tag["name"] }) {
+				all.Tags = append(all.Tags, tag)
+			}
 		}
 		if err := add(all.Paths, one.Paths, "path", func(any, any) bool { return false }); err != nil {
 			return nil, err

@@ -163,6 +163,7 @@ func register[I, O any](api *API, op huma.Operation, handle Handler[I, O], how a
 		}
 		return out, nil
 	})
+	api.finish(op.Method, op.Path)
 }
 
 // tells is what an operation's metadata has where Tells put it.

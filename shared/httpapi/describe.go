@@ -28,6 +28,9 @@ func (a *API) schemaName(t reflect.Type, hint string) string {
 // describe adds what every route has in common: the token, and each status that any request may be
 // answered with. A client then knows from the document all that it can get.
 func (a *API) describe(op huma.Operation, how access) huma.Operation {
+	if op.Description == "" {
+		op.Description = op.Summary + "."
+	}
 	op.Security = []map[string][]string{{bearerScheme: {}}}
 	statuses := append([]int{401, 403, 408, 422, 500, 503}, op.Errors...)
 	if op.Method != http.MethodGet {
@@ -63,5 +66,35 @@ func (a *API) problemResponse(status int) *huma.Response {
 	return &huma.Response{
 		Description: http.StatusText(status), Headers: headers,
 		Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
+	}
+}
+
+// finish adds to a registered operation what its types do not say: the request's id on every
+// answer, and an example of each body.
+func (a *API) finish(method, path string) {
+	item := a.huma.OpenAPI().Paths[path]
+	op := map[string]*huma.Operation{
+		http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put,
+		http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+	}[method]
+	for status, response := range op.Responses {
+		if response.Headers == nil {
+			response.Headers = map[string]*huma.Param{}
+		}
+		response.Headers["X-Request-Id"] = &huma.Param{
+			Description: "The id of the request; tell it to support.", Schema: &huma.Schema{Type: huma.TypeString},
+		}
+		for kind, media := range response.Content {
+			if kind == "application/problem+json" {
+				media.Example = exampleProblem(status)
+			} else if media.Schema != nil {
+				media.Example = a.exampleOf(media.Schema, 0)
+			}
+		}
+	}
+	if op.RequestBody != nil {
+		for _, media := range op.RequestBody.Content {
+			media.Example = a.exampleOf(media.Schema, 0)
+		}
 	}
 }
