@@ -374,7 +374,7 @@ func TestCancel(t *testing.T) {
 		t.Errorf("cancelled: %s", a.raw)
 	}
 	w.wantQuota(0, 0, 0)
-	u.call("POST", "/v1/files/"+id+"/restore", nil).want(409, "upload-cancelled")
+	u.call("POST", "/v1/files/"+id+"/restore", nil).want(404, "file-not-found")
 	if n := w.number(
 		`SELECT count(*) FROM object_deletions WHERE prefix = $1 AND due_at > now() + interval '19 minutes'`,
 		fmt.Sprintf("incoming/%s/%s/", w.organization, id)); n != 1 {
@@ -572,4 +572,34 @@ func TestNumbersInMetadataKeepTheirDigits(t *testing.T) {
 	u.call("PATCH", path, map[string]any{
 		"metadata": map[string]any{"n": json.Number("1e999999")}}).want(422, "invalid-request")
 	u.call("GET", "/v1/files?uploaded_by="+uuid.Nil.String(), nil).want(422, "invalid-request")
+}
+
+// What lies in the trash is its uploader's and staff's to see: its name may be why it went there.
+func TestOthersDeletedFilesAreNotSeen(t *testing.T) {
+	w := newFixture(t)
+	u, other, staff := w.user(tenant.Member), w.user(tenant.Member), w.user(tenant.Staff)
+	id := u.available()
+	u.call("DELETE", "/v1/files/"+id, nil).want(200)
+	for name, seen := range map[string]struct {
+		by user
+		n  int
+	}{"uploader": {u, 200}, "member": {other, 404}, "staff": {staff, 200}} {
+		seen.by.call("GET", "/v1/files/"+id, nil).want(seen.n)
+		a := seen.by.call("GET", "/v1/files?status=deleted", nil).want(200)
+		if strings.Contains(a.raw, id) != (seen.n == 200) {
+			t.Errorf("%s is listed %s", name, a.raw)
+		}
+	}
+}
+
+// Whether consent is needed is for staff to say, about any file; nothing else of it is.
+func TestStaffMayLiftTheNeedForConsent(t *testing.T) {
+	w := newFixture(t)
+	u, staff := w.user(tenant.Member), w.user(tenant.Staff)
+	path := "/v1/files/" + u.available("requires_consent", true)
+	u.call("PATCH", path, map[string]any{"requires_consent": false}).want(403, "not-allowed")
+	staff.call("PATCH", path, map[string]any{"requires_consent": false, "title": "x"}).want(403, "not-allowed")
+	if a := staff.call("PATCH", path, map[string]any{"requires_consent": false}).want(200); a.at("file.requires_consent") != false {
+		t.Errorf("answered %s", a.raw)
+	}
 }

@@ -31,7 +31,7 @@ func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, bell outbox.Doorbell,
 		Doorbell: bell.Ring, Log: log,
 	})
 	routes(api, c, &library.Library{
-		Limits:  library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes},
+		Limits:  library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes, OpenUploads: c.MaxOpenUploads},
 		Buckets: c.Buckets, Signer: library.NewSigner(objects), Now: time.Now,
 	})
 	return api
@@ -41,14 +41,26 @@ func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, bell outbox.Doorbell,
 type handlers struct {
 	library *library.Library
 	base    string // of Location
+	problem func(context.Context, error) *httpapi.Problem
 }
 
 func routes(api *httpapi.API, c Config, l *library.Library) {
-	h := handlers{library: l, base: c.PublicAPIURL}
+	api.PrefixSchemas("FileAPI")
+	h := handlers{library: l, base: c.PublicAPIURL, problem: api.Problem}
 	create := op(http.MethodPost, "", "create-file",
 		"Reserve space for a file and get an upload form", 409, 413, 415, 429)
 	create.DefaultStatus = http.StatusCreated
 	httpapi.Write(api, create, h.create)
+	batch := op(http.MethodPost, "/batch", "create-files",
+		"Reserve room for up to 100 files at once", 409)
+	batch.Description = "In one transaction, with one result for each file in the order of the request. " +
+		"A file that is refused does not stop the others. The same request with the same Idempotency-Key takes effect once."
+	batch.MaxBodyBytes = maxBatchBody
+	httpapi.Write(api, batch, h.createBatch)
+	deletion := op(http.MethodPost, "/delete", "delete-files",
+		"Put up to 100 files in the trash, or delete them permanently", 409)
+	deletion.Description = "In one transaction, with one result for each id in the order of the request. Repeating it changes nothing."
+	httpapi.Write(api, deletion, h.removeBatch)
 	httpapi.Read(api, op(http.MethodGet, "", "list-files",
 		"List the files you can see, newest first"), h.list)
 	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), h.get)

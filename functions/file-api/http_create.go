@@ -5,11 +5,14 @@ import (
 	"encoding/hex"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 const createRoute = "POST /v1/files"
@@ -22,7 +25,7 @@ type createIn struct {
 type createBody struct {
 	Filename        string         `json:"filename" minLength:"1" maxLength:"4096" doc:"In any script. A leading path is removed. The name can have up to 255 bytes of UTF-8 and no control characters." example:"Été à la mer.jpg"`
 	ContentType     string         `json:"content_type" minLength:"3" maxLength:"255" example:"image/jpeg"`
-	Size            int64          `json:"size" doc:"In bytes, exactly."`
+	Size            int64          `json:"size" minimum:"1" doc:"In bytes, exactly."`
 	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: educational_content."`
 	Title           *string        `json:"title,omitempty" maxLength:"200"`
 	Description     *string        `json:"description,omitempty" maxLength:"4000"`
@@ -36,10 +39,17 @@ type createBody struct {
 
 type createOut struct {
 	Location string `header:"Location"`
-	Body     struct {
-		File   fileBody    `json:"file"`
-		Upload *uploadBody `json:"upload" doc:"Null when the request is a repeat and the upload has arrived or was cancelled."`
-	}
+	Body     createdBody
+}
+
+type createdBody struct {
+	File   fileBody    `json:"file"`
+	Upload *uploadBody `json:"upload" doc:"Null when the request is a repeat and the upload has arrived."`
+}
+
+// TransformSchema lets upload be null.
+func (createdBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return httpapi.NullableObjects(s, "upload")
 }
 
 type uploadBody struct {
@@ -67,12 +77,15 @@ func (h handlers) create(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 		file, upload, err := h.library.Resume(ctx, tx, by, earlier)
 		return h.created(by, file, upload, err)
 	}
-	file, upload, err := h.library.Reserve(ctx, tx, by, new)
+	id := uuid.New()
+	made, err := h.library.Reserve(ctx, tx, by, new, id,
+		func(batch *pgx.Batch) error {
+			return httpapi.CompleteIdempotent(ctx, tenantdb.Queue{Batch: batch}, by, createRoute, in.Key, hash, id)
+		})
 	if err != nil {
 		return nil, err
 	}
-	err = httpapi.CompleteIdempotent(ctx, tx, by, createRoute, in.Key, hash, file.ID)
-	return h.created(by, file, &upload, err)
+	return h.created(by, made.File, &made.Upload, nil)
 }
 
 func (h handlers) created(by tenant.Caller, file library.File, upload *library.Upload,
@@ -81,12 +94,15 @@ func (h handlers) created(by tenant.Caller, file library.File, upload *library.U
 		return nil, err
 	}
 	out := &createOut{Location: h.base + "/v1/files/" + file.ID.String()}
-	out.Body.File = bodyOf(by, file)
-	if upload != nil {
-		out.Body.Upload = &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields,
-			ExpiresAt: upload.ExpiresAt}
-	}
+	out.Body.File, out.Body.Upload = bodyOf(by, file), formOf(upload)
 	return out, nil
+}
+
+func formOf(upload *library.Upload) *uploadBody {
+	if upload == nil {
+		return nil
+	}
+	return &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields, ExpiresAt: upload.ExpiresAt}
 }
 
 func (b createBody) newFile() (library.NewFile, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
@@ -45,6 +46,11 @@ type fileBody struct {
 	CreatedAt       time.Time            `json:"created_at"`
 	UpdatedAt       time.Time            `json:"updated_at"`
 	DeletedAt       *time.Time           `json:"deleted_at"`
+}
+
+// TransformSchema lets consent be null.
+func (fileBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return httpapi.NullableObjects(s, "consent")
 }
 
 type consentBody struct {

@@ -18,6 +18,7 @@ type Config struct {
 	IngestQueueURL   string             `env:"INGEST_QUEUE_URL,required" help:"queue of file-processing, to which maintenance sends uploads whose event was lost"`
 	DoorbellQueueURL string             `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
 	MaxFileSize      int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file in bytes"`
+	MaxOpenUploads   int                `env:"MAX_OPEN_UPLOADS" envDefault:"100" help:"most uploads of one user that have been begun and have not arrived"`
 	AllowedTypes     mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"media types that may be uploaded, with * for any subtype"`
 	Auth             httpapi.AuthConfig
 	CORS             httpapi.CORSConfig
@@ -30,6 +31,9 @@ func (c Config) Validate() error {
 	var all []error
 	if c.MaxFileSize <= 0 {
 		all = append(all, errors.New("MAX_FILE_SIZE: must be more than 0"))
+	}
+	if c.MaxOpenUploads <= 0 {
+		all = append(all, errors.New("MAX_OPEN_UPLOADS: must be more than 0"))
 	}
 	if len(c.AllowedTypes) == 0 {
 		all = append(all, errors.New("ALLOWED_MIME_TYPES: must allow at least one type"))

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
@@ -260,7 +262,9 @@ func TestQuotaRace(t *testing.T) {
 
 func TestOpenUploadsAreCapped(t *testing.T) {
 	w := newFixture(t)
+	w.exec(`UPDATE organizations SET rate_limit_per_minute = 10000`)
 	u := w.user(tenant.Member)
+	u.fill(library.DefaultOpenUploads - 10)
 	handlers := []http.Handler{w.handler, w.api(), w.api(), w.api()}
 	statuses := make([]string, 16)
 	var wait sync.WaitGroup
@@ -268,8 +272,8 @@ func TestOpenUploadsAreCapped(t *testing.T) {
 		wait.Go(func() {
 			a := u.callOn(handlers[i%len(handlers)], "POST", "/v1/files", newFile())
 			statuses[i] = fmt.Sprintf("%d %v", a.status, a.at("code"))
-			if a.status == 429 && a.header.Get("Retry-After") == "" {
-				t.Error("429 without Retry-After")
+			if a.status == 429 && a.header.Get("Retry-After") != "1" {
+				t.Errorf("Retry-After is %q while uploads are under way", a.header.Get("Retry-After"))
 			}
 		})
 	}
@@ -278,12 +282,81 @@ func TestOpenUploadsAreCapped(t *testing.T) {
 	if statuses[9] != "201 <nil>" || statuses[10] != "429 too-many-uploads" {
 		t.Errorf("answers %v", statuses)
 	}
-	w.wantQuota(0, 10_000, 10)
+	w.wantQuota(0, 100_000, 100)
 	w.user(tenant.Member).create() // another user is not in the way
 	id := u.call("GET", "/v1/files?status=pending&uploaded_by="+u.User.String(),
 		nil).want(200).str("files.0.id")
 	u.call("DELETE", "/v1/files/"+id, nil).want(200)
 	u.create()
+	// What has arrived is not open any more, though it waits for its verdict.
+	w.exec(`UPDATE file_uploads SET object_version = 'v' WHERE uploaded_by = $1`, u.User)
+	u.create()
+	// Uploads that do not come give their place back when their form expires.
+	u.fill(library.DefaultOpenUploads - 1)
+	w.exec(`UPDATE file_uploads SET created_at = now() - interval '5 minutes', expires_at = now() + interval '10 minutes'`)
+	a := u.call("POST", "/v1/files", newFile()).want(429, "too-many-uploads")
+	if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || wait < 590 || wait > 601 {
+		t.Errorf("Retry-After is %q, want ten minutes", a.header.Get("Retry-After"))
+	}
+}
+
+// fill opens n uploads with one request.
+func (u user) fill(n int) {
+	u.w.t.Helper()
+	a := u.call("POST", "/v1/files/batch", map[string]any{"files": slices.Repeat([]any{newFile()}, n)}).want(200)
+	if got := strings.Count(a.raw, `"status":201`); got != n {
+		u.w.t.Fatalf("%d of %d uploads opened: %.500s", got, n, a.raw)
+	}
+}
+
+// A batch is one request: each file has its answer, and all of it takes effect once.
+func TestABatchOfUploads(t *testing.T) {
+	w := newFixture(t)
+	u := w.user(tenant.Member)
+	body := map[string]any{"files": []any{newFile(), newFile("content_type", "image/x-icon"), newFile("tags", []string{""}), newFile("size", 5)}}
+	first := u.call("POST", "/v1/files/batch", body, "Idempotency-Key", "k").want(200)
+	for i, status := range []float64{201, 415, 422, 201} {
+		if got := first.at(fmt.Sprintf("results.%d.status", i)); got != status {
+			t.Errorf("file %d: %v, want %v", i, got, status)
+		}
+	}
+	if first.str("results.0.upload.url") == "" || first.str("results.1.problem.code") != "unsupported-image" {
+		t.Errorf("answered %s", first.raw)
+	}
+	w.wantQuota(0, 1005, 2)
+	again := u.call("POST", "/v1/files/batch", body, "Idempotency-Key", "k").want(200)
+	if again.str("results.3.file.id") != first.str("results.3.file.id") || again.at("results.1.status") != 409.0 {
+		t.Errorf("repeated: %s", again.raw)
+	}
+	w.wantQuota(0, 1005, 2)
+	u.call("POST", "/v1/files/batch", map[string]any{"files": []any{newFile()}}, "Idempotency-Key", "k").
+		want(422, "idempotency-key-reused")
+	u.call("POST", "/v1/files/batch", map[string]any{"files": slices.Repeat([]any{newFile()}, 101)}).want(422, "invalid-request")
+
+	ids := []any{first.str("results.0.file.id"), "x", w.user(tenant.Member).create(), first.str("results.3.file.id")}
+	gone := u.call("POST", "/v1/files/delete", map[string]any{"ids": ids}).want(200)
+	for i, status := range []float64{200, 404, 403, 200} {
+		if got := gone.at(fmt.Sprintf("results.%d.status", i)); got != status {
+			t.Errorf("deletion %d: %v, want %v", i, got, status)
+		}
+	}
+	w.wantQuota(0, 1000, 1)
+}
+
+// A form that is thrown away leaves no row that a quota would not count.
+func TestACancelledUploadLeavesALogLineAlone(t *testing.T) {
+	w := newFixture(t)
+	u := w.user(tenant.Member)
+	for range 3 {
+		u.call("DELETE", "/v1/files/"+u.create(), nil).want(200)
+	}
+	w.wantQuota(0, 0, 0)
+	if n := w.number(`SELECT (SELECT count(*) FROM files) + (SELECT count(*) FROM file_uploads)`); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+	if n := w.number(`SELECT count(*) FROM file_access_logs WHERE action = 'delete'`); n != 3 {
+		t.Errorf("%d deletions are logged, want 3", n)
+	}
 }
 
 func TestOpenUploadsShareTheFreeRoom(t *testing.T) {

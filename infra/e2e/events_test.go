@@ -137,15 +137,7 @@ func TestEventForADeletedRow(t *testing.T) {
 			t.Fatalf("the form answers %d %s", status, body)
 		}
 		s.wantStored(id)
-		if permanent == "" {
-			if a := u.call("GET", "/v1/files/"+id,
-				nil).want(200); a.at("file.status") != "deleted" {
-				t.Errorf("the deleted file is %s", a.raw)
-			}
-			u.call("POST", "/v1/files/"+id+"/restore", nil).problem(409, "upload-cancelled")
-		} else {
-			u.call("GET", "/v1/files/"+id, nil).problem(404, "file-not-found")
-		}
+		u.call("GET", "/v1/files/"+id, nil).problem(404, "file-not-found")
 	}
 	s.wantQuota(0, 0, 0)
 }

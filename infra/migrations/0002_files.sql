@@ -63,7 +63,6 @@ CREATE INDEX files_by_status ON files (organization_id, status, created_at DESC,
 CREATE INDEX files_by_category ON files (organization_id, category, created_at DESC, id DESC);
 CREATE INDEX files_by_uploader ON files (organization_id, uploaded_by, created_at DESC, id DESC);
 CREATE INDEX files_by_name ON files (organization_id, filename COLLATE "C");
-CREATE INDEX files_by_checksum ON files (organization_id, checksum);
 -- For maintenance, which looks across organizations.
 CREATE INDEX files_due ON files (deletion_date, organization_id, id) WHERE deletion_date IS NOT NULL;
 CREATE INDEX files_deleted ON files (deleted_at, organization_id, id) WHERE deleted_at IS NOT NULL;
@@ -183,7 +182,6 @@ CREATE TABLE file_access_logs (
 	PRIMARY KEY (organization_id, id)
 );
 CREATE INDEX file_access_logs_by_file ON file_access_logs (organization_id, file_id, occurred_at DESC, id DESC);
-CREATE INDEX file_access_logs_by_user ON file_access_logs (organization_id, user_id, occurred_at DESC);
 SELECT protect_tenant_table('file_access_logs');
 
 -- Who agreed that a file which requires consent is handed out. A withdrawn consent stays as the
@@ -230,6 +228,7 @@ GRANT SELECT, INSERT, UPDATE ON storage_quotas, file_consents TO satchel_file_ap
 GRANT SELECT, INSERT ON file_access_logs TO satchel_file_api_http;
 GRANT INSERT ON object_deletions TO satchel_file_api_http;
 
+GRANT SELECT (id, status) ON organizations TO satchel_file_processing_events;
 GRANT SELECT, UPDATE ON files TO satchel_file_processing_events;
 GRANT SELECT, UPDATE, DELETE ON file_uploads TO satchel_file_processing_events;
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_processing_events;

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
@@ -80,9 +81,14 @@ func BeginIdempotent(ctx context.Context, tx pgx.Tx, by tenant.Caller, route, ke
 	return resource, true, nil
 }
 
+// Execer is a transaction, or the batch of one (tenantdb.Queue).
+type Execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
 // CompleteIdempotent records what the request under key created, for 24 hours. Call it after
 // BeginIdempotent, in the same transaction. With an empty key it does nothing.
-func CompleteIdempotent(ctx context.Context, tx pgx.Tx, by tenant.Caller, route, key string,
+func CompleteIdempotent(ctx context.Context, tx Execer, by tenant.Caller, route, key string,
 	requestHash []byte, resource uuid.UUID) error {
 	if key == "" {
 		return nil

@@ -127,6 +127,9 @@ func (p *Problem) write(w http.ResponseWriter) {
 	_ = out.Encode(p) // the client has gone; there is nobody to tell
 }
 
+// Problem is what err is answered as, for one result of several in an answer.
+func (a *API) Problem(ctx context.Context, err error) *Problem { return a.problemOf(ctx, err) }
+
 const codeInternal = "internal"
 
 // problemOfStatus is the problem of a request that could not be read, by the status that says why.

@@ -3,6 +3,7 @@ package storedfile
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Reason is why a file was not accepted: a value of files.status_reason. The zero value is no
@@ -29,8 +30,28 @@ const (
 	TooManyAttempts    Reason = "too_many_attempts"    // it ended every worker that tried it
 	// something that processing needs was unavailable for days
 	ProcessingUnavailable Reason = "processing_unavailable"
+	// the organization was suspended after the form was signed
+	OrganizationSuspended Reason = "organization_suspended"
 	UploadExpired         Reason = "upload_expired" // nothing arrived before the form expired
 )
+
+// RejectedTime is how long a file that was not accepted is kept, so that its uploader learns why;
+// QuarantinedTime how long its bytes are kept for somebody to look at.
+const (
+	RejectedTime    = 7 * 24 * time.Hour
+	QuarantinedTime = 30 * 24 * time.Hour
+)
+
+// KeptFor is how long a file with this reason is kept; 0 means as long as its category says.
+func (r Reason) KeptFor() time.Duration {
+	switch {
+	case r == "":
+		return 0
+	case r.Kept():
+		return QuarantinedTime
+	}
+	return RejectedTime
+}
 
 // Reasons returns every reason, sorted.
 func Reasons() []Reason { return slices.Sorted(maps.Keys(details())) }
@@ -89,6 +110,8 @@ func details() map[Reason]string {
 			"again, and ask for help if it fails again.",
 		ProcessingUnavailable: "The file could not be processed for days, for a reason on our side. " +
 			"It is kept. Ask for help, or upload it again.",
+	// the organization was suspended after the form was signed
+	OrganizationSuspended Reason = "organization_suspended"
 		UploadExpired: "The upload did not arrive in time, so its reserved space was released. " +
 			"Start the upload again.",
 	}

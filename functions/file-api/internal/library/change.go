@@ -3,6 +3,7 @@ package library
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 // Patch is a change of one field as JSON merge patch (RFC 7396) has it: absent leaves it alone,
@@ -41,32 +43,55 @@ type Change struct {
 func (l *Library) Change(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uuid.UUID,
 	c Change) (File, error) {
 	r := l.begin(tx, by)
-	file, _, err := r.lock(ctx, id)
+	file, longest, err := r.lockForChange(ctx, id)
 	if err != nil {
 		return File{}, err
 	}
-	if err := checkChangeable(by, file); err != nil {
+	if err := c.checkAllowed(by, file); err != nil {
 		return File{}, err
 	}
 	changed, err := c.apply(by, &file)
-	if err != nil {
-		return File{}, err
+	if err != nil || len(changed) == 0 {
+		return file, err
 	}
-	if len(changed) == 0 {
-		return r.file(ctx, id)
+	if slices.Contains(changed, "category") || slices.Contains(changed, "retention_days") {
+		date, err := deletionDate(file.Category, file.RetentionDays, number[int](longest), file.CreatedAt, r.now)
+		if err != nil {
+			return File{}, err
+		}
+		if file.Status == storedfile.Available || file.DeletionDate == nil || date.Before(*file.DeletionDate) {
+			file.DeletionDate = &date // what was not accepted is not kept for longer
+		}
 	}
-	if err := r.save(ctx, &file, slices.Contains(changed, "category") ||
-		slices.Contains(changed, "retention_days")); err != nil {
-		return File{}, err
-	}
-	if err := r.log(ctx, id, ActionUpdate, map[string]any{"fields": changed}); err != nil {
-		return File{}, err
-	}
-	return r.file(ctx, id)
+	file.UpdatedAt = r.now
+	return file, r.save(ctx, file, changed)
 }
 
-func checkChangeable(by tenant.Caller, f File) error {
-	if !canChange(by, f) {
+func (r request) lockForChange(ctx context.Context, id uuid.UUID) (File, *int32, error) {
+	row, err := r.q.LockFileForChange(ctx, db.LockFileForChangeParams{OrganizationID: r.organization, ID: id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return File{}, nil, notFound()
+	}
+	if err != nil {
+		return File{}, nil, fmt.Errorf("lock file %s: %w", id, err)
+	}
+	file, err := fileOf(row.File, consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt))
+	if err == nil && !canSee(r.by, file) {
+		err = notFound()
+	}
+	return file, row.DataRetentionDays, err
+}
+
+// onlyConsent reports whether the patch says nothing but whether consent is needed, which is for
+// staff to decide about any file.
+func (c Change) onlyConsent() bool {
+	set := c.RequiresConsent.Set
+	return set && !c.Filename.Set && !c.Title.Set && !c.Description.Set && !c.Tags.Set && !c.Metadata.Set &&
+		!c.Category.Set && !c.RetentionDays.Set && !c.ContainsPII.Set
+}
+
+func (c Change) checkAllowed(by tenant.Caller, f File) error {
+	if !canChange(by, f) && !(c.onlyConsent() && canManageConsent(by)) {
 		return notAllowed(
 			"Only the person who uploaded this file or an admin can change it. Ask one of them.")
 	}
@@ -137,27 +162,30 @@ func (f *File) rename(to string) error {
 	return nil
 }
 
-func (r request) save(ctx context.Context, f *File, newDate bool) error {
-	if newDate {
-		date, err := r.deletionDate(ctx, f.Category, f.RetentionDays, f.CreatedAt)
-		if err != nil {
-			return err
-		}
-		f.DeletionDate = &date
-	}
+// save writes the change and its record in one round trip.
+func (r request) save(ctx context.Context, f File, changed []string) error {
 	metadata, err := encodeMetadata(f.Metadata)
 	if err != nil {
 		return err
 	}
-	err = r.q.ChangeFile(ctx, db.ChangeFileParams{
+	record, err := r.accessRecord(f.ID, ActionUpdate, map[string]any{"fields": changed})
+	if err != nil {
+		return err
+	}
+	batch := &pgx.Batch{}
+	q := db.New(tenantdb.Queue{Batch: batch})
+	err = errors.Join(q.ChangeFile(ctx, db.ChangeFileParams{
 		OrganizationID: r.organization, ID: f.ID, Filename: f.Filename,
 		FileExtension: extensionOf(f.Filename), Category: string(f.Category),
 		Title: f.Title, Description: f.Description, Tags: f.Tags, Metadata: metadata,
 		ContainsPii: f.ContainsPII, RequiresConsent: f.RequiresConsent,
 		RetentionDays: number[int32](f.RetentionDays), DeletionDate: f.DeletionDate, Now: r.now,
 		UpdatedBy: &r.by.User,
-	})
+	}), q.AppendAccess(ctx, record))
 	if err != nil {
+		return err
+	}
+	if err := r.tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("change file %s: %w", f.ID, err)
 	}
 	return nil

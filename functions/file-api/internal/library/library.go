@@ -7,6 +7,7 @@
 package library
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,7 +29,13 @@ type Library struct {
 type Limits struct {
 	MaxFileSize int64 // bytes
 	Allowed     mediatype.Patterns
+	OpenUploads int // uploads of one user that have not arrived; 0: DefaultOpenUploads
 }
+
+// DefaultOpenUploads lets a folder of photos be dropped at once.
+const DefaultOpenUploads = 100
+
+func (l Limits) openUploads() int { return cmp.Or(l.OpenUploads, DefaultOpenUploads) }
 
 // Position is a place in a list that is ordered by time and id, newest first.
 type Position struct {

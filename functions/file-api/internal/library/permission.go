@@ -1,19 +1,22 @@
 package library
 
-import "github.com/toolboxai-solutions/satchel/shared/tenant"
+import (
+	"github.com/toolboxai-solutions/satchel/shared/storedfile"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
+)
 
 // Who may do what. A file that a caller may not see does not exist for them: 404 and not 403,
 // so that nobody learns of it.
 //
 //	                      uploader  member  staff  admin
-//	see                   yes       yes*    yes    yes     * not a student_submission
+//	see                   yes       yes*    yes    yes     * not a student_submission, not in the trash
 //	change, delete        yes       no      no     yes
 //	read the access log   yes       no      yes    yes
 //	record consent        staff     no      yes    yes     (withdraw it, and lift requires_consent, too)
 
 func canSee(by tenant.Caller, f File) bool {
-	return f.Category != StudentSubmission || f.UploadedBy == by.User ||
-		by.Role.AtLeast(tenant.Staff)
+	return f.Category != StudentSubmission && f.Status != storedfile.Deleted ||
+		f.UploadedBy == by.User || by.Role.AtLeast(tenant.Staff)
 }
 
 func canChange(by tenant.Caller, f File) bool {

@@ -1,8 +1,10 @@
 package library
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,8 +21,8 @@ import (
 const processingWait = 10 * time.Second
 
 // Delete moves a file to the trash, from where Restore takes it; it keeps its space in the quota
-// until it is purged. A pending file's upload is cancelled, and its space released at once.
-// Deleting again changes nothing.
+// until it is purged. A pending file's upload is cancelled: its space is released at once, and only
+// its records in the access log stay. Deleting again changes nothing.
 func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	id uuid.UUID) (File, error) {
 	r := l.begin(tx, by)
@@ -34,13 +36,10 @@ func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	if file.Status == storedfile.Deleted {
 		return r.file(ctx, id)
 	}
-	if upload != nil {
-		if err := r.endUpload(ctx, upload); err != nil {
-			return File{}, err
-		}
-		if err := r.enqueueIncomingDeletion(ctx, id); err != nil {
-			return File{}, err
-		}
+	if upload != nil { // no bytes have come: there is nothing to restore, and nothing is kept
+		was := file.Status
+		file.Status, file.StatusBefore, file.DeletedAt, file.UpdatedAt = storedfile.Deleted, was, &r.now, r.now
+		return file, r.cancel(ctx, file, upload)
 	}
 	key := db.SoftDeleteFileParams{OrganizationID: r.organization, ID: id, Now: &r.now,
 		DeletedBy: &by.User}
@@ -52,6 +51,38 @@ func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 		return File{}, err
 	}
 	return r.file(ctx, id)
+}
+
+// Removed is what came of one file: as it is now, or why it is not removed.
+type Removed struct {
+	File File
+	Err  error // a fault
+}
+
+// DeleteAll is Delete of each file, or Purge where permanent is set. It locks them in the order of
+// their ids and before the quota, so that two of them cannot wait for each other.
+func (l *Library) DeleteAll(ctx context.Context, tx pgx.Tx, by tenant.Caller, ids []uuid.UUID,
+	permanent bool) ([]Removed, error) {
+	r := l.begin(tx, by)
+	for _, id := range slices.SortedFunc(slices.Values(ids), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
+		if _, _, err := r.unitOfWork.lock(ctx, id); err != nil && fault.KindOf(err) != fault.NotFound {
+			return nil, err
+		}
+	}
+	results := make([]Removed, len(ids))
+	for i, id := range ids {
+		var err error
+		if permanent {
+			err = l.Purge(ctx, tx, by, id)
+		} else {
+			results[i].File, err = l.Delete(ctx, tx, by, id)
+		}
+		if err != nil && fault.KindOf(err) == fault.Internal {
+			return nil, err
+		}
+		results[i].Err = err
+	}
+	return results, nil
 }
 
 // Restore takes a file out of the trash, into the state that it had: what was quarantined is
@@ -66,13 +97,9 @@ func (l *Library) Restore(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	if err := checkRemovable(by, file); err != nil {
 		return File{}, err
 	}
-	switch {
-	case file.Status != storedfile.Deleted:
+	if file.Status != storedfile.Deleted {
 		return File{}, fault.New(fault.Conflict, "not-deleted",
 			"This file is not in the trash, so there is nothing to restore.")
-	case file.StatusBefore == storedfile.Pending:
-		return File{}, fault.New(fault.Conflict, "upload-cancelled",
-			"This file was deleted before it was uploaded. Start a new upload.")
 	}
 	key := db.RestoreFileParams{OrganizationID: r.organization, ID: id, Now: r.now,
 		UpdatedBy: &by.User}
@@ -110,6 +137,22 @@ func checkRemovable(by tenant.Caller, f File) error {
 			"This file is still being checked. Try again in a few seconds.").After(processingWait)
 	}
 	return nil
+}
+
+// cancel ends an upload of which nothing has come.
+func (u unitOfWork) cancel(ctx context.Context, f File, upload *db.FileUpload) error {
+	if err := u.enqueueIncomingDeletion(ctx, f.ID); err != nil {
+		return err
+	}
+	if err := u.q.DeleteFile(ctx,
+		db.DeleteFileParams{OrganizationID: u.organization, ID: f.ID}); err != nil {
+		return fmt.Errorf("cancel upload of file %s: %w", f.ID, err)
+	}
+	if err := u.logAndEnqueue(ctx, f.ID, ActionDelete, map[string]any{"was": f.StatusBefore},
+		storedfile.DeletedNotification(f.ID, f.UploadedBy, f.StatusBefore, false)); err != nil {
+		return err
+	}
+	return u.releaseQuota(ctx, 0, upload.ReservedBytes) // the upload's row went with the file's
 }
 
 // purge removes a locked file that is not in processing. Its objects go through the deletion queue,

@@ -13,10 +13,10 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library/db"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
-	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 // quietTime is how long maintenance leaves a new upload to its event.
@@ -25,37 +25,130 @@ const quietTime = 5 * time.Minute
 // firstVersion is the version that POST /v1/files makes.
 const firstVersion = 1
 
-// maxOpenUploads is how many reservations one user may hold at a time.
-const maxOpenUploads = 10
+// Reserved is what came of one file: the form to upload it with, or why there is none.
+type Reserved struct {
+	File   File
+	Upload Upload
+	Err    error // a fault
+}
 
-// uploadWait is how long a client is told to wait for one of its uploads to end.
-const uploadWait = 30 * time.Second
+// Reserve is ReserveAll of one file, whose fault is the request's.
+func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by tenant.Caller, file NewFile,
+	id uuid.UUID, also func(*pgx.Batch) error) (Reserved, error) {
+	// Without a place in a queue or a look at the database for what can be refused without.
+	if _, _, err := l.Limits.check(file); err != nil {
+		return Reserved{}, err
+	}
+	made, err := l.ReserveAll(ctx, tx, by, []NewFile{file}, []uuid.UUID{id}, also)
+	if err != nil {
+		return Reserved{}, err
+	}
+	return made[0], made[0].Err
+}
 
-// Reserve reserves space for a file and returns the form to upload it with. The reservation ends
-// with the verdict, with Delete, or by maintenance when the upload does not come.
-func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by tenant.Caller,
-	n NewFile) (File, Upload, error) {
+// ReserveAll reserves space for files and returns a form to upload each with, or why there is none.
+// The files get the ids given. A reservation ends with the verdict, with Delete, or by maintenance when the
+// upload does not come.
+//
+// It takes two round trips whatever the number: what is needed to decide, then all that is written.
+// The quota's row, through which all uploads of an organization go, is the last to be locked. also
+// adds the caller's own statements to the second; it may be nil.
+func (l *Library) ReserveAll(ctx context.Context, tx pgx.Tx, by tenant.Caller, files []NewFile,
+	ids []uuid.UUID, also func(*pgx.Batch) error) ([]Reserved, error) {
+	r := l.begin(tx, by)
+	s, err := r.situation(ctx)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Reserved, len(files))
+	batch := &pgx.Batch{}
+	var bytes int64
+	var count int32
+	for i, n := range files {
+		row, err := l.admit(r, s, n, ids[i])
+		if err == nil {
+			results[i], err = r.insert(ctx, batch, row, l.Signer)
+		}
+		if fault.KindOf(err) == fault.Internal && err != nil {
+			return nil, err
+		}
+		if results[i].Err = err; err == nil {
+			s.take(n.Size)
+			bytes, count = bytes+n.Size, count+1
+		}
+	}
+	if also != nil {
+		if err := also(batch); err != nil {
+			return nil, err
+		}
+	}
+	return results, r.write(ctx, batch, bytes, count)
+}
+
+// admit decides about one file by what was read before, and says what to store of it.
+func (l *Library) admit(r request, s *situation, n NewFile, id uuid.UUID) (db.File, error) {
 	filename, contentType, err := l.Limits.check(n)
 	if err != nil {
-		return File{}, Upload{}, err
+		return db.File{}, err
 	}
-	r := l.begin(tx, by)
-	if err := r.reserveQuota(ctx, contentType, n.Size); err != nil {
-		return File{}, Upload{}, err
+	if err := s.judge(contentType, n.Size, l.Limits.openUploads(), r.now); err != nil {
+		return db.File{}, err
 	}
-	id := uuid.New()
-	if err := r.insert(ctx, id, filename, contentType, n); err != nil {
-		return File{}, Upload{}, err
-	}
-	if err := r.log(ctx, id, ActionCreate, map[string]any{"size": n.Size}); err != nil {
-		return File{}, Upload{}, err
-	}
-	file, err := r.file(ctx, id)
+	category := cmp.Or(n.Category, defaultCategory)
+	deletion, err := deletionDate(category, n.RetentionDays, number[int](s.longestRetention), r.now, r.now)
 	if err != nil {
-		return File{}, Upload{}, err
+		return db.File{}, err
 	}
-	upload, err := l.Signer.form(ctx, file, r.now)
-	return file, upload, err
+	metadata, err := encodeMetadata(n.Metadata)
+	if err != nil {
+		return db.File{}, err
+	}
+	return db.File{
+		OrganizationID: r.organization, ID: id, Filename: filename, OriginalFilename: n.Filename,
+		FileExtension: extensionOf(filename), FileSize: n.Size, MimeType: string(contentType),
+		BucketName: r.buckets.Incoming, StoragePath: objectkey.Incoming(r.organization, id, firstVersion),
+		CurrentVersion: firstVersion, Checksum: n.SHA256, Status: string(storedfile.Pending),
+		Category: string(category), ContainsPii: n.ContainsPII, RequiresConsent: n.RequiresConsent,
+		RetentionDays: number[int32](n.RetentionDays), DeletionDate: &deletion, Title: n.Title,
+		Description: n.Description, Tags: orEmpty(n.Tags), Metadata: metadata, Variants: []byte("[]"),
+		UploadedBy: r.by.User, CreatedBy: r.by.User, CreatedAt: r.now, UpdatedAt: r.now,
+	}, nil
+}
+
+// insert queues the rows of one file.
+func (r request) insert(ctx context.Context, batch *pgx.Batch, row db.File,
+	signer Signer) (Reserved, error) {
+	file, err := fileOf(row, nil)
+	if err != nil {
+		return Reserved{}, err
+	}
+	upload, err := signer.form(ctx, file, r.now)
+	if err != nil {
+		return Reserved{}, err
+	}
+	record, err := r.accessRecord(row.ID, ActionCreate, map[string]any{"size": row.FileSize})
+	if err != nil {
+		return Reserved{}, err
+	}
+	q := db.New(tenantdb.Queue{Batch: batch})
+	return Reserved{File: file, Upload: upload}, errors.Join(
+		q.InsertFile(ctx, db.InsertFileParams{
+			OrganizationID: row.OrganizationID, ID: row.ID, Filename: row.Filename,
+			OriginalFilename: row.OriginalFilename, FileExtension: row.FileExtension,
+			FileSize: row.FileSize, MimeType: row.MimeType, BucketName: row.BucketName,
+			StoragePath: row.StoragePath, Checksum: row.Checksum, Category: row.Category,
+			ContainsPii: row.ContainsPii, RequiresConsent: row.RequiresConsent,
+			RetentionDays: row.RetentionDays, DeletionDate: row.DeletionDate, Title: row.Title,
+			Description: row.Description, Tags: row.Tags, Metadata: row.Metadata,
+			UploadedBy: row.UploadedBy, CreatedAt: row.CreatedAt,
+		}),
+		q.InsertUpload(ctx, db.InsertUploadParams{
+			OrganizationID: row.OrganizationID, FileID: row.ID, Version: firstVersion,
+			UploadedBy: row.UploadedBy, ReservedBytes: row.FileSize,
+			ExpiresAt: upload.ExpiresAt, CreatedAt: row.CreatedAt, CheckAt: row.CreatedAt.Add(quietTime),
+		}),
+		q.AppendAccess(ctx, record),
+	)
 }
 
 // Resume returns the file of an earlier Reserve, for a client that did not get the answer. While
@@ -82,133 +175,6 @@ func (l *Library) Resume(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 		return File{}, nil, fmt.Errorf("extend upload of file %s: %w", id, err)
 	}
 	return file, &upload, nil
-}
-
-// reserveQuota reserves space in the quota. The update is conditional, so that no number of
-// concurrent clients exceeds the total, and the lock that it takes on the organization's row also
-// serializes the user's other reservations.
-func (r request) reserveQuota(ctx context.Context, contentType mediatype.Type, size int64) error {
-	if err := r.q.EnsureQuota(ctx, r.organization); err != nil {
-		return fmt.Errorf("ensure quota: %w", err)
-	}
-	quota, err := r.q.ReserveQuota(ctx,
-		db.ReserveQuotaParams{OrganizationID: r.organization, Size: size, Now: r.now})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return r.overQuota(ctx, contentType, size)
-	}
-	if err != nil {
-		return fmt.Errorf("reserve %d bytes: %w", size, err)
-	}
-	if err := withinKind(quota, contentType, size); err != nil {
-		return err
-	}
-	open, err := r.q.OpenUploads(ctx,
-		db.OpenUploadsParams{OrganizationID: r.organization, UploadedBy: r.by.User})
-	if err != nil {
-		return fmt.Errorf("count open uploads: %w", err)
-	}
-	return fairShare(open, quota, size)
-}
-
-// fairShare keeps one user from reserving all that is left. The share counts from the second open
-// upload on, so that a single file may always use what is free.
-func fairShare(open db.OpenUploadsRow, quota db.StorageQuota, size int64) error {
-	if open.Uploads >= maxOpenUploads {
-		return fault.New(fault.Limited, "too-many-uploads",
-			fmt.Sprintf("You have %d open uploads, which is the limit. Finish or delete one of "+
-				"them first.", open.Uploads)).After(uploadWait)
-	}
-	if share := (quota.TotalBytes - quota.UsedBytes) / 4; open.Uploads > 0 &&
-		open.Bytes+size > share {
-		return fault.New(fault.Limited, "upload-share-exceeded",
-			fmt.Sprintf("Your open uploads and this file need %d bytes, but together they can "+
-				"reserve only a quarter of the free space, %d bytes. Finish or delete one first.",
-				open.Bytes+size, share)).After(uploadWait)
-	}
-	return nil
-}
-
-// overQuota says which limit is in the way.
-func (r request) overQuota(ctx context.Context, contentType mediatype.Type, size int64) error {
-	quota, err := r.q.Quota(ctx, r.organization)
-	if err != nil {
-		return fmt.Errorf("read quota: %w", err)
-	}
-	if err := withinKind(quota, contentType, size); err != nil {
-		return err
-	}
-	if quota.FileCount >= quota.MaxFiles {
-		return fault.New(fault.TooLarge, "quota-exceeded",
-			fmt.Sprintf("Your organization has %d files, and its limit is %d. Delete some "+
-				"permanently, or ask for a larger quota.", quota.FileCount, quota.MaxFiles))
-	}
-	return fault.New(fault.TooLarge, "quota-exceeded",
-		fmt.Sprintf("The file needs %d bytes, but only %d of your organization's %d bytes are "+
-			"free (%d used, %d reserved). Delete files permanently, or ask for a larger quota.",
-			size, max(0, quota.TotalBytes-quota.UsedBytes-quota.ReservedBytes), quota.TotalBytes,
-			quota.UsedBytes, quota.ReservedBytes))
-}
-
-func withinKind(quota db.StorageQuota, contentType mediatype.Type, size int64) error {
-	kind, limit := "a document", quota.MaxDocumentBytes
-	switch contentType.Family() {
-	case "image":
-		kind, limit = "an image", quota.MaxImageBytes
-	case "video":
-		kind, limit = "a video", quota.MaxVideoBytes
-	case "audio":
-		kind, limit = "an audio file", quota.MaxAudioBytes
-	}
-	if limit != nil && size > *limit {
-		return tooLarge(kind, *limit, size)
-	}
-	return nil
-}
-
-func (r request) insert(ctx context.Context, id uuid.UUID, filename string,
-	contentType mediatype.Type,
-	n NewFile) error {
-	category := cmp.Or(n.Category, defaultCategory)
-	deletion, err := r.deletionDate(ctx, category, n.RetentionDays, r.now)
-	if err != nil {
-		return err
-	}
-	metadata, err := encodeMetadata(n.Metadata)
-	if err != nil {
-		return err
-	}
-	err = r.q.InsertFile(ctx, db.InsertFileParams{
-		OrganizationID: r.organization, ID: id, Filename: filename, OriginalFilename: n.Filename,
-		FileExtension: extensionOf(filename),
-		FileSize:      n.Size, MimeType: string(contentType), BucketName: r.buckets.Incoming,
-		StoragePath: objectkey.Incoming(r.organization, id, firstVersion),
-		Checksum:    n.SHA256, Category: string(category), ContainsPii: n.ContainsPII,
-		RequiresConsent: n.RequiresConsent,
-		RetentionDays:   number[int32](n.RetentionDays), DeletionDate: &deletion, Title: n.Title,
-		Description: n.Description,
-		Tags:        orEmpty(n.Tags), Metadata: metadata, UploadedBy: r.by.User,
-		CreatedAt: r.now,
-	})
-	if err != nil {
-		return fmt.Errorf("insert file: %w", err)
-	}
-	err = r.q.InsertUpload(ctx, db.InsertUploadParams{
-		OrganizationID: r.organization, FileID: id, Version: firstVersion, UploadedBy: r.by.User,
-		ReservedBytes: n.Size, ExpiresAt: r.now.Add(FormTime), CreatedAt: r.now, CheckAt: r.now.Add(quietTime),
-	})
-	if err != nil {
-		return fmt.Errorf("insert upload: %w", err)
-	}
-	return nil
-}
-
-func (r request) deletionDate(ctx context.Context, c Category, asked *int,
-	created time.Time) (time.Time, error) {
-	longest, err := r.q.LongestRetention(ctx, r.organization)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read the organization's retention: %w", err)
-	}
-	return deletionDate(c, asked, number[int](longest), created, r.now)
 }
 
 func encodeMetadata(m map[string]any) ([]byte, error) {

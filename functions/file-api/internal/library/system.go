@@ -80,7 +80,8 @@ func (s System) Reject(ctx context.Context, tx pgx.Tx, seen OpenUpload,
 		return false, err
 	}
 	if err := u.q.RejectFile(ctx, db.RejectFileParams{OrganizationID: u.organization, ID: file.ID,
-		Status: string(reason.Status()), Reason: string(reason), Now: u.now}); err != nil {
+		Status: string(reason.Status()), Reason: string(reason),
+		DeletionDate: new(u.now.Add(storedfile.RejectedTime)), Now: u.now}); err != nil {
 		return false, fmt.Errorf("reject file %s: %w", file.ID, err)
 	}
 	if err := u.enqueueIncomingDeletion(ctx, file.ID); err != nil {

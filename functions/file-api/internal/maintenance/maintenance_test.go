@@ -127,8 +127,9 @@ func (w *fixture) in(by tenant.Caller, fn func(tx pgx.Tx) error) {
 func (w *fixture) reserve(by tenant.Caller) (f library.File) {
 	w.t.Helper()
 	w.in(by, func(tx pgx.Tx) (err error) {
-		f, _, err = w.library.Reserve(w.t.Context(), tx,
-			by, library.NewFile{Filename: "a.txt", ContentType: "text/plain", Size: 5})
+		made, err := w.library.Reserve(w.t.Context(), tx, by,
+			library.NewFile{Filename: "a.txt", ContentType: "text/plain", Size: 5}, uuid.New(), nil)
+		f = made.File
 		return err
 	})
 	return f

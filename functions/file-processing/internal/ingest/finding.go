@@ -59,6 +59,7 @@ func (f finding) row(c claim, buckets storedfile.Buckets) db.SettleFileParams {
 	if f.reason == "" {
 		row.QuotaBytes = f.size
 	}
+	row.KeptSeconds = present(f.reason.KeptFor().Seconds())
 	if f.scanned != nil {
 		result := clean
 		if f.scanned.Infected {

@@ -129,7 +129,9 @@ func (p *Processor) work(ctx context.Context, c *claim,
 	defer cancel()
 	found := finding{reason: c.exhausted}
 	var err error
-	if c.exhausted == "" {
+	if c.suspended { // the form was signed before; nothing is read, and nothing kept
+		found.reason = storedfile.OrganizationSuspended
+	} else if c.exhausted == "" {
 		if found, err = p.examine(working, *c); err != nil {
 			return OutcomeRetry, finding{}, err
 		}

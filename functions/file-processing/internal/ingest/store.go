@@ -32,6 +32,7 @@ type claim struct {
 	reserved      int64             // bytes
 	filename      string
 	declaredType  string
+	suspended     bool   // the organization may not write any more
 	checksum      []byte // SHA-256; nil: none was declared
 }
 
@@ -95,6 +96,7 @@ func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration,
 	}
 	c.fence, c.attempt, c.reserved = taken.Fence, int(taken.Attempts), taken.ReservedBytes
 	c.retries = int(taken.Retries)
+	c.suspended = file.Suspended
 	c.filename, c.declaredType, c.checksum = file.OriginalFilename, file.MimeType, file.Checksum
 	return nil
 }

@@ -3,14 +3,6 @@
 -- Locks are taken in one order by every transaction, here and in file-processing: file_uploads,
 -- files, storage_quotas.
 
--- name: EnsureQuota :exec
-INSERT INTO storage_quotas (organization_id) VALUES (@organization_id) ON CONFLICT DO NOTHING;
-
--- name: ReserveQuota :one
-UPDATE storage_quotas SET reserved_bytes = reserved_bytes + @size::bigint, file_count = file_count + 1, updated_at = @now
-WHERE organization_id = @organization_id AND used_bytes + reserved_bytes + @size::bigint <= total_bytes AND file_count < max_files
-RETURNING *;
-
 -- name: ReleaseQuota :exec
 UPDATE storage_quotas
 SET used_bytes = used_bytes - @used::bigint, reserved_bytes = reserved_bytes - @reserved::bigint, file_count = file_count - @files::integer, updated_at = @now
@@ -18,13 +10,6 @@ WHERE organization_id = @organization_id;
 
 -- name: Quota :one
 SELECT * FROM storage_quotas WHERE organization_id = @organization_id;
-
--- name: LongestRetention :one
-SELECT data_retention_days FROM organizations WHERE id = @organization_id;
-
--- name: OpenUploads :one
-SELECT count(*) AS uploads, coalesce(sum(reserved_bytes), 0)::bigint AS bytes
-FROM file_uploads WHERE organization_id = @organization_id AND uploaded_by = @uploaded_by;
 
 -- name: InsertFile :exec
 INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, checksum,
@@ -53,6 +38,15 @@ SELECT * FROM file_uploads WHERE organization_id = @organization_id AND file_id 
 -- name: LockFile :one
 SELECT * FROM files WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
 
+-- name: LockFileForChange :one
+-- With all that a change needs to know, and without the upload, which it leaves alone.
+SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days
+FROM files f
+JOIN organizations o ON o.id = f.organization_id
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+WHERE f.organization_id = @organization_id AND f.id = @id
+FOR UPDATE OF f;
+
 -- name: ListFiles :many
 SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at
 FROM files f
@@ -64,7 +58,7 @@ AND (sqlc.narg(category)::text IS NULL OR f.category = sqlc.narg(category)::text
 AND (sqlc.narg(uploaded_by)::uuid IS NULL OR f.uploaded_by = sqlc.narg(uploaded_by)::uuid)
 AND (sqlc.narg(content_type)::text IS NULL OR f.mime_type COLLATE "C" ^@ sqlc.narg(content_type)::text)
 AND (sqlc.narg(name)::text IS NULL OR f.filename COLLATE "C" ^@ sqlc.narg(name)::text)
-AND (@sees_all::boolean OR f.category <> 'student_submission' OR f.uploaded_by = @caller::uuid)
+AND (@sees_all::boolean OR f.category <> 'student_submission' AND f.status <> 'deleted' OR f.uploaded_by = @caller::uuid)
 AND (sqlc.narg(before)::timestamptz IS NULL OR (f.created_at, f.id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
 ORDER BY f.created_at DESC, f.id DESC
 LIMIT @page;
@@ -116,5 +110,5 @@ UPDATE file_consents SET withdrawn_at = @now, withdrawn_by = @withdrawn_by
 WHERE organization_id = @organization_id AND file_id = @file_id AND withdrawn_at IS NULL;
 
 -- name: RejectFile :exec
-UPDATE files SET status = @status, status_reason = @reason::text, updated_at = @now
+UPDATE files SET status = @status, status_reason = @reason::text, deletion_date = least(deletion_date, @deletion_date), updated_at = @now
 WHERE organization_id = @organization_id AND id = @id;

@@ -164,20 +164,6 @@ func (q *Queries) EnqueueDeletion(ctx context.Context, arg EnqueueDeletionParams
 	return err
 }
 
-const ensureQuota = `-- name: EnsureQuota :exec
-
-INSERT INTO storage_quotas (organization_id) VALUES ($1) ON CONFLICT DO NOTHING
-`
-
-// Every query names the organization although row-level security does too: the planner gets an
-// index condition, and a reader sees the scope.
-// Locks are taken in one order by every transaction, here and in file-processing: file_uploads,
-// files, storage_quotas.
-func (q *Queries) EnsureQuota(ctx context.Context, organizationID uuid.UUID) error {
-	_, err := q.db.Exec(ctx, ensureQuota, organizationID)
-	return err
-}
-
 const extendUpload = `-- name: ExtendUpload :execrows
 UPDATE file_uploads SET expires_at = $1 WHERE organization_id = $2 AND file_id = $3
 `
@@ -451,7 +437,7 @@ AND ($3::text IS NULL OR f.category = $3::text)
 AND ($4::uuid IS NULL OR f.uploaded_by = $4::uuid)
 AND ($5::text IS NULL OR f.mime_type COLLATE "C" ^@ $5::text)
 AND ($6::text IS NULL OR f.filename COLLATE "C" ^@ $6::text)
-AND ($7::boolean OR f.category <> 'student_submission' OR f.uploaded_by = $8::uuid)
+AND ($7::boolean OR f.category <> 'student_submission' AND f.status <> 'deleted' OR f.uploaded_by = $8::uuid)
 AND ($9::timestamptz IS NULL OR (f.created_at, f.id) < ($9::timestamptz, $10::uuid))
 ORDER BY f.created_at DESC, f.id DESC
 LIMIT $11
@@ -615,6 +601,84 @@ func (q *Queries) LockFile(ctx context.Context, arg LockFileParams) (File, error
 	return i, err
 }
 
+const lockFileForChange = `-- name: LockFileForChange :one
+SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days
+FROM files f
+JOIN organizations o ON o.id = f.organization_id
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+WHERE f.organization_id = $1 AND f.id = $2
+FOR UPDATE OF f
+`
+
+type LockFileForChangeParams struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+type LockFileForChangeRow struct {
+	File              File
+	GivenBy           *string
+	Basis             *string
+	RecordedBy        *uuid.UUID
+	RecordedAt        *time.Time
+	DataRetentionDays *int32
+}
+
+// With all that a change needs to know, and without the upload, which it leaves alone.
+func (q *Queries) LockFileForChange(ctx context.Context, arg LockFileForChangeParams) (LockFileForChangeRow, error) {
+	row := q.db.QueryRow(ctx, lockFileForChange, arg.OrganizationID, arg.ID)
+	var i LockFileForChangeRow
+	err := row.Scan(
+		&i.File.OrganizationID,
+		&i.File.ID,
+		&i.File.Filename,
+		&i.File.OriginalFilename,
+		&i.File.FileExtension,
+		&i.File.FileSize,
+		&i.File.MimeType,
+		&i.File.BucketName,
+		&i.File.StoragePath,
+		&i.File.CurrentVersion,
+		&i.File.CurrentFence,
+		&i.File.Checksum,
+		&i.File.Status,
+		&i.File.StatusReason,
+		&i.File.StatusBeforeDeletion,
+		&i.File.Category,
+		&i.File.VirusScanned,
+		&i.File.VirusScanResult,
+		&i.File.VirusScanEngine,
+		&i.File.LastScannedAt,
+		&i.File.ContainsPii,
+		&i.File.RequiresConsent,
+		&i.File.RetentionDays,
+		&i.File.DeletionDate,
+		&i.File.UploadedBy,
+		&i.File.Title,
+		&i.File.Description,
+		&i.File.Tags,
+		&i.File.Metadata,
+		&i.File.Width,
+		&i.File.Height,
+		&i.File.Variants,
+		&i.File.QuotaBytes,
+		&i.File.DownloadCount,
+		&i.File.LastAccessedAt,
+		&i.File.CreatedAt,
+		&i.File.CreatedBy,
+		&i.File.UpdatedAt,
+		&i.File.UpdatedBy,
+		&i.File.DeletedAt,
+		&i.File.DeletedBy,
+		&i.GivenBy,
+		&i.Basis,
+		&i.RecordedBy,
+		&i.RecordedAt,
+		&i.DataRetentionDays,
+	)
+	return i, err
+}
+
 const lockUpload = `-- name: LockUpload :one
 SELECT organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, next_attempt_at, retries, fence, unclean_fences, attempts, last_error, check_at, created_at FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE
 `
@@ -648,39 +712,6 @@ func (q *Queries) LockUpload(ctx context.Context, arg LockUploadParams) (FileUpl
 	return i, err
 }
 
-const longestRetention = `-- name: LongestRetention :one
-SELECT data_retention_days FROM organizations WHERE id = $1
-`
-
-func (q *Queries) LongestRetention(ctx context.Context, organizationID uuid.UUID) (*int32, error) {
-	row := q.db.QueryRow(ctx, longestRetention, organizationID)
-	var data_retention_days *int32
-	err := row.Scan(&data_retention_days)
-	return data_retention_days, err
-}
-
-const openUploads = `-- name: OpenUploads :one
-SELECT count(*) AS uploads, coalesce(sum(reserved_bytes), 0)::bigint AS bytes
-FROM file_uploads WHERE organization_id = $1 AND uploaded_by = $2
-`
-
-type OpenUploadsParams struct {
-	OrganizationID uuid.UUID
-	UploadedBy     uuid.UUID
-}
-
-type OpenUploadsRow struct {
-	Uploads int64
-	Bytes   int64
-}
-
-func (q *Queries) OpenUploads(ctx context.Context, arg OpenUploadsParams) (OpenUploadsRow, error) {
-	row := q.db.QueryRow(ctx, openUploads, arg.OrganizationID, arg.UploadedBy)
-	var i OpenUploadsRow
-	err := row.Scan(&i.Uploads, &i.Bytes)
-	return i, err
-}
-
 const quota = `-- name: Quota :one
 SELECT organization_id, total_bytes, used_bytes, reserved_bytes, max_files, file_count, max_image_bytes, max_video_bytes, max_audio_bytes, max_document_bytes, warning_percent, critical_percent, updated_at FROM storage_quotas WHERE organization_id = $1
 `
@@ -707,13 +738,14 @@ func (q *Queries) Quota(ctx context.Context, organizationID uuid.UUID) (StorageQ
 }
 
 const rejectFile = `-- name: RejectFile :exec
-UPDATE files SET status = $1, status_reason = $2::text, updated_at = $3
-WHERE organization_id = $4 AND id = $5
+UPDATE files SET status = $1, status_reason = $2::text, deletion_date = least(deletion_date, $3), updated_at = $4
+WHERE organization_id = $5 AND id = $6
 `
 
 type RejectFileParams struct {
 	Status         string
 	Reason         string
+	DeletionDate   *time.Time
 	Now            time.Time
 	OrganizationID uuid.UUID
 	ID             uuid.UUID
@@ -723,6 +755,7 @@ func (q *Queries) RejectFile(ctx context.Context, arg RejectFileParams) error {
 	_, err := q.db.Exec(ctx, rejectFile,
 		arg.Status,
 		arg.Reason,
+		arg.DeletionDate,
 		arg.Now,
 		arg.OrganizationID,
 		arg.ID,
@@ -731,6 +764,7 @@ func (q *Queries) RejectFile(ctx context.Context, arg RejectFileParams) error {
 }
 
 const releaseQuota = `-- name: ReleaseQuota :exec
+
 UPDATE storage_quotas
 SET used_bytes = used_bytes - $1::bigint, reserved_bytes = reserved_bytes - $2::bigint, file_count = file_count - $3::integer, updated_at = $4
 WHERE organization_id = $5
@@ -744,6 +778,10 @@ type ReleaseQuotaParams struct {
 	OrganizationID uuid.UUID
 }
 
+// Every query names the organization although row-level security does too: the planner gets an
+// index condition, and a reader sees the scope.
+// Locks are taken in one order by every transaction, here and in file-processing: file_uploads,
+// files, storage_quotas.
 func (q *Queries) ReleaseQuota(ctx context.Context, arg ReleaseQuotaParams) error {
 	_, err := q.db.Exec(ctx, releaseQuota,
 		arg.Used,
@@ -753,39 +791,6 @@ func (q *Queries) ReleaseQuota(ctx context.Context, arg ReleaseQuotaParams) erro
 		arg.OrganizationID,
 	)
 	return err
-}
-
-const reserveQuota = `-- name: ReserveQuota :one
-UPDATE storage_quotas SET reserved_bytes = reserved_bytes + $1::bigint, file_count = file_count + 1, updated_at = $2
-WHERE organization_id = $3 AND used_bytes + reserved_bytes + $1::bigint <= total_bytes AND file_count < max_files
-RETURNING organization_id, total_bytes, used_bytes, reserved_bytes, max_files, file_count, max_image_bytes, max_video_bytes, max_audio_bytes, max_document_bytes, warning_percent, critical_percent, updated_at
-`
-
-type ReserveQuotaParams struct {
-	Size           int64
-	Now            time.Time
-	OrganizationID uuid.UUID
-}
-
-func (q *Queries) ReserveQuota(ctx context.Context, arg ReserveQuotaParams) (StorageQuota, error) {
-	row := q.db.QueryRow(ctx, reserveQuota, arg.Size, arg.Now, arg.OrganizationID)
-	var i StorageQuota
-	err := row.Scan(
-		&i.OrganizationID,
-		&i.TotalBytes,
-		&i.UsedBytes,
-		&i.ReservedBytes,
-		&i.MaxFiles,
-		&i.FileCount,
-		&i.MaxImageBytes,
-		&i.MaxVideoBytes,
-		&i.MaxAudioBytes,
-		&i.MaxDocumentBytes,
-		&i.WarningPercent,
-		&i.CriticalPercent,
-		&i.UpdatedAt,
-	)
-	return i, err
 }
 
 const restoreFile = `-- name: RestoreFile :exec

@@ -25,8 +25,9 @@ RETURNING reserved_bytes, fence, attempts, retries;
 
 -- name: StartProcessing :one
 UPDATE files SET status = 'processing', updated_at = now()
-WHERE organization_id = @organization_id AND id = @id AND status IN ('pending', 'processing')
-RETURNING original_filename, mime_type, checksum;
+WHERE files.organization_id = @organization_id AND files.id = @id AND status IN ('pending', 'processing')
+RETURNING original_filename, mime_type, checksum,
+	EXISTS (SELECT FROM organizations o WHERE o.id = @organization_id AND o.status IN ('suspended', 'cancelled')) AS suspended;
 
 -- name: ReleaseUpload :exec
 -- given_back is 1 where the attempt does not count. A claim that stored nothing has nothing to be
@@ -66,6 +67,7 @@ UPDATE files SET
 	height = sqlc.narg(height),
 	variants = @variants,
 	quota_bytes = @quota_bytes,
+	deletion_date = least(deletion_date, now() + make_interval(secs => sqlc.narg(kept_seconds)::float8)),
 	virus_scanned = sqlc.narg(virus_scan_result)::text IS NOT NULL,
 	virus_scan_result = sqlc.narg(virus_scan_result),
 	virus_scan_engine = sqlc.narg(virus_scan_engine),

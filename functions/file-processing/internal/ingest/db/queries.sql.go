@@ -252,12 +252,13 @@ UPDATE files SET
 	height = $11,
 	variants = $12,
 	quota_bytes = $13,
-	virus_scanned = $14::text IS NOT NULL,
-	virus_scan_result = $14,
-	virus_scan_engine = $15,
-	last_scanned_at = CASE WHEN $14::text IS NOT NULL THEN now() END,
+	deletion_date = least(deletion_date, now() + make_interval(secs => $14::float8)),
+	virus_scanned = $15::text IS NOT NULL,
+	virus_scan_result = $15,
+	virus_scan_engine = $16,
+	last_scanned_at = CASE WHEN $15::text IS NOT NULL THEN now() END,
 	updated_at = now()
-WHERE organization_id = $16 AND id = $17
+WHERE organization_id = $17 AND id = $18
 `
 
 type SettleFileParams struct {
@@ -274,6 +275,7 @@ type SettleFileParams struct {
 	Height          *int32
 	Variants        []byte
 	QuotaBytes      int64
+	KeptSeconds     *float64
 	VirusScanResult *string
 	VirusScanEngine *string
 	OrganizationID  uuid.UUID
@@ -297,6 +299,7 @@ func (q *Queries) SettleFile(ctx context.Context, arg SettleFileParams) error {
 		arg.Height,
 		arg.Variants,
 		arg.QuotaBytes,
+		arg.KeptSeconds,
 		arg.VirusScanResult,
 		arg.VirusScanEngine,
 		arg.OrganizationID,
@@ -333,8 +336,9 @@ func (q *Queries) SettleQuota(ctx context.Context, arg SettleQuotaParams) error 
 
 const startProcessing = `-- name: StartProcessing :one
 UPDATE files SET status = 'processing', updated_at = now()
-WHERE organization_id = $1 AND id = $2 AND status IN ('pending', 'processing')
-RETURNING original_filename, mime_type, checksum
+WHERE files.organization_id = $1 AND files.id = $2 AND status IN ('pending', 'processing')
+RETURNING original_filename, mime_type, checksum,
+	EXISTS (SELECT FROM organizations o WHERE o.id = $1 AND o.status IN ('suspended', 'cancelled')) AS suspended
 `
 
 type StartProcessingParams struct {
@@ -346,11 +350,17 @@ type StartProcessingRow struct {
 	OriginalFilename string
 	MimeType         string
 	Checksum         []byte
+	Suspended        bool
 }
 
 func (q *Queries) StartProcessing(ctx context.Context, arg StartProcessingParams) (StartProcessingRow, error) {
 	row := q.db.QueryRow(ctx, startProcessing, arg.OrganizationID, arg.ID)
 	var i StartProcessingRow
-	err := row.Scan(&i.OriginalFilename, &i.MimeType, &i.Checksum)
+	err := row.Scan(
+		&i.OriginalFilename,
+		&i.MimeType,
+		&i.Checksum,
+		&i.Suspended,
+	)
 	return i, err
 }
