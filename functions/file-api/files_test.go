@@ -380,7 +380,7 @@ func TestCancel(t *testing.T) {
 		fmt.Sprintf("incoming/%s/%s/", w.organization, id)); n != 1 {
 		t.Errorf("%d entries in the deletion queue, or due while the form still works", n)
 	}
-	u.call("DELETE", "/v1/files/"+id+"?permanent=true", nil).want(204)
+	u.call("DELETE", "/v1/files/"+id+"?permanent=true", nil).want(404)
 	w.wantQuota(0, 0, 0)
 }
 

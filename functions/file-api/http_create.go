@@ -25,7 +25,7 @@ type createIn struct {
 type createBody struct {
 	Filename        string         `json:"filename" minLength:"1" maxLength:"4096" doc:"In any script. A leading path is removed. The name can have up to 255 bytes of UTF-8 and no control characters." example:"Été à la mer.jpg"`
 	ContentType     string         `json:"content_type" minLength:"3" maxLength:"255" example:"image/jpeg"`
-	Size            int64          `json:"size" minimum:"1" doc:"In bytes, exactly."`
+	Size            fileSize       `json:"size" doc:"In bytes, exactly."`
 	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: educational_content."`
 	Title           *string        `json:"title,omitempty" maxLength:"200"`
 	Description     *string        `json:"description,omitempty" maxLength:"4000"`
@@ -35,6 +35,14 @@ type createBody struct {
 	SHA256          *string        `json:"sha256,omitempty" pattern:"^[0-9a-fA-F]{64}$" patternDescription:"64 hexadecimal digits" doc:"Of the content. An upload that differs is refused."`
 	ContainsPII     bool           `json:"contains_pii,omitempty" doc:"Whether the file is about identifiable people."`
 	RequiresConsent bool           `json:"requires_consent,omitempty" doc:"Whether the file can be downloaded only after consent is recorded."`
+}
+
+type fileSize int64
+
+// Schema has a minimum for the document alone: below it the answer is empty-file, which says more
+// than that a number is out of range.
+func (fileSize) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Extensions: map[string]any{"minimum": 1}}
 }
 
 type createOut struct {
@@ -107,7 +115,7 @@ func formOf(upload *library.Upload) *uploadBody {
 
 func (b createBody) newFile() (library.NewFile, error) {
 	new := library.NewFile{
-		Filename: b.Filename, ContentType: b.ContentType, Size: b.Size,
+		Filename: b.Filename, ContentType: b.ContentType, Size: int64(b.Size),
 		Category: library.Category(b.Category),
 		Title:    b.Title, Description: b.Description, Tags: b.Tags, Metadata: b.Metadata,
 		RetentionDays: b.RetentionDays, ContainsPII: b.ContainsPII,

@@ -20,7 +20,7 @@ CREATE TABLE files (
 	                                                'infected', 'object_missing', 'processing_unavailable', 'scan_limits_exceeded',
 	                                                'scanner_unavailable', 'size_mismatch', 'too_large',
 	                                                'too_many_attempts', 'too_many_pixels', 'type_mismatch',
-	                                                'type_not_allowed', 'unsupported_image', 'upload_expired')),
+	                                                'type_not_allowed', 'unsupported_image', 'organization_suspended', 'upload_expired')),
 	status_before_deletion text CHECK (status_before_deletion IN ('pending', 'processing', 'available', 'quarantined', 'archived', 'error')),
 	category               text NOT NULL DEFAULT 'educational_content'
 	                       CHECK (category IN ('educational_content', 'student_submission', 'assessment', 'administrative', 'media_resource',

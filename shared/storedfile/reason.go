@@ -110,8 +110,8 @@ func details() map[Reason]string {
 			"again, and ask for help if it fails again.",
 		ProcessingUnavailable: "The file could not be processed for days, for a reason on our side. " +
 			"It is kept. Ask for help, or upload it again.",
-	// the organization was suspended after the form was signed
-	OrganizationSuspended Reason = "organization_suspended"
+		OrganizationSuspended: "Your organization was suspended before the upload was processed. " +
+			"Ask one of its admins, and upload the file again later.",
 		UploadExpired: "The upload did not arrive in time, so its reserved space was released. " +
 			"Start the upload again.",
 	}

@@ -129,6 +129,9 @@ func (c Change) apply(by tenant.Caller, f *File) ([]string, error) {
 		if f.Metadata = value(c.Metadata.Value); checkMetadata(f.Metadata) != nil {
 			return nil, checkMetadata(f.Metadata)
 		}
+		if f.Metadata == nil {
+			f.Metadata = map[string]any{} // as it is stored and read
+		}
 	}
 	if set("category", c.Category.Set) {
 		f.Category = cmp.Or(value(c.Category.Value), defaultCategory)

@@ -205,3 +205,24 @@ func TestScannedAndClean(t *testing.T) {
 		t.Errorf("checksum %s", got)
 	}
 }
+
+// A form that was signed before a suspension makes no available file, and holds no quota.
+func TestAnUploadOfASuspendedOrganizationIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	if _, err := w.Superuser.Exec(t.Context(), `UPDATE organizations SET status = 'suspended'`); err != nil {
+		t.Fatal(err)
+	}
+	if result := w.process(object); result.Outcome != OutcomeRejected || result.Reason != storedfile.OrganizationSuspended {
+		t.Fatalf("%+v", result)
+	}
+	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": "organization_suspended", "quota_bytes": 0})
+	expect(t, w.quota(), map[string]any{"used_bytes": 0, "reserved_bytes": 0, "file_count": 0})
+	var days int
+	err := w.Superuser.QueryRow(t.Context(),
+		`SELECT round(extract(epoch FROM deletion_date - now()) / 86400) FROM files`).Scan(&days)
+	if err != nil || days != 7 {
+		t.Errorf("it is kept for %d days, want 7, %v", days, err)
+	}
+}

@@ -37,7 +37,7 @@ func (w *fixture) state(key objectkey.Key) string {
 		}
 		lines = append(lines, found...)
 	}
-	add(`SELECT 'file ' || (to_jsonb(f) - '{current_fence,created_at,updated_at,last_scanned_at,id,organization_id,uploaded_by,created_by}'::text[])::text
+	add(`SELECT 'file ' || (to_jsonb(f) - '{current_fence,created_at,updated_at,last_scanned_at,id,organization_id,uploaded_by,created_by}'::text[] || jsonb_build_object('deletion_date', round(extract(epoch FROM deletion_date - created_at) / 86400)))::text
 		FROM files f WHERE organization_id = $1 AND id = $2`, key.Organization, key.File)
 	add(`SELECT 'upload ' || file_id::text FROM file_uploads WHERE organization_id = $1 AND file_id = $2`,
 		key.Organization, key.File)
