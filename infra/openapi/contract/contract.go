@@ -88,6 +88,9 @@ func (c *Contract) Check(method, path string, status int, header http.Header, bo
 		}
 		return nil
 	}
+	if len(body) == 0 {
+		return fmt.Errorf("%s %s: answer %d has no body, which is not as the document has it", method, path, status)
+	}
 	request, err := http.NewRequest(method, "http://localhost"+path, nil)
 	if err != nil {
 		return err
