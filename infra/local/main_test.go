@@ -34,6 +34,7 @@ func build(t *testing.T) command {
 	}
 	for out, source := range map[string]string{
 		c.binary: ".",
+		filepath.Join(c.functions, "analytics-aggregation", "bootstrap"):   "./stack/testdata/fn",
 		filepath.Join(c.functions, "file-api", "bootstrap"):                "./stack/testdata/fn",
 		filepath.Join(c.functions, "file-processing", "bootstrap"):         "./stack/testdata/fn",
 		filepath.Join(c.functions, "notification-dispatcher", "bootstrap"): "./stack/testdata/fn",

@@ -94,6 +94,7 @@ CREATE TABLE agent_execution_changes (
 );
 CREATE INDEX agent_execution_changes_bucket ON agent_execution_changes (bucket_start);
 SELECT protect_tenant_table('agent_execution_changes');
+REVOKE ALL ON agent_execution_changes FROM PUBLIC; -- so that what is granted later can be taken back without a trace
 -- As on the inbox: a trigger notes changes of several organizations at once, which the writer
 -- itself may not.
 CREATE POLICY owner_notes ON agent_execution_changes FOR INSERT TO CURRENT_USER WITH CHECK (true);

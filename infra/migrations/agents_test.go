@@ -234,7 +234,7 @@ func TestThePlatformsRoleIsOrdinary(t *testing.T) {
 		),
 		"; ",
 	)
-	if want := "agent_executions DELETE, INSERT, SELECT, UPDATE; agent_instances DELETE, INSERT, SELECT, UPDATE"; got != want {
+	if want := "agent_executions DELETE, INSERT, SELECT, UPDATE; agent_instances DELETE, INSERT, SELECT, UPDATE; agent_metrics SELECT; agent_presence SELECT; agent_task_queue INSERT, SELECT, UPDATE; system_health SELECT; usage_metrics SELECT"; got != want {
 		t.Errorf("the platform has %s; want %s", got, want)
 	}
 }

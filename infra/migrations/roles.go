@@ -25,6 +25,8 @@ func Entries() []Entry {
 		{"file-api/http", "satchel_file_api_http"},
 		{"file-api/maintenance", "satchel_file_api_maintenance"},
 		{"file-processing/events", "satchel_file_processing_events"},
+		{"analytics-aggregation/http", "satchel_analytics_aggregation_http"},
+		{"analytics-aggregation/run", "satchel_analytics_aggregation_run"},
 		{"notification-dispatcher/http", "satchel_notification_dispatcher_http"},
 		{"notification-dispatcher/delivery", "satchel_notification_dispatcher_delivery"},
 		{"notification-dispatcher/sweep", "satchel_notification_dispatcher_sweep"},
@@ -35,8 +37,11 @@ func Entries() []Entry {
 // It may be a group of its roles (PLATFORM_ROLE).
 func Platform() Entry { return Entry{"platform", "satchel_platform"} }
 
-// Roles are those of all entries and of the platform.
-func Roles() []Entry { return append(Entries(), Platform()) }
+// Operator is what those sign in as who operate the platform, to see the health of all of it.
+func Operator() Entry { return Entry{"operator", "satchel_operator"} }
+
+// Roles are those of all entries, and the two that are no entry's.
+func Roles() []Entry { return append(Entries(), Platform(), Operator()) }
 
 // Passwords are those of Roles, by Entry.Name. An entry that has none keeps the one that it had
 // and, where there is a role rds_iam, signs in with an IAM token. They are printable ASCII.

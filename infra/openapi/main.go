@@ -18,7 +18,7 @@ func main() {
 	flag.Parse()
 	packages := flag.Args()
 	if len(packages) == 0 {
-		packages = []string{"./functions/file-api", "./functions/notification-dispatcher"}
+		packages = []string{"./functions/file-api", "./functions/notification-dispatcher", "./functions/analytics-aggregation"}
 	}
 	if err := run(packages, *out, *check); err != nil {
 		fmt.Fprintln(os.Stderr, "openapi:", err)

@@ -31,7 +31,7 @@ const (
 func fakes(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, folder := range []string{"file-api", "file-processing", "notification-dispatcher"} {
+	for _, folder := range []string{"analytics-aggregation", "file-api", "file-processing", "notification-dispatcher"} {
 		build := exec.Command("go", "build", "-o", bootstrap(dir, folder), "./testdata/fn")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

@@ -66,11 +66,33 @@ var rowsOf = []rowOf{
 		`INSERT INTO notification_pace (organization_id, bucket) VALUES ($1::uuid, gen_random_uuid())`},
 	{"public.agent_instances", `INSERT INTO agent_instances (organization_id, agent_id, agent_type)
 		VALUES ($1::uuid, gen_random_uuid(), 'tutor')`},
+	// The trigger of agent_instances makes a row, and another when an agent is deleted.
+	{"public.agent_presence", `DELETE FROM agent_presence
+		WHERE organization_id = $1::uuid AND status = 'deleted'`},
 	{"public.agent_executions", `INSERT INTO agent_executions
 		(organization_id, task_id, agent_instance_id, agent_type, task_type)
 		VALUES ($1::uuid, 'secret', gen_random_uuid(), 'tutor', 'quiz')`},
 	{"public.agent_execution_changes", `INSERT INTO agent_execution_changes (organization_id, bucket_start)
 		VALUES ($1::uuid, bucket_of(now()))`},
+	{"public.agent_task_queue", `INSERT INTO agent_task_queue (organization_id, task_id, agent_type, task_type)
+		VALUES ($1::uuid, 'secret', 'tutor', 'quiz')`},
+	{"public.file_transfers", `INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
+		VALUES ($1::uuid, gen_random_uuid(), 'in', 1)`},
+	{"public.agent_metrics", `INSERT INTO agent_metrics
+		(organization_id, agent_instance_id, agent_type, granularity, period_start, period_end)
+		VALUES ($1::uuid, gen_random_uuid(), 'tutor', '5m', bucket_of(now()), bucket_of(now()) + interval '5 minutes')`},
+	{"public.system_health", `INSERT INTO system_health (organization_id, granularity, period_start, period_end)
+		SELECT $1::uuid, '5m', t, t + interval '5 minutes'
+		FROM (SELECT bucket_of(now() - random() * interval '9000 days') AS t) r`},
+	{"public.usage_metrics", `INSERT INTO usage_metrics (organization_id, granularity, period_start, period_end)
+		SELECT $1::uuid, '5m', t, t + interval '5 minutes'
+		FROM (SELECT bucket_of(now() - random() * interval '9000 days') AS t) r`},
+	{"public.metrics_changes", `INSERT INTO metrics_changes (organization_id, period_start)
+		VALUES ($1::uuid, bucket_of(now()))`},
+	{"public.aggregation_tenants", `INSERT INTO aggregation_tenants (organization_id, timezone, complete_through)
+		VALUES ($1::uuid, 'UTC', bucket_of(now()))`},
+	{"public.analytics_alerts", `INSERT INTO analytics_alerts (organization_id, kind, started_at)
+		VALUES ($1::uuid, 'quota.warning', now())`},
 }
 
 type rowOf struct{ table, insert string }
@@ -80,6 +102,8 @@ var notTenants = map[string]string{
 	"public.users":                        "global: users_test.go",
 	"public.notification_senders":         "what all dispatchers share about Pusher: no organization's",
 	"public.partitioned_tables":           "the owner's alone: infra/migrations/partitions_test.go",
+	"public.aggregation_runs":             "holds no organization's data",
+	"public.platform_health":              "of all organizations together, for the operator: infra/migrations/analytics_test.go",
 	"satchel_migrations.goose_db_version": "goose's own, in a schema that no entry may use",
 }
 

@@ -178,6 +178,9 @@ func (r row) with(columns []string, from row) row {
 func (r row) elsewhere(columns []string) row {
 	changed := maps.Clone(r.values)
 	for _, column := range columns {
+		if column == "granularity" {
+			continue // one of a few words: it is the rest of the key that tells
+		}
 		switch r.types[column] {
 		case "uuid":
 			changed[column] = uuid.NewString()

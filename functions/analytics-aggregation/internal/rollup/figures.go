@@ -42,16 +42,17 @@ type Figures struct {
 	Completed, Failed, Cancelled int64
 	Execution                    Sum // time of the tasks that ended, in seconds
 	Quality, Confidence, Rating  Sum
-	Memory, CPU                  Gauge      // MB, per cent
-	Up, Available, Known         Millionths // agents' seconds: running, able to take work, and of which anything is known
-	Times                        Histogram  // of Execution
+	Memory, CPU                  Gauge // MB, per cent
+	// Agents' seconds: that they were known, of that not declared offline, of that heard of, and of that able to take work.
+	Registered, InService, Up, Available Millionths
+	Times                                Histogram // of Execution
 }
 
 // Total is the number of tasks that ended.
 func (f Figures) Total() int64 { return f.Completed + f.Failed + f.Cancelled }
 
 // Empty reports whether nothing is known of the period.
-func (f Figures) Empty() bool { return f.Total() == 0 && f.Known == 0 }
+func (f Figures) Empty() bool { return f.Total() == 0 && f.Registered == 0 }
 
 // Add is the figures of both.
 func (f Figures) Add(g Figures) Figures {
@@ -62,7 +63,8 @@ func (f Figures) Add(g Figures) Figures {
 			g.Quality,
 		), Confidence: f.Confidence.add(g.Confidence), Rating: f.Rating.add(g.Rating),
 		Memory: f.Memory.add(g.Memory), CPU: f.CPU.add(g.CPU),
-		Up: f.Up + g.Up, Available: f.Available + g.Available, Known: f.Known + g.Known,
+		Registered: f.Registered + g.Registered, InService: f.InService + g.InService,
+		Up: f.Up + g.Up, Available: f.Available + g.Available,
 		Times: f.Times.Merge(g.Times),
 	}
 }
@@ -74,11 +76,12 @@ func (f Figures) SuccessRate() *float64 { return percent(f.Completed, f.Complete
 // ErrorRate is the per cent of tasks that failed, of those that completed or failed.
 func (f Figures) ErrorRate() *float64 { return percent(f.Failed, f.Completed+f.Failed) }
 
-// Uptime is the per cent of the agents' known time in which they ran.
-func (f Figures) Uptime() *float64 { return percent(int64(f.Up), int64(f.Known)) }
+// Uptime is the per cent of their time in which agents were heard of.
+func (f Figures) Uptime() *float64 { return percent(int64(f.Up), int64(f.Registered)) }
 
-// Availability is the per cent of the agents' known time in which they could take work.
-func (f Figures) Availability() *float64 { return percent(int64(f.Available), int64(f.Known)) }
+// Availability is the per cent of their time in service in which agents could take work. An agent
+// that was declared offline is not in service.
+func (f Figures) Availability() *float64 { return percent(int64(f.Available), int64(f.InService)) }
 
 // Percentile of the execution time in seconds; see Histogram.Percentile.
 func (f Figures) Percentile(p float64) *float64 {

@@ -52,7 +52,7 @@ const (
 // Vitals are what health needs of a bucket.
 type Vitals struct {
 	Figures
-	Queue *int64 // tasks that waited at its end; nil: nothing is known of a queue
+	Queue int64 // tasks that waited at its end
 }
 
 // healthOf judges the last healthBuckets closed buckets, oldest first; the first begins at start.
@@ -143,10 +143,7 @@ func grades() []grade {
 }
 
 func queueLength(v Vitals) *float64 {
-	if v.Queue == nil {
-		return nil
-	}
-	n := float64(*v.Queue)
+	n := float64(v.Queue)
 	return &n
 }
 

@@ -13,8 +13,8 @@ import (
 func vitals(completed, failed int64, seconds, available float64, queue int64) Vitals {
 	return Vitals{Figures: Figures{
 		Completed: completed, Failed: failed, Execution: Sum{Millionths(seconds * 1e6 * float64(completed+failed)), completed + failed},
-		Known: 300e6, Up: 300e6, Available: Millionths(available / 100 * 300e6),
-	}, Queue: &queue}
+		Registered: 300e6, InService: 300e6, Up: 300e6, Available: Millionths(available / 100 * 300e6),
+	}, Queue: queue}
 }
 
 func good() Vitals { return vitals(100, 0, 1, 100, 0) }
@@ -36,7 +36,7 @@ func TestScore(t *testing.T) {
 		// 65 % completed is halfway from warning to critical: 25; 35 % failed as well
 		"half of the tasks' part": {vitals(65, 35, 0, 100, 0), 0.30*25 + 0.25*100 + 0.20*100 + 0.15*100 + 0.10*25},
 		// without tasks, availability and the queue weigh 0.25 and 0.15
-		"no tasks": {Vitals{Figures: Figures{Known: 100, Available: 90}, Queue: new(int64)}, (0.25*75 + 0.15*100) / 0.40},
+		"no tasks": {Vitals{Figures: Figures{InService: 100, Available: 90}}, (0.25*75 + 0.15*100) / 0.40},
 	} {
 		got := scoreOf(partsOf(c.in))
 		if got == nil || math.Abs(*got-c.want) > 1e-9 {
@@ -54,8 +54,7 @@ func TestScore(t *testing.T) {
 
 func TestNoDataIsNeverHealthy(t *testing.T) {
 	t.Parallel()
-	empty := int64(0)
-	for name, last := range map[string]Vitals{"nothing": {}, "an empty queue and nothing else": {Queue: &empty}} {
+	for name, last := range map[string]Vitals{"nothing": {}, "agents that were declared offline": {Figures: Figures{Registered: 1}}} {
 		h := healthOf(time.Time{}, append(fill(11, good()), last))
 		if h.State != NoData || h.Score != nil || len(h.Reasons) == 0 {
 			t.Errorf("%s: %+v", name, h)

@@ -21,6 +21,7 @@ import (
 type Link struct {
 	URL       string
 	ExpiresAt time.Time
+	size      int64 // bytes of what it leads to
 }
 
 // Download returns a link to a variant ("": the default one) of an available file, counts it and
@@ -33,8 +34,8 @@ func (l *Library) Download(ctx context.Context, tx pgx.Tx, by tenant.Caller, id 
 		return Link{}, err
 	}
 	r := l.begin(tx, by)
-	if err := r.q.CountDownload(ctx,
-		db.CountDownloadParams{OrganizationID: r.organization, ID: id, Now: &r.now}); err != nil {
+	if err := r.q.CountDownload(ctx, db.CountDownloadParams{OrganizationID: r.organization, ID: id,
+		Now: &r.now, Bytes: link.size}); err != nil {
 		return Link{}, fmt.Errorf("count download of file %s: %w", id, err)
 	}
 	return link, r.log(ctx, id, ActionDownload, map[string]any{"variant": variant})
@@ -52,12 +53,13 @@ func (l *Library) Locate(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uu
 	if err := downloadable(file); err != nil {
 		return Link{}, err
 	}
-	bucket, key, contentType, err := l.locate(file, variant)
+	at, err := l.locate(file, variant)
 	if err != nil {
 		return Link{}, err
 	}
-	url, err := l.Signer.link(ctx, bucket, key, nameAs(file.Filename, contentType), contentType)
-	return Link{URL: url, ExpiresAt: r.now.Add(LinkTime)}, err
+	url, err := l.Signer.link(ctx, at.bucket, at.key, nameAs(file.Filename, at.contentType),
+		at.contentType)
+	return Link{URL: url, ExpiresAt: r.now.Add(LinkTime), size: at.size}, err
 }
 
 func downloadable(f File) error {
@@ -82,9 +84,15 @@ func notAvailable(detail string) *fault.Error {
 	return fault.New(fault.Conflict, "not-available", strings.TrimSpace(detail))
 }
 
+// object is what a link leads to.
+type object struct {
+	bucket, key string
+	contentType mediatype.Type
+	size        int64
+}
+
 // locate finds the object of a variant and completes its name.
-func (l *Library) locate(f File,
-	variant *string) (bucket, key string, contentType mediatype.Type, err error) {
+func (l *Library) locate(f File, variant *string) (object, error) {
 	image := mediatype.IsPicture(f.ContentType)
 	if *variant == "" {
 		*variant = storedfile.Original
@@ -93,13 +101,13 @@ func (l *Library) locate(f File,
 		}
 	}
 	if *variant == storedfile.Original && !image {
-		return f.bucket, f.key, f.ContentType, nil
+		return object{f.bucket, f.key, f.ContentType, f.Size}, nil
 	}
 	var names []string
 	for _, v := range f.Variants {
 		if v.Name == *variant && v.Name != storedfile.Original {
-			return l.Buckets.Files, objectkey.Variant(f.Organization, f.ID, f.version,
-				f.fence, v.Name), v.ContentType, nil
+			key := objectkey.Variant(f.Organization, f.ID, f.version, f.fence, v.Name)
+			return object{l.Buckets.Files, key, v.ContentType, v.Size}, nil
 		}
 		if v.Name != storedfile.Original {
 			names = append(names, v.Name)
@@ -108,6 +116,6 @@ func (l *Library) locate(f File,
 	if !image {
 		names = append(names, storedfile.Original)
 	}
-	return "", "", "", fault.New(fault.NotFound, "variant-not-found",
+	return object{}, fault.New(fault.NotFound, "variant-not-found",
 		"This file has no such variant to download. It has: "+strings.Join(names, ", ")+".")
 }

@@ -152,7 +152,7 @@ func (u unitOfWork) cancel(ctx context.Context, f File, upload *db.FileUpload) e
 		storedfile.DeletedNotification(f.ID, f.UploadedBy, f.StatusBefore, false)); err != nil {
 		return err
 	}
-	return u.releaseQuota(ctx, 0, upload.ReservedBytes) // the upload's row went with the file's
+	return u.releaseQuota(ctx, upload.ReservedBytes) // the upload's row went with the file's
 }
 
 // purge removes a locked file that is not in processing. Its objects go through the deletion queue,
@@ -164,8 +164,10 @@ func (u unitOfWork) purge(ctx context.Context, f File, upload *db.FileUpload, ca
 		}
 	}
 	if f.quotaBytes > 0 {
-		if err := u.releaseQuota(ctx, f.quotaBytes, 0); err != nil {
-			return err
+		if err := u.q.RemoveStored(ctx, db.RemoveStoredParams{
+			OrganizationID: u.organization, FileID: f.ID, Used: f.quotaBytes, Now: u.now,
+		}); err != nil {
+			return fmt.Errorf("release the space of file %s: %w", f.ID, err)
 		}
 	}
 	if err := u.enqueueIncomingDeletion(ctx, f.ID); err != nil {

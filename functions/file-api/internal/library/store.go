@@ -166,13 +166,13 @@ func (u unitOfWork) endUpload(ctx context.Context, upload *db.FileUpload) error 
 	if _, err := u.q.DeleteUpload(ctx, key); err != nil {
 		return fmt.Errorf("end upload of file %s: %w", upload.FileID, err)
 	}
-	return u.releaseQuota(ctx, 0, upload.ReservedBytes)
+	return u.releaseQuota(ctx, upload.ReservedBytes)
 }
 
-// releaseQuota gives the space of one file back.
-func (u unitOfWork) releaseQuota(ctx context.Context, used, reserved int64) error {
-	err := u.q.ReleaseQuota(ctx, db.ReleaseQuotaParams{OrganizationID: u.organization, Used: used,
-		Reserved: reserved, Files: 1, Now: u.now})
+// releaseQuota gives the space that one upload reserved back.
+func (u unitOfWork) releaseQuota(ctx context.Context, reserved int64) error {
+	err := u.q.ReleaseQuota(ctx, db.ReleaseQuotaParams{OrganizationID: u.organization,
+		Reserved: reserved, Now: u.now})
 	if err != nil {
 		return fmt.Errorf("release quota: %w", err)
 	}

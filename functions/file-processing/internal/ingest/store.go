@@ -231,9 +231,23 @@ func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding,
 	return errors.Join(left,
 		q.SettleFile(ctx, found.row(c, buckets)),
 		q.SettleQuota(ctx, found.quota(c.key.Organization, upload.ReservedBytes)),
+		c.recordTransfer(ctx, q, found),
 		q.LogProcessing(ctx, line),
 		outbox.Queue(batch, c.key.Organization, found.event(c.key, upload.UploadedBy)),
 	)
+}
+
+// recordTransfer counts what was accepted or put into quarantine as come in. What was refused was
+// never stored.
+func (c claim) recordTransfer(ctx context.Context, q *db.Queries, f finding) error {
+	quarantined := f.reason.Status() == storedfile.Quarantined
+	if f.reason != "" && !quarantined {
+		return nil
+	}
+	return q.RecordTransfer(ctx, db.RecordTransferParams{
+		OrganizationID: c.key.Organization, FileID: c.key.File, Bytes: f.size,
+		Scanned: f.scanned != nil, Quarantined: quarantined,
+	})
 }
 
 func (f finding) quota(organization uuid.UUID, reserved int64) db.SettleQuotaParams {

@@ -5,8 +5,20 @@
 
 -- name: ReleaseQuota :exec
 UPDATE storage_quotas
-SET used_bytes = used_bytes - @used::bigint, reserved_bytes = reserved_bytes - @reserved::bigint, file_count = file_count - @files::integer, updated_at = @now
+SET reserved_bytes = reserved_bytes - @reserved::bigint, file_count = file_count - 1, updated_at = @now
 WHERE organization_id = @organization_id;
+
+-- name: RemoveStored :exec
+-- The room of a file that was accepted comes back, and the usage metrics learn what is left.
+WITH released AS (
+	UPDATE storage_quotas q
+	SET used_bytes = q.used_bytes - @used::bigint, file_count = q.file_count - 1, updated_at = @now
+	WHERE q.organization_id = @organization_id
+	RETURNING q.organization_id, q.used_bytes, q.file_count
+)
+INSERT INTO file_transfers (organization_id, file_id, direction, bytes, stored_bytes, stored_files)
+SELECT r.organization_id, @file_id, 'removed', @used::bigint, r.used_bytes, r.file_count
+FROM released r;
 
 -- name: Quota :one
 SELECT * FROM storage_quotas WHERE organization_id = @organization_id;
@@ -88,7 +100,13 @@ INSERT INTO object_deletions (organization_id, id, bucket_name, prefix, due_at, 
 VALUES (@organization_id, @id, @bucket_name, @prefix, @due_at, @created_at);
 
 -- name: CountDownload :exec
-UPDATE files SET download_count = download_count + 1, last_accessed_at = @now WHERE organization_id = @organization_id AND id = @id;
+WITH counted AS (
+	UPDATE files f SET download_count = f.download_count + 1, last_accessed_at = @now
+	WHERE f.organization_id = @organization_id AND f.id = @id
+	RETURNING f.organization_id, f.id
+)
+INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
+SELECT c.organization_id, c.id, 'out', @bytes::bigint FROM counted c;
 
 -- name: AppendAccess :exec
 INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address, user_agent, request_id, occurred_at)

@@ -94,17 +94,29 @@ func (q *Queries) ChangeFile(ctx context.Context, arg ChangeFileParams) error {
 }
 
 const countDownload = `-- name: CountDownload :exec
-UPDATE files SET download_count = download_count + 1, last_accessed_at = $1 WHERE organization_id = $2 AND id = $3
+WITH counted AS (
+	UPDATE files f SET download_count = f.download_count + 1, last_accessed_at = $2
+	WHERE f.organization_id = $3 AND f.id = $4
+	RETURNING f.organization_id, f.id
+)
+INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
+SELECT c.organization_id, c.id, 'out', $1::bigint FROM counted c
 `
 
 type CountDownloadParams struct {
+	Bytes          int64
 	Now            *time.Time
 	OrganizationID uuid.UUID
 	ID             uuid.UUID
 }
 
 func (q *Queries) CountDownload(ctx context.Context, arg CountDownloadParams) error {
-	_, err := q.db.Exec(ctx, countDownload, arg.Now, arg.OrganizationID, arg.ID)
+	_, err := q.db.Exec(ctx, countDownload,
+		arg.Bytes,
+		arg.Now,
+		arg.OrganizationID,
+		arg.ID,
+	)
 	return err
 }
 
@@ -766,14 +778,12 @@ func (q *Queries) RejectFile(ctx context.Context, arg RejectFileParams) error {
 const releaseQuota = `-- name: ReleaseQuota :exec
 
 UPDATE storage_quotas
-SET used_bytes = used_bytes - $1::bigint, reserved_bytes = reserved_bytes - $2::bigint, file_count = file_count - $3::integer, updated_at = $4
-WHERE organization_id = $5
+SET reserved_bytes = reserved_bytes - $1::bigint, file_count = file_count - 1, updated_at = $2
+WHERE organization_id = $3
 `
 
 type ReleaseQuotaParams struct {
-	Used           int64
 	Reserved       int64
-	Files          int32
 	Now            time.Time
 	OrganizationID uuid.UUID
 }
@@ -783,10 +793,34 @@ type ReleaseQuotaParams struct {
 // Locks are taken in one order by every transaction, here and in file-processing: file_uploads,
 // files, storage_quotas.
 func (q *Queries) ReleaseQuota(ctx context.Context, arg ReleaseQuotaParams) error {
-	_, err := q.db.Exec(ctx, releaseQuota,
+	_, err := q.db.Exec(ctx, releaseQuota, arg.Reserved, arg.Now, arg.OrganizationID)
+	return err
+}
+
+const removeStored = `-- name: RemoveStored :exec
+WITH released AS (
+	UPDATE storage_quotas q
+	SET used_bytes = q.used_bytes - $2::bigint, file_count = q.file_count - 1, updated_at = $3
+	WHERE q.organization_id = $4
+	RETURNING q.organization_id, q.used_bytes, q.file_count
+)
+INSERT INTO file_transfers (organization_id, file_id, direction, bytes, stored_bytes, stored_files)
+SELECT r.organization_id, $1, 'removed', $2::bigint, r.used_bytes, r.file_count
+FROM released r
+`
+
+type RemoveStoredParams struct {
+	FileID         uuid.UUID
+	Used           int64
+	Now            time.Time
+	OrganizationID uuid.UUID
+}
+
+// The room of a file that was accepted comes back, and the usage metrics learn what is left.
+func (q *Queries) RemoveStored(ctx context.Context, arg RemoveStoredParams) error {
+	_, err := q.db.Exec(ctx, removeStored,
+		arg.FileID,
 		arg.Used,
-		arg.Reserved,
-		arg.Files,
 		arg.Now,
 		arg.OrganizationID,
 	)

@@ -90,3 +90,10 @@ VALUES (@organization_id, @file_id, 'process', @details, sqlc.narg(request_id));
 -- name: EnqueueDeletion :exec
 INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
 VALUES (@organization_id, @bucket_name, @prefix, coalesce(sqlc.narg(due_at)::timestamptz, now()));
+
+-- name: RecordTransfer :exec
+-- What came in, for the usage metrics, with what is stored after it.
+INSERT INTO file_transfers (organization_id, file_id, direction, bytes, scanned, quarantined,
+	stored_bytes, stored_files)
+SELECT q.organization_id, @file_id, 'in', @bytes, @scanned, @quarantined, q.used_bytes, q.file_count
+FROM storage_quotas q WHERE q.organization_id = @organization_id;

@@ -200,6 +200,33 @@ func (q *Queries) LogProcessing(ctx context.Context, arg LogProcessingParams) er
 	return err
 }
 
+const recordTransfer = `-- name: RecordTransfer :exec
+INSERT INTO file_transfers (organization_id, file_id, direction, bytes, scanned, quarantined,
+	stored_bytes, stored_files)
+SELECT q.organization_id, $1, 'in', $2, $3, $4, q.used_bytes, q.file_count
+FROM storage_quotas q WHERE q.organization_id = $5
+`
+
+type RecordTransferParams struct {
+	FileID         uuid.UUID
+	Bytes          int64
+	Scanned        bool
+	Quarantined    bool
+	OrganizationID uuid.UUID
+}
+
+// What came in, for the usage metrics, with what is stored after it.
+func (q *Queries) RecordTransfer(ctx context.Context, arg RecordTransferParams) error {
+	_, err := q.db.Exec(ctx, recordTransfer,
+		arg.FileID,
+		arg.Bytes,
+		arg.Scanned,
+		arg.Quarantined,
+		arg.OrganizationID,
+	)
+	return err
+}
+
 const releaseUpload = `-- name: ReleaseUpload :exec
 UPDATE file_uploads SET
 	lease_until = NULL,
