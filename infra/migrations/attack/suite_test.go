@@ -41,7 +41,7 @@ func shown(entry, table string) bool {
 // transaction of none, and there alone.
 func shownUnset(entry, table string) bool {
 	return slices.ContainsFunc(migrations.Across(), func(s migrations.Sight) bool {
-		return s.Entry == entry && s.Table == table && s.Rows == migrations.Unset
+		return s.Entry == entry && s.Table == table && s.Rows == migrations.Unset && s.Command != "INSERT"
 	})
 }
 

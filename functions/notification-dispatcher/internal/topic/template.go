@@ -74,21 +74,14 @@ var templates = map[string]Template{
 			"completed_at",
 		},
 	},
-	"analytics": {
+	"health": {channel: "analytics", fields: []string{"state", "score", "since"}},
+	"quota": {
 		channel: "analytics",
-		fields: []string{
-			"agent_id",
-			"agent_instance_id",
-			"metric",
-			"kind",
-			"severity",
-			"status",
-			"value",
-			"expected",
-			"score",
-			"bucket",
-			"observed_at",
-		},
+		fields:  []string{"percent", "used_bytes", "reserved_bytes", "total_bytes"},
+	},
+	"metric": {
+		channel: "analytics",
+		fields:  []string{"metric", "seen", "expected", "score", "since"},
 	},
 }
 
