@@ -43,16 +43,16 @@ func (m *Runner) deleteObjects(ctx context.Context, s slice) (Summary, bool, err
 	if err != nil || len(due) == 0 {
 		return Summary{}, false, err
 	}
-	entries := make([]*deletion, len(due))
+	entries := make([]*deletion, 0, len(due))
 	var listings errgroup.Group
 	listings.SetLimit(listingsAtOnce)
 	for i, row := range due {
-		entries[i] = &deletion{DeletionsDueRow: row}
 		if i >= listingsAtOnce && s.over(ctx) {
-			entries = entries[:i]
 			break
 		}
-		listings.Go(func() error { m.list(ctx, entries[i]); return nil })
+		e := &deletion{DeletionsDueRow: row}
+		entries = append(entries, e)
+		listings.Go(func() error { m.list(ctx, e); return nil })
 	}
 	_ = listings.Wait() // each keeps its own error
 	m.deleteListed(ctx, entries)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -569,14 +570,13 @@ func TestRunEndsBeforeItsDeadline(t *testing.T) {
 // cutter ends a run's context at its n-th request to the store: before it is sent, or when the
 // answer is there but nobody has read it.
 type cutter struct {
-	left  int
+	left  atomic.Int64
 	after bool
 	cut   context.CancelFunc
 }
 
 func (c *cutter) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.left--
-	if c.left != 0 {
+	if c.left.Add(-1) != 0 {
 		return http.DefaultTransport.RoundTrip(r)
 	}
 	if c.after {
@@ -601,7 +601,8 @@ func TestCutOffAnywhere(t *testing.T) {
 		w.sent()
 
 		ctx, cancel := context.WithCancel(t.Context())
-		cut := &cutter{left: (n + 1) / 2, after: n%2 == 0, cut: cancel}
+		cut := &cutter{after: n%2 == 0, cut: cancel}
+		cut.left.Store(int64((n + 1) / 2))
 		options := whole.Options()
 		options.HTTPClient = &http.Client{Transport: cut}
 		options.RetryMaxAttempts = 1
