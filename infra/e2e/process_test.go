@@ -195,11 +195,21 @@ func wantReadyShape(t *testing.T, path string) {
 				Quarantine string `json:"quarantine"`
 			} `json:"buckets"`
 		} `json:"s3"`
+		Pusher struct {
+			Host   string `json:"host"`
+			Port   int    `json:"port"`
+			Key    string `json:"key"`
+			AppID  string `json:"app_id"`
+			Secret string `json:"secret"`
+		} `json:"pusher"`
 	}
 	if err := decoder.Decode(&got); err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}
 	b := got.S3.Buckets
+	if p := got.Pusher; p.Host == "" || p.Port == 0 || p.Key == "" || p.AppID == "" || p.Secret == "" {
+		t.Errorf("the ready-file tells of Pusher no more than %+v", p)
+	}
 	for _, url := range []string{got.API, got.Issuer, got.S3.Endpoint} {
 		if !strings.HasPrefix(url, "http://") {
 			t.Errorf("%q is no address", url)

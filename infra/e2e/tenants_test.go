@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -26,6 +27,44 @@ func routes() [][3]string {
 	}
 }
 
+// otherRoutes are those that take the id of something else than a file.
+func otherRoutes() [][2]string {
+	return [][2]string{
+		{"GET", "/v1/notifications/{id}"},
+		{"POST", "/v1/notifications/{id}/ack"},
+		{"GET", "/v1/analytics/agents/{id}"},
+	}
+}
+
+// What another tenant has under an id answers what an id answers that never was.
+func TestAnotherTenantsNotificationsAndAgentsDoNotExist(t *testing.T) {
+	s := newSchool(t)
+	other := schoolOn(t, s.platform)
+	owner, stranger := other.user("admin"), s.user("admin")
+	agent := uuid.NewString()
+	s.change(`INSERT INTO agent_instances (organization_id, id, agent_id, agent_type)
+		VALUES ($1, $2, 'tutor-1', 'tutor')`, other.id, agent)
+	posted := owner.call("POST", "/v1/notifications",
+		map[string]any{"user_id": owner.id, "event": "lesson.started"}).want(202).str("id")
+	now := time.Now().UTC()
+	period := "?from=" + now.Add(-time.Hour).Format(time.RFC3339) + "&to=" + now.Format(time.RFC3339)
+	for _, r := range otherRoutes() {
+		theirs, query := posted, ""
+		if strings.Contains(r[1], "agents") {
+			theirs, query = agent, period
+		}
+		at := func(id string) string { return strings.Replace(r[1], "{id}", id, 1) + query }
+		absent := stranger.call(r[0], at(uuid.NewString()), nil).want(404)
+		seen := stranger.call(r[0], at(theirs), nil).want(404)
+		if seen.str("code") != absent.str("code") || seen.str("detail") != absent.str("detail") {
+			t.Errorf("%s %s tells them apart:\n%s\n%s", r[0], r[1], seen.raw, absent.raw)
+		}
+		if theirs == posted { // the agent has done nothing yet, of which its own school hears too
+			owner.call(r[0], at(theirs), nil).want(200)
+		}
+	}
+}
+
 // Every path of the served document that takes a file's id is among the routes, and no path takes
 // another kind of id unnoticed.
 func TestEveryRouteWithAnIDIsTried(t *testing.T) {
@@ -43,6 +82,7 @@ func TestEveryRouteWithAnIDIsTried(t *testing.T) {
 			tried := ofFile && slices.ContainsFunc(routes(), func(r [3]string) bool {
 				return strings.EqualFold(r[0], method) && r[1] == tail
 			})
+			tried = tried || slices.Contains(otherRoutes(), [2]string{strings.ToUpper(method), path})
 			if strings.Contains(path, "{") && !tried {
 				t.Errorf("%s %s is not tried with the id of another tenant: add it to routes",
 					strings.ToUpper(method), path)

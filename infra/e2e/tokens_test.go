@@ -194,7 +194,8 @@ func TestSuspendedOrganizationReadsOnly(t *testing.T) {
 	if status, body := upload.post([]byte("in flight")); status != 204 {
 		t.Fatalf("the form answers %d %s", status, body)
 	}
-	if a := u.settled(upload.str("file.id")); a.at("file.status") != "available" {
+	if a := u.settled(upload.str("file.id")); a.at("file.status") != "error" ||
+		a.at("file.reason") != "organization_suspended" {
 		t.Errorf("what was in flight ended as %s", a.raw)
 	}
 }
