@@ -132,9 +132,12 @@ func TestABrowserReadsWhatIsEncrypted(t *testing.T) {
 // A ring that was lost costs no more than the wait for the next sweep.
 func TestTheSweepRings(t *testing.T) {
 	s := newSchool(t)
-	s.change(`INSERT INTO notification_inbox (organization_id, topic) VALUES ($1, 'file.restored')`, s.id)
-	s.send("POST", "/local/schedules/notification-sweep", "", nil).want(200)
-	until(t, "it was sent", func() bool {
-		return s.look(`SELECT count(*) FROM notification_attempts WHERE organization_id = $1`, s.id) == 1
+	const facts = 8 // within a channel's burst; a delivery that runs already may take some before the sweep looks
+	for range facts {
+		s.change(`INSERT INTO notification_inbox (organization_id, topic) VALUES ($1, 'file.restored')`, s.id)
+		s.send("POST", "/local/schedules/notification-sweep", "", nil).want(200)
+	}
+	until(t, "they were sent", func() bool {
+		return s.look(`SELECT count(*) FROM notification_attempts WHERE organization_id = $1`, s.id) == facts
 	})
 }
