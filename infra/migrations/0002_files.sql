@@ -244,4 +244,5 @@ CREATE POLICY maintenance_across ON file_uploads FOR SELECT TO satchel_file_api_
 CREATE POLICY maintenance_across ON object_deletions FOR SELECT TO satchel_file_api_maintenance USING (true);
 
 -- +goose Down
+REVOKE SELECT (id, status) ON organizations FROM satchel_file_processing_events;
 DROP TABLE object_deletions, file_consents, file_access_logs, storage_quotas, file_shares, file_versions, file_uploads, files;
