@@ -173,7 +173,7 @@ func TestKeysStayTheSameAndAreTheirOwn(t *testing.T) {
 	if first == authority.Keys("worker") || first.Access == server.AccessKey || first.Secret == server.SecretKey {
 		t.Error("two have the same keys")
 	}
-	if err := server.Stop(); err != nil {
+	if err := server.AwaitEnd(); err != nil {
 		t.Fatal(err)
 	}
 	if _, authority = entries(t, dir); authority.Keys("api") != first {

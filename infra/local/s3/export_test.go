@@ -6,3 +6,12 @@ func WithoutAttributes(o Options) Options {
 	o.sidecar = true
 	return o
 }
+
+// AwaitEnd stops the server and waits until all of it is gone: Stop does not wait for connections
+// on which nothing was asked, and only one server fits into a process.
+func (s *Server) AwaitEnd() error {
+	err := s.Stop()
+	for range s.ended {
+	}
+	return err
+}

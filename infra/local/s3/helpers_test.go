@@ -108,7 +108,7 @@ func runningWith(t *testing.T, o s3.Options) (*s3.Server, *recorder) {
 	t.Helper()
 	server, told := startWith(t, o)
 	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
+		if err := server.AwaitEnd(); err != nil {
 			t.Error(err)
 		}
 	})

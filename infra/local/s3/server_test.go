@@ -239,14 +239,14 @@ func TestRestartKeepsEverythingButTheTestEvent(t *testing.T) {
 		t.Errorf("a new bucket told %v", got)
 	}
 	put(t, stockClient(t, first), files, "k", "kept")
-	if err := first.Stop(); err != nil {
+	if err := first.AwaitEnd(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := http.Get(first.Endpoint); err == nil {
 		t.Error("a stopped server answers")
 	}
 	second, told := start(t, dir)
-	defer second.Stop()
+	defer func() { _ = second.AwaitEnd() }()
 	if got := told.take(); len(got) != 0 {
 		t.Errorf("an old bucket told %v", got)
 	}
@@ -271,7 +271,7 @@ func TestWorkingDirectoryComesBack(t *testing.T) {
 	if _, err := s3.Start(t.Context(), s3.Options{Dir: t.TempDir(), Buckets: buckets()}); err == nil {
 		t.Error("a second server started in one process")
 	}
-	if err := server.Stop(); err != nil {
+	if err := server.AwaitEnd(); err != nil {
 		t.Fatal(err)
 	}
 	if after, _ := os.Getwd(); after != before {
