@@ -54,6 +54,10 @@ func TestPostgresRestartsMidRun(t *testing.T) {
 	s.rows.Reset()
 	until(t, "an API that answers again",
 		func() bool { return u.call("GET", "/v1/usage", nil).status == 200 })
+	// A run whose connections died with PostgreSQL leaves its items to the next one, and says so.
+	until(t, "maintenance that leaves nothing to the next run", func() bool {
+		return s.send("POST", "/local/schedules/file-maintenance", "", nil).status == 200
+	})
 	for range 8 { // more than the local stack's own pool has connections
 		s.send("POST", "/local/token", "",
 			map[string]string{"organization": s.slug, "user": u.email}).want(200)
