@@ -31,6 +31,7 @@ type published struct {
 	issuer   *httptest.Server
 	answer   atomic.Pointer[http.HandlerFunc]
 	fetches  atomic.Int64
+	closed   chan struct{} // gets one for each connection that ended
 	clock    atomic.Int64
 	patience atomic.Int64 // of the last fetch
 	log      bytes.Buffer
@@ -40,11 +41,18 @@ const maxAgeHere = 24 * time.Hour
 
 func newPublished(t *testing.T) *published {
 	t.Helper()
-	p := &published{}
-	p.issuer = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.fetches.Add(1)
-		(*p.answer.Load())(w, r)
-	}))
+	p := &published{closed: make(chan struct{}, 1000)}
+	p.issuer = httptest.NewUnstartedServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			p.fetches.Add(1)
+			(*p.answer.Load())(w, r)
+		}))
+	p.issuer.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			p.closed <- struct{}{}
+		}
+	}
+	p.issuer.Start()
 	t.Cleanup(p.issuer.Close)
 	p.publish(ecKey("one"))
 	start := time.Now()
@@ -289,12 +297,6 @@ func TestNoWorkOutlivesItsRequest(t *testing.T) {
 	}
 
 	p := newPublished(t)
-	closed := make(chan struct{})
-	p.issuer.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateClosed {
-			close(closed)
-		}
-	}
 	p.want(t, "at first", "one", nil)
-	<-closed
+	<-p.closed
 }

@@ -37,11 +37,22 @@ func shown(entry, table string) bool {
 	})
 }
 
-// shownUnset reports whether a policy opens the table's rows of every organization to an entry in a
+// shownUnset reports whether a policy shows the table's rows of every organization to an entry in a
 // transaction of none, and there alone.
 func shownUnset(entry, table string) bool {
+	return openUnset(entry, table, func(command string) bool { return command != "INSERT" })
+}
+
+// addedUnset reports whether a policy lets an entry add rows of any organization in a transaction of
+// none, and do nothing else there.
+func addedUnset(entry, table string) bool {
+	return openUnset(entry, table, func(command string) bool { return command == "INSERT" })
+}
+
+func openUnset(entry, table string, command func(string) bool) bool {
 	return slices.ContainsFunc(migrations.Across(), func(s migrations.Sight) bool {
-		return s.Entry == entry && s.Table == table && s.Rows == migrations.Unset && s.Command != "INSERT"
+		return s.Entry == entry && s.Table == table && s.Rows == migrations.Unset &&
+			command(s.Command)
 	})
 }
 
