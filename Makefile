@@ -1,4 +1,5 @@
-# Needs Go and git. Everything else (tools, PostgreSQL for the tests) is fetched by version when first used.
+# Needs Go and git. Everything else (tools, PostgreSQL for the tests) is fetched by version when
+# first used.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -10,8 +11,9 @@ FILES ?=
 PKG   ?= ./...
 FUZZTIME ?= 30s
 
-# Tools have a module of their own, so that none of what they pull in is a dependency of what we ship.
-# CGO_ENABLED=0: sqlc then carries its PostgreSQL parser as WebAssembly and needs no C compiler.
+# Tools have a module of their own, so that none of what they pull in is a dependency of what we
+# ship. CGO_ENABLED=0: sqlc then carries its PostgreSQL parser as WebAssembly and needs no C
+# compiler.
 TOOL := CGO_ENABLED=0 go tool -modfile=infra/tools/go.mod
 # The race detector needs a C compiler; a machine with only Go still runs every test.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)

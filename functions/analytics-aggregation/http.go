@@ -28,23 +28,32 @@ const (
 )
 
 func newAPI(c Config, db *tenantdb.DB, log *slog.Logger) *httpapi.API {
-	api := httpapi.New(httpapi.Config{Title: title, Version: version, DB: db, Auth: c.Auth, CORS: c.CORS, Log: log})
+	api := httpapi.New(httpapi.Config{Title: title, Version: version, DB: db, Auth: c.Auth,
+		CORS: c.CORS, Log: log})
 	routes(api)
 	return api
 }
 
 func routes(api *httpapi.API) {
-	httpapi.Read(api, op("/agents", "list-agent-metrics", "List what agents did, period by period"), listAgents)
-	httpapi.Read(api, op("/agents/{id}", "get-agent-metrics", "Get what one agent did, period by period", 404), getAgent)
-	httpapi.Read(api, op("/health", "get-health", "Get the health of the agents of the last hour, with its parts and reasons"), getHealth)
-	httpapi.Read(api, op("/anomalies", "list-anomalies", "List when figures were far from what they are at the same hour of the week"), listAnomalies)
-	httpapi.Read(api, op("/usage", "get-usage-metrics", "Get what was used, period by period"), getUsage)
+	httpapi.Read(api, op("/agents", "list-agent-metrics", "List what agents did, period by period"),
+		listAgents)
+	httpapi.Read(api, op("/agents/{id}", "get-agent-metrics",
+		"Get what one agent did, period by period", 404), getAgent)
+	httpapi.Read(api, op("/health", "get-health",
+		"Get the health of the agents of the last hour, with its parts and reasons"), getHealth)
+	httpapi.Read(api, op("/anomalies", "list-anomalies",
+		"List when figures were far from what they are at the same hour of the week"),
+		listAnomalies)
+	httpapi.Read(api, op("/usage", "get-usage-metrics", "Get what was used, period by period"),
+		getUsage)
 }
 
 func op(path, id, summary string, errors ...int) huma.Operation {
 	return huma.Operation{
-		Method: http.MethodGet, Path: "/v1/analytics" + path, OperationID: id, Summary: summary, Tags: []string{"analytics"},
-		Errors: append([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity}, errors...),
+		Method: http.MethodGet, Path: "/v1/analytics" + path, OperationID: id, Summary: summary,
+		Tags: []string{"analytics"},
+		Errors: append([]int{http.StatusUnauthorized, http.StatusForbidden,
+			http.StatusUnprocessableEntity}, errors...),
 	}
 }
 
@@ -61,8 +70,8 @@ type answer[T any] struct {
 	Body         *T
 }
 
-// tell answers 304 when the client has this body already. The tag is of the content: metrics that were
-// computed again and came out the same have the same.
+// tell answers 304 when the client has this body already. The tag is of the content: metrics that
+// were computed again and came out the same have the same.
 func tell[T any](in Conditional, body T) (*answer[T], error) {
 	encoded, err := json.Marshal(body)
 	if err != nil {
@@ -70,7 +79,8 @@ func tell[T any](in Conditional, body T) (*answer[T], error) {
 	}
 	sum := sha256.Sum256(encoded)
 	tag := `"` + hex.EncodeToString(sum[:16]) + `"`
-	out := &answer[T]{Status: http.StatusOK, ETag: tag, CacheControl: "private, no-cache", Body: &body}
+	out := &answer[T]{Status: http.StatusOK, ETag: tag, CacheControl: "private, no-cache",
+		Body: &body}
 	for given := range strings.SplitSeq(in.IfNoneMatch, ",") {
 		if strings.TrimPrefix(strings.TrimSpace(given), "W/") == tag {
 			out.Status, out.Body = http.StatusNotModified, nil
@@ -88,13 +98,15 @@ type Range struct {
 }
 
 func (r Range) asked() rollup.Range {
-	return rollup.Range{From: r.From.UTC(), To: r.To.UTC(), Interval: r.Interval, Timezone: r.Timezone}
+	return rollup.Range{From: r.From.UTC(), To: r.To.UTC(), Interval: r.Interval,
+		Timezone: r.Timezone}
 }
 
 // forStaff refuses members: figures of all agents are for those who run them.
 func forStaff(c tenant.Caller) error {
 	if !c.Role.AtLeast(tenant.Staff) {
-		return fault.New(fault.Forbidden, "not-allowed", "Only staff and admins see analytics. Ask an admin of your organization for the role.")
+		return fault.New(fault.Forbidden, "not-allowed",
+			"Only staff and admins see analytics. Ask an admin of your organization for the role.")
 	}
 	return nil
 }
@@ -116,7 +128,8 @@ type agentsBody struct {
 // mostBytes keeps a page below the 6 MB that a Lambda may answer, as file-api does.
 const mostBytes = 2_900_000
 
-func listAgents(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *agentsIn) (*answer[agentsBody], error) {
+func listAgents(ctx context.Context, tx pgx.Tx, c tenant.Caller,
+	in *agentsIn) (*answer[agentsBody], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -132,7 +145,8 @@ func listAgents(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *agentsIn) (
 	if err != nil {
 		return nil, err
 	}
-	body := agentsBody{SeriesHead: headOf(in.Range, found.Zone, found.CompleteThrough), Agents: seriesOf(found.Series)}
+	body := agentsBody{SeriesHead: headOf(in.Range, found.Zone, found.CompleteThrough),
+		Agents: seriesOf(found.Series)}
 	if found.Next != nil {
 		next := httpapi.Cursor{CreatedAt: in.From, ID: *found.Next}.String()
 		body.NextCursor = &next
@@ -142,7 +156,8 @@ func listAgents(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *agentsIn) (
 
 // pageOf is how many agents fit into an answer: a period of one takes half a kilobyte.
 func pageOf(limit int, r Range) int {
-	length := map[rollup.Interval]time.Duration{rollup.FiveMinutes: 5 * time.Minute, rollup.Hour: time.Hour}[r.Interval]
+	length := map[rollup.Interval]time.Duration{rollup.FiveMinutes: 5 * time.Minute,
+		rollup.Hour: time.Hour}[r.Interval]
 	if length == 0 {
 		length = 24 * time.Hour
 	}
@@ -157,7 +172,8 @@ type agentIn struct {
 	ID string `path:"id" doc:"The agent instance's id." example:"3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11"`
 }
 
-func getAgent(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *agentIn) (*answer[agentsBody], error) {
+func getAgent(ctx context.Context, tx pgx.Tx, c tenant.Caller,
+	in *agentIn) (*answer[agentsBody], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -165,16 +181,20 @@ func getAgent(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *agentIn) (*an
 	if err != nil || id == uuid.Nil {
 		return nil, errNoMetrics()
 	}
-	found, err := rollup.ReadAgents(ctx, tx, c.Organization, in.asked(), rollup.AgentFilter{Only: id})
+	found, err := rollup.ReadAgents(ctx, tx, c.Organization, in.asked(),
+		rollup.AgentFilter{Only: id})
 	if err != nil {
 		return nil, err
 	}
 	if len(found.Series) == 0 {
 		return nil, errNoMetrics()
 	}
-	return tell(in.Conditional, agentsBody{SeriesHead: headOf(in.Range, found.Zone, found.CompleteThrough), Agents: seriesOf(found.Series)})
+	return tell(in.Conditional,
+		agentsBody{SeriesHead: headOf(in.Range, found.Zone, found.CompleteThrough),
+			Agents: seriesOf(found.Series)})
 }
 
 func errNoMetrics() error {
-	return fault.New(fault.NotFound, "no-metrics", "Nothing is known of such an agent in this time. Ask for another time, or for all agents.")
+	return fault.New(fault.NotFound, "no-metrics",
+		"Nothing is known of such an agent in this time. Ask for another time, or for all agents.")
 }

@@ -64,11 +64,16 @@ type figuresBody struct {
 
 func bodyOf(f rollup.Figures) figuresBody {
 	body := figuresBody{
-		TotalTasks: f.Total(), TasksCompleted: f.Completed, TasksFailed: f.Failed, TasksCancelled: f.Cancelled,
-		SuccessRate: f.SuccessRate(), ErrorRate: f.ErrorRate(), AverageExecutionTime: f.Execution.Average(),
-		MedianExecutionTime: f.Percentile(0.5), P95ExecutionTime: f.Percentile(0.95), P99ExecutionTime: f.Percentile(0.99),
-		AverageQualityScore: f.Quality.Average(), AverageConfidenceScore: f.Confidence.Average(), AverageUserRating: f.Rating.Average(),
-		AverageMemoryMB: f.Memory.Average(), AverageCPU: f.CPU.Average(), Uptime: f.Uptime(), Availability: f.Availability(),
+		TotalTasks: f.Total(), TasksCompleted: f.Completed, TasksFailed: f.Failed,
+		TasksCancelled: f.Cancelled,
+		SuccessRate:    f.SuccessRate(), ErrorRate: f.ErrorRate(),
+		AverageExecutionTime: f.Execution.Average(),
+		MedianExecutionTime:  f.Percentile(0.5), P95ExecutionTime: f.Percentile(0.95),
+		P99ExecutionTime:    f.Percentile(0.99),
+		AverageQualityScore: f.Quality.Average(), AverageConfidenceScore: f.Confidence.Average(),
+		AverageUserRating: f.Rating.Average(),
+		AverageMemoryMB:   f.Memory.Average(), AverageCPU: f.CPU.Average(), Uptime: f.Uptime(),
+		Availability: f.Availability(),
 	}
 	if f.Memory.Count > 0 {
 		peak := f.Memory.Peak.Float()
@@ -84,7 +89,8 @@ func bodyOf(f rollup.Figures) figuresBody {
 func seriesOf(all []rollup.Series) []seriesBody {
 	bodies := make([]seriesBody, len(all))
 	for i, s := range all {
-		bodies[i] = seriesBody{AgentInstanceID: s.Agent, AgentType: s.Type, Totals: bodyOf(s.Total), Periods: make([]periodBody, len(s.Periods))}
+		bodies[i] = seriesBody{AgentInstanceID: s.Agent, AgentType: s.Type, Totals: bodyOf(s.Total),
+			Periods: make([]periodBody, len(s.Periods))}
 		for j, p := range s.Periods {
 			bodies[i].Periods[j] = periodBody{Start: p.Start.UTC(), End: p.End.UTC()}
 			if p.Figures != nil {

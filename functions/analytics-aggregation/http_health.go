@@ -38,7 +38,8 @@ type trendBody struct {
 	Samples   int     `json:"samples"`
 }
 
-func getHealth(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *Conditional) (*answer[healthBody], error) {
+func getHealth(ctx context.Context, tx pgx.Tx, c tenant.Caller,
+	in *Conditional) (*answer[healthBody], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -47,14 +48,16 @@ func getHealth(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *Conditional)
 		return nil, err
 	}
 	body := healthBody{
-		Status: h.State, Since: h.Since.UTC(), Score: h.Score, Reasons: h.Reasons, CompleteThrough: utc(h.CompleteThrough),
-		Parts: make([]partBody, len(h.Parts)), Trends: make([]trendBody, len(h.Trends)),
+		Status: h.State, Since: h.Since.UTC(), Score: h.Score, Reasons: h.Reasons,
+		CompleteThrough: utc(h.CompleteThrough),
+		Parts:           make([]partBody, len(h.Parts)), Trends: make([]trendBody, len(h.Trends)),
 	}
 	for i, p := range h.Parts {
 		body.Parts[i] = partBody(p)
 	}
 	for i, t := range h.Trends {
-		body.Trends[i] = trendBody{t.Metric, t.Hours, t.Direction(), t.PerHour, t.Low, t.High, t.Samples}
+		body.Trends[i] = trendBody{t.Metric, t.Hours, t.Direction(), t.PerHour, t.Low, t.High,
+			t.Samples}
 	}
 	return tell(*in, body)
 }
@@ -81,7 +84,8 @@ type anomalyBody struct {
 	Samples  int       `json:"samples" doc:"Weeks that it was compared with."`
 }
 
-func listAnomalies(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *anomaliesIn) (*answer[anomaliesBody], error) {
+func listAnomalies(ctx context.Context, tx pgx.Tx, c tenant.Caller,
+	in *anomaliesIn) (*answer[anomaliesBody], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -133,7 +137,8 @@ type usageBody struct {
 	Executions   int64  `json:"executions" doc:"Tasks that ended."`
 }
 
-func getUsage(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *usageIn) (*answer[usageReport], error) {
+func getUsage(ctx context.Context, tx pgx.Tx, c tenant.Caller,
+	in *usageIn) (*answer[usageReport], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -142,7 +147,8 @@ func getUsage(ctx context.Context, tx pgx.Tx, c tenant.Caller, in *usageIn) (*an
 		return nil, err
 	}
 	body := usageReport{
-		SeriesHead: headOf(in.Range, u.Zone, u.CompleteThrough), Totals: usageBody(u.Total), Periods: make([]usagePeriodBody, len(u.Periods)),
+		SeriesHead: headOf(in.Range, u.Zone, u.CompleteThrough), Totals: usageBody(u.Total),
+		Periods: make([]usagePeriodBody, len(u.Periods)),
 	}
 	for i, p := range u.Periods {
 		body.Periods[i] = usagePeriodBody{Start: p.Start.UTC(), End: p.End.UTC()}

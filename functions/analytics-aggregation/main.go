@@ -33,7 +33,8 @@ func run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	handler := lambdaevent.Handler{HTTP: newAPI(c, db, log), Schedules: schedules(c, db, log), Log: log}
+	handler := lambdaevent.Handler{HTTP: newAPI(c, db, log), Schedules: schedules(c, db, log),
+		Log: log}
 	lambda.Start(handler.Invoke)
 	return nil
 }

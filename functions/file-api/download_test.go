@@ -83,13 +83,16 @@ func TestDownloadOfAPicture(t *testing.T) {
 			t.Errorf("detail %s", a.at("detail"))
 		}
 	}
-	u.call("HEAD", "/v1/files/"+id+"/download", nil).want(200) // hands nothing out, so counts nothing
+	// hands nothing out, so counts nothing
+	u.call("HEAD", "/v1/files/"+id+"/download", nil).want(200)
 	if n := w.number(
-		`SELECT download_count FROM files WHERE last_accessed_at > now() - interval '1 minute'`); n != 3 {
+		`SELECT download_count FROM files
+			WHERE last_accessed_at > now() - interval '1 minute'`); n != 3 {
 		t.Errorf("%d downloads counted, want 3", n)
 	}
 	if n := w.number(
-		`SELECT count(*) FROM file_access_logs WHERE action = 'download' AND ip_address = '192.0.2.1'`); n != 3 {
+		`SELECT count(*) FROM file_access_logs
+			WHERE action = 'download' AND ip_address = '192.0.2.1'`); n != 3 {
 		t.Errorf("%d downloads logged, want 3", n)
 	}
 }

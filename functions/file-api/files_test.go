@@ -192,7 +192,8 @@ func TestAPageFitsIntoAnAnswer(t *testing.T) {
 		map[string]string{"quotes": strings.Repeat(`"`, 8<<10-16)})
 	const files = 201
 	w.exec(
-		`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(2, $1)`,
+		`INSERT INTO files SELECT (jsonb_populate_record(f,
+			jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(2, $1)`,
 		files)
 	seen := map[string]bool{}
 	for path := "/v1/files?limit=200"; path != ""; {
@@ -222,7 +223,8 @@ func TestPages(t *testing.T) {
 		u.available()
 	}
 	w.exec(
-		`UPDATE files SET created_at = '2026-03-01T10:00:00.123456Z' WHERE id IN (SELECT id FROM files LIMIT 6)`)
+		`UPDATE files SET created_at = '2026-03-01T10:00:00.123456Z'
+			WHERE id IN (SELECT id FROM files LIMIT 6)`)
 	whole := u.call("GET", "/v1/files", nil).want(200).ids()
 	var paged []string
 	for path := "/v1/files?limit=2"; ; {
@@ -353,10 +355,12 @@ func TestDeleteAndRestore(t *testing.T) {
 			u.call("GET", path+"/download", nil).want(409, "not-available")
 		}
 		told := w.number(
-			`SELECT count(*) FROM notification_inbox WHERE subject_id = $1 AND topic IN ('file.deleted', 'file.restored')`,
+			`SELECT count(*) FROM notification_inbox
+				WHERE subject_id = $1 AND topic IN ('file.deleted', 'file.restored')`,
 			id)
 		logged := w.number(
-			`SELECT count(*) FROM file_access_logs WHERE file_id = $1 AND action IN ('delete', 'restore')`,
+			`SELECT count(*) FROM file_access_logs
+				WHERE file_id = $1 AND action IN ('delete', 'restore')`,
 			id)
 		if told != 2 || logged != 2 {
 			t.Errorf("told %d, logged %d, want 2 and 2", told, logged)
@@ -376,7 +380,8 @@ func TestCancel(t *testing.T) {
 	w.wantQuota(0, 0, 0)
 	u.call("POST", "/v1/files/"+id+"/restore", nil).want(404, "file-not-found")
 	if n := w.number(
-		`SELECT count(*) FROM object_deletions WHERE prefix = $1 AND due_at > now() + interval '19 minutes'`,
+		`SELECT count(*) FROM object_deletions
+			WHERE prefix = $1 AND due_at > now() + interval '19 minutes'`,
 		fmt.Sprintf("incoming/%s/%s/", w.organization, id)); n != 1 {
 		t.Errorf("%d entries in the deletion queue, or due while the form still works", n)
 	}
@@ -399,7 +404,8 @@ func TestPurge(t *testing.T) {
 			t.Errorf("%d prefixes to delete, want 4", n)
 		}
 		if n := w.number(
-			`SELECT count(*) FROM file_access_logs WHERE file_id = $1 AND action = 'purge' AND user_id = $2`,
+			`SELECT count(*) FROM file_access_logs
+				WHERE file_id = $1 AND action = 'purge' AND user_id = $2`,
 			id, u.User); n != 1 {
 			t.Errorf("%d lines about the purge", n)
 		}
@@ -598,8 +604,10 @@ func TestStaffMayLiftTheNeedForConsent(t *testing.T) {
 	u, staff := w.user(tenant.Member), w.user(tenant.Staff)
 	path := "/v1/files/" + u.available("requires_consent", true)
 	u.call("PATCH", path, map[string]any{"requires_consent": false}).want(403, "not-allowed")
-	staff.call("PATCH", path, map[string]any{"requires_consent": false, "title": "x"}).want(403, "not-allowed")
-	if a := staff.call("PATCH", path, map[string]any{"requires_consent": false}).want(200); a.at("file.requires_consent") != false {
+	staff.call("PATCH", path, map[string]any{"requires_consent": false, "title": "x"}).want(403,
+		"not-allowed")
+	if a := staff.call("PATCH", path, map[string]any{"requires_consent": false}).want(200); a.at(
+		"file.requires_consent") != false {
 		t.Errorf("answered %s", a.raw)
 	}
 }

@@ -260,12 +260,16 @@ func (u user) available(changes ...any) string {
 func (w *fixture) settle(id, status, reason string) {
 	w.t.Helper()
 	accepted := status == "available"
-	w.exec(`WITH upload AS (DELETE FROM file_uploads WHERE file_id = $1 RETURNING organization_id, reserved_bytes)
+	w.exec(`WITH upload AS (DELETE FROM file_uploads WHERE file_id = $1
+		RETURNING organization_id, reserved_bytes)
 		UPDATE storage_quotas q SET reserved_bytes = q.reserved_bytes - u.reserved_bytes,
-			used_bytes = q.used_bytes + CASE WHEN $2 THEN u.reserved_bytes ELSE 0 END, file_count = q.file_count - CASE WHEN $2 THEN 0 ELSE 1 END
+			used_bytes = q.used_bytes + CASE WHEN $2 THEN u.reserved_bytes
+				ELSE 0 END, file_count = q.file_count - CASE WHEN $2 THEN 0 ELSE 1 END
 		FROM upload u WHERE q.organization_id = u.organization_id`, id, accepted)
-	w.exec(`UPDATE files SET status = $2, status_reason = nullif($3, ''), quota_bytes = CASE WHEN $4 THEN file_size ELSE 0 END,
-		bucket_name = $5, storage_path = replace(storage_path, 'incoming/', 'original/') WHERE id = $1`, id, status, reason, accepted, filesBucket)
+	w.exec(`UPDATE files SET status = $2, status_reason = nullif($3, ''), quota_bytes = CASE WHEN $4
+		THEN file_size ELSE 0 END,
+		bucket_name = $5, storage_path = replace(storage_path, 'incoming/', 'original/')
+			WHERE id = $1`, id, status, reason, accepted, filesBucket)
 }
 
 func (w *fixture) exec(sql string, args ...any) {
@@ -287,7 +291,8 @@ func (w *fixture) number(sql string, args ...any) (n int64) {
 func (w *fixture) quota() (used, reserved, files int64) {
 	w.t.Helper()
 	err := w.db.Superuser.QueryRow(context.Background(),
-		`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`,
+		`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas
+			WHERE organization_id = $1`,
 		w.organization).Scan(&used, &reserved, &files)
 	if err != nil {
 		w.t.Fatal(err)

@@ -31,7 +31,8 @@ func newAPI(c Config, db *tenantdb.DB, objects *s3.Client, bell outbox.Doorbell,
 		Doorbell: bell.Ring, Log: log,
 	})
 	routes(api, c, &library.Library{
-		Limits:  library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes, OpenUploads: c.MaxOpenUploads},
+		Limits: library.Limits{MaxFileSize: c.MaxFileSize, Allowed: c.AllowedTypes,
+			OpenUploads: c.MaxOpenUploads},
 		Buckets: c.Buckets, Signer: library.NewSigner(objects), Now: time.Now,
 	})
 	return api
@@ -53,13 +54,16 @@ func routes(api *httpapi.API, c Config, l *library.Library) {
 	httpapi.Write(api, create, h.create)
 	batch := op(http.MethodPost, "/batch", "create-files",
 		"Reserve room for up to 100 files at once", 409)
-	batch.Description = "In one transaction, with one result for each file in the order of the request. " +
-		"A file that is refused does not stop the others. The same request with the same Idempotency-Key takes effect once."
+	batch.Description = "In one transaction, with one result for each file in the order of the " +
+		"request. " +
+		"A file that is refused does not stop the others. The same request with the same " +
+		"Idempotency-Key takes effect once."
 	batch.MaxBodyBytes = maxBatchBody
 	httpapi.Write(api, batch, h.createBatch)
 	deletion := op(http.MethodPost, "/delete", "delete-files",
 		"Put up to 100 files in the trash, or delete them permanently", 409)
-	deletion.Description = "In one transaction, with one result for each id in the order of the request. Repeating it changes nothing."
+	deletion.Description = "In one transaction, with one result for each id in the order of the " +
+		"request. Repeating it changes nothing."
 	httpapi.Write(api, deletion, h.removeBatch)
 	httpapi.Read(api, op(http.MethodGet, "", "list-files",
 		"List the files you can see, newest first"), h.list)

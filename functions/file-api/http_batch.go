@@ -79,7 +79,8 @@ func (h handlers) createBatch(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 		return out, nil
 	}
 	made, err := h.library.ReserveAll(ctx, tx, by, files, ids, func(batch *pgx.Batch) error {
-		return httpapi.CompleteIdempotent(ctx, tenantdb.Queue{Batch: batch}, by, batchRoute, in.Key, hash, whole)
+		return httpapi.CompleteIdempotent(ctx, tenantdb.Queue{Batch: batch}, by, batchRoute, in.Key,
+			hash, whole)
 	})
 	if err != nil {
 		return nil, err
@@ -103,13 +104,16 @@ func (h handlers) replayBatch(ctx context.Context, tx pgx.Tx, by tenant.Caller, 
 		file, upload, err := h.library.Resume(ctx, tx, by, memberOf(whole, i))
 		switch {
 		case fault.KindOf(err) == fault.NotFound:
-			out.Body.Results = append(out.Body.Results, h.refusal(ctx, fault.New(fault.Conflict, "not-created",
-				"The first request with this Idempotency-Key made no such file, or it was deleted since. Send it with a new key.")))
+			out.Body.Results = append(out.Body.Results,
+				h.refusal(ctx, fault.New(fault.Conflict, "not-created",
+					"The first request with this Idempotency-Key made no such file, or it was "+
+						"deleted since. Send it with a new key.")))
 		case err != nil:
 			return nil, err
 		default:
 			body := bodyOf(by, file)
-			out.Body.Results = append(out.Body.Results, result{Status: 201, File: &body, Upload: formOf(upload)})
+			out.Body.Results = append(out.Body.Results,
+				result{Status: 201, File: &body, Upload: formOf(upload)})
 		}
 	}
 	return out, nil

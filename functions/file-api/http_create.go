@@ -42,7 +42,8 @@ type fileSize int64
 // Schema has a minimum for the document alone: below it the answer is empty-file, which says more
 // than that a number is out of range.
 func (fileSize) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Extensions: map[string]any{"minimum": 1}}
+	return &huma.Schema{Type: huma.TypeInteger, Format: "int64",
+		Extensions: map[string]any{"minimum": 1}}
 }
 
 type createOut struct {
@@ -88,7 +89,8 @@ func (h handlers) create(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	id := uuid.New()
 	made, err := h.library.Reserve(ctx, tx, by, new, id,
 		func(batch *pgx.Batch) error {
-			return httpapi.CompleteIdempotent(ctx, tenantdb.Queue{Batch: batch}, by, createRoute, in.Key, hash, id)
+			return httpapi.CompleteIdempotent(ctx, tenantdb.Queue{Batch: batch}, by, createRoute,
+				in.Key, hash, id)
 		})
 	if err != nil {
 		return nil, err
@@ -110,7 +112,8 @@ func formOf(upload *library.Upload) *uploadBody {
 	if upload == nil {
 		return nil
 	}
-	return &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields, ExpiresAt: upload.ExpiresAt}
+	return &uploadBody{Method: "POST", URL: upload.URL, Fields: upload.Fields,
+		ExpiresAt: upload.ExpiresAt}
 }
 
 func (b createBody) newFile() (library.NewFile, error) {

@@ -116,11 +116,15 @@ func TestCreateRefuses(t *testing.T) {
 			422, "metadata-too-large"},
 		{"NUL in metadata", newFile("metadata", map[string]any{"a": "\x00"}), 422, "invalid-text"},
 		{"numbers that grow", newFile("metadata",
-			map[string]any{"a": slices.Repeat([]any{json.Number("1e300")}, 60)}), 422, "metadata-too-large"},
+			map[string]any{"a": slices.Repeat([]any{json.Number("1e300")}, 60)}), 422,
+			"metadata-too-large"},
 		{"numbers that vanish", newFile("metadata",
-			map[string]any{"a": slices.Repeat([]any{json.Number("1e-16000")}, 450)}), 422, "invalid-request"},
-		{"an absurd size", newFile("size", json.Number("9223372036854775807")), 413, "file-too-large"},
-		{"a size past 64 bits", newFile("size", json.Number("9223372036854775808")), 422, "invalid-request"},
+			map[string]any{"a": slices.Repeat([]any{json.Number("1e-16000")}, 450)}), 422,
+			"invalid-request"},
+		{"an absurd size", newFile("size", json.Number("9223372036854775807")), 413,
+			"file-too-large"},
+		{"a size past 64 bits", newFile("size", json.Number("9223372036854775808")), 422,
+			"invalid-request"},
 		{"unknown member", newFile("organization_id", "x"), 422, "invalid-request"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,7 +185,8 @@ func TestIdempotency(t *testing.T) {
 		t.Fatal("a repeat made a second file")
 	}
 	if n := w.number(
-		`SELECT count(*) FROM file_uploads WHERE expires_at > now() + interval '14 minutes'`); n != 1 {
+		`SELECT count(*) FROM file_uploads
+			WHERE expires_at > now() + interval '14 minutes'`); n != 1 {
 		t.Error("the new form outlives its reservation")
 	}
 	if status := w.post(again, bytes.Repeat([]byte("x"), 1000)); status != 204 {
@@ -223,7 +228,8 @@ func TestQuotaRace(t *testing.T) {
 	w := newFixture(t)
 	const clients, each, fits = 16, 6, 37
 	w.exec(
-		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, $2, 999)`,
+		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes)
+			VALUES ($1, $2, 999)`,
 		w.organization, 999+fits*1000+999)
 	counts := make([]map[string]int, clients)
 	var wait sync.WaitGroup
@@ -273,7 +279,8 @@ func TestOpenUploadsAreCapped(t *testing.T) {
 			a := u.callOn(handlers[i%len(handlers)], "POST", "/v1/files", newFile())
 			statuses[i] = fmt.Sprintf("%d %v", a.status, a.at("code"))
 			if a.status == 429 && a.header.Get("Retry-After") != "1" {
-				t.Errorf("Retry-After is %q while uploads are under way", a.header.Get("Retry-After"))
+				t.Errorf("Retry-After is %q while uploads are under way",
+					a.header.Get("Retry-After"))
 			}
 		})
 	}
@@ -293,9 +300,11 @@ func TestOpenUploadsAreCapped(t *testing.T) {
 	u.create()
 	// Uploads that do not come give their place back when their form expires.
 	u.fill(library.DefaultOpenUploads - 1)
-	w.exec(`UPDATE file_uploads SET created_at = now() - interval '5 minutes', expires_at = now() + interval '10 minutes'`)
+	w.exec(`UPDATE file_uploads SET created_at = now() - interval '5 minutes',
+		expires_at = now() + interval '10 minutes'`)
 	a := u.call("POST", "/v1/files", newFile()).want(429, "too-many-uploads")
-	if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || wait < 590 || wait > 601 {
+	if wait, err := strconv.Atoi(a.header.Get("Retry-After")); err != nil || wait < 590 ||
+		wait > 601 {
 		t.Errorf("Retry-After is %q, want ten minutes", a.header.Get("Retry-After"))
 	}
 }
@@ -303,7 +312,8 @@ func TestOpenUploadsAreCapped(t *testing.T) {
 // fill opens n uploads with one request.
 func (u user) fill(n int) {
 	u.w.t.Helper()
-	a := u.call("POST", "/v1/files/batch", map[string]any{"files": slices.Repeat([]any{newFile()}, n)}).want(200)
+	a := u.call("POST", "/v1/files/batch",
+		map[string]any{"files": slices.Repeat([]any{newFile()}, n)}).want(200)
 	if got := strings.Count(a.raw, `"status":201`); got != n {
 		u.w.t.Fatalf("%d of %d uploads opened: %.500s", got, n, a.raw)
 	}
@@ -313,27 +323,33 @@ func (u user) fill(n int) {
 func TestABatchOfUploads(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Member)
-	body := map[string]any{"files": []any{newFile(), newFile("content_type", "image/x-icon"), newFile("tags", []string{""}), newFile("size", 5)}}
+	body := map[string]any{"files": []any{newFile(), newFile("content_type", "image/x-icon"),
+		newFile("tags", []string{""}), newFile("size", 5)}}
 	first := u.call("POST", "/v1/files/batch", body, "Idempotency-Key", "k").want(200)
 	for i, status := range []float64{201, 415, 422, 201} {
 		if got := first.at(fmt.Sprintf("results.%d.status", i)); got != status {
 			t.Errorf("file %d: %v, want %v", i, got, status)
 		}
 	}
-	if first.str("results.0.upload.url") == "" || first.str("results.1.problem.code") != "unsupported-image" {
+	if first.str("results.0.upload.url") == "" ||
+		first.str("results.1.problem.code") != "unsupported-image" {
 		t.Errorf("answered %s", first.raw)
 	}
 	w.wantQuota(0, 1005, 2)
 	again := u.call("POST", "/v1/files/batch", body, "Idempotency-Key", "k").want(200)
-	if again.str("results.3.file.id") != first.str("results.3.file.id") || again.at("results.1.status") != 409.0 {
+	if again.str("results.3.file.id") != first.str("results.3.file.id") ||
+		again.at("results.1.status") != 409.0 {
 		t.Errorf("repeated: %s", again.raw)
 	}
 	w.wantQuota(0, 1005, 2)
-	u.call("POST", "/v1/files/batch", map[string]any{"files": []any{newFile()}}, "Idempotency-Key", "k").
+	u.call("POST", "/v1/files/batch", map[string]any{"files": []any{newFile()}}, "Idempotency-Key",
+		"k").
 		want(422, "idempotency-key-reused")
-	u.call("POST", "/v1/files/batch", map[string]any{"files": slices.Repeat([]any{newFile()}, 101)}).want(422, "invalid-request")
+	u.call("POST", "/v1/files/batch",
+		map[string]any{"files": slices.Repeat([]any{newFile()}, 101)}).want(422, "invalid-request")
 
-	ids := []any{first.str("results.0.file.id"), "x", w.user(tenant.Member).create(), first.str("results.3.file.id")}
+	ids := []any{first.str("results.0.file.id"), "x", w.user(tenant.Member).create(),
+		first.str("results.3.file.id")}
 	gone := u.call("POST", "/v1/files/delete", map[string]any{"ids": ids}).want(200)
 	for i, status := range []float64{200, 404, 403, 200} {
 		if got := gone.at(fmt.Sprintf("results.%d.status", i)); got != status {
@@ -351,7 +367,8 @@ func TestACancelledUploadLeavesALogLineAlone(t *testing.T) {
 		u.call("DELETE", "/v1/files/"+u.create(), nil).want(200)
 	}
 	w.wantQuota(0, 0, 0)
-	if n := w.number(`SELECT (SELECT count(*) FROM files) + (SELECT count(*) FROM file_uploads)`); n != 0 {
+	if n := w.number(`SELECT (SELECT count(*) FROM files) + (SELECT count(*)
+		FROM file_uploads)`); n != 0 {
 		t.Errorf("%d rows are left", n)
 	}
 	if n := w.number(`SELECT count(*) FROM file_access_logs WHERE action = 'delete'`); n != 3 {
@@ -362,7 +379,8 @@ func TestACancelledUploadLeavesALogLineAlone(t *testing.T) {
 func TestOpenUploadsShareTheFreeRoom(t *testing.T) {
 	w := newFixture(t)
 	w.exec(
-		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes) VALUES ($1, 5000, 1000)`,
+		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes)
+			VALUES ($1, 5000, 1000)`,
 		w.organization)
 	u := w.user(tenant.Member)
 	one := u.create("size", 4000) // all that is left, because it is the only one

@@ -49,11 +49,11 @@ func run(ctx context.Context, s Settings) error {
 	if scanner == nil {
 		log.WarnContext(ctx, "virus scanning is off: files are marked as not scanned")
 	}
-	processor := &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws), Scanner: scanner,
-		Log: log}
+	processor := &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
+		Scanner: scanner, Log: log}
 	h := handler{processor, log, telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"}}
 	bell := outbox.Doorbell{SQS: sqs.NewFromConfig(aws), URL: s.DoorbellQueueURL, Log: log}
-	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring, Log: log}.Invoke,
-		lambda.WithContext(ctx))
+	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring,
+		Log: log}.Invoke, lambda.WithContext(ctx))
 	return nil
 }

@@ -104,30 +104,37 @@ func (f *fixture) entry(name, keys string) parts {
 		}
 		values[arn] = string(text)
 	}
-	store, err := secrets.Start(secrets.Options{Allows: func(key, _ string) bool { return key == "local" }, Values: values})
+	store, err := secrets.Start(
+		secrets.Options{Allows: func(key, _ string) bool { return key == "local" }, Values: values})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = store.Stop() })
 	client := secretsmanager.NewFromConfig(aws.Config{
-		Region: "local", BaseEndpoint: &store.Endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		Region: "local", BaseEndpoint: &store.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
 	return parts{
 		config: Config{
-			PusherAppID: f.pusher.AppID, PusherKey: f.pusher.Key, PusherHost: "http://" + f.pusher.Host, PusherSecretARN: "pusher", WebhookSecretARN: "webhooks",
+			PusherAppID: f.pusher.AppID, PusherKey: f.pusher.Key,
+			PusherHost: "http://" + f.pusher.Host, PusherSecretARN: "pusher",
+			WebhookSecretARN: "webhooks",
 			Topics: []string{
 				"announcements:member",
-			}, Paced: true, PerMinute: 60, OrgMinute: 600, MaxAttempts: 12, MaxDelay: 600, RetentionDays: 30,
-			PublicAPIURL: "https://api.example.test",
+			}, Paced: true, PerMinute: 60, OrgMinute: 600, MaxAttempts: 12, MaxDelay: 600,
+			RetentionDays: 30,
+			PublicAPIURL:  "https://api.example.test",
 			Auth: httpapi.AuthConfig{
-				Issuer: pgtest.Issuer, JWKSURL: keys + "/.well-known/jwks.json", Audience: []string{issuer.Audience},
+				Issuer: pgtest.Issuer, JWKSURL: keys + "/.well-known/jwks.json",
+				Audience:          []string{issuer.Audience},
 				OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
 			},
 		},
 		db: f.db.DB(
 			f.t,
 			name,
-		), secrets: &secretReader{client: client}, bell: outbox.Doorbell{}, metrics: telemetry.Metrics{Out: io.Discard},
+		), secrets: &secretReader{client: client}, bell: outbox.Doorbell{},
+		metrics: telemetry.Metrics{Out: io.Discard},
 		log: slog.New(
 			slog.NewTextHandler(f.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}),
 		), now: time.Now,
@@ -139,7 +146,8 @@ func (f *fixture) deliver() {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
 	defer cancel()
-	if err := f.entry("notification-dispatcher/delivery", "").deliver(ctx, events.SQSMessage{}); err != nil {
+	if err := f.entry("notification-dispatcher/delivery", "").deliver(ctx,
+		events.SQSMessage{}); err != nil {
 		f.t.Fatal(err)
 	}
 }

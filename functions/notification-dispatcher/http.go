@@ -28,7 +28,8 @@ type handlers struct {
 
 func (p parts) api() *httpapi.API {
 	api := httpapi.New(httpapi.Config{
-		Title: title, Version: version, DB: p.db, Auth: p.config.Auth, CORS: p.config.CORS, Log: p.log, Now: p.now, Doorbell: p.bell.Ring,
+		Title: title, Version: version, DB: p.db, Auth: p.config.Auth, CORS: p.config.CORS,
+		Log: p.log, Now: p.now, Doorbell: p.bell.Ring,
 	})
 	rules, _ := topic.NewRules(p.config.Topics) // Validate has read them
 	routes(api, &handlers{p, rules})
@@ -89,7 +90,8 @@ func routes(api *httpapi.API, h *handlers) {
 
 func op(method, path, id, summary string, errors ...int) huma.Operation {
 	return huma.Operation{
-		Method: method, Path: path, OperationID: id, Summary: summary, Tags: []string{"notifications"},
+		Method: method, Path: path, OperationID: id, Summary: summary,
+		Tags:   []string{"notifications"},
 		Errors: append([]int{http.StatusUnauthorized, http.StatusUnprocessableEntity}, errors...),
 	}
 }
@@ -143,7 +145,8 @@ func (h *handlers) list(
 		return nil, err
 	}
 	out := &historyOut{}
-	out.Body.LastSequence, out.Body.HistoryLost, out.Body.Unread = page.LastSequence, page.HistoryLost, page.Unread
+	out.Body.LastSequence, out.Body.HistoryLost, out.Body.Unread = page.LastSequence,
+		page.HistoryLost, page.Unread
 	out.Body.Notifications = []notificationBody{}
 	size := 0
 	for _, n := range page.Notifications {

@@ -43,7 +43,8 @@ type attemptBody struct {
 
 func bodyOf(n feed.Notification) notificationBody {
 	b := notificationBody{
-		ID: n.ID, Channel: n.Channel, Sequence: sequenceOf(n), Event: n.Topic, Data: n.Payload, Priority: n.Priority.String(),
+		ID: n.ID, Channel: n.Channel, Sequence: sequenceOf(n), Event: n.Topic, Data: n.Payload,
+		Priority:   n.Priority.String(),
 		OccurredAt: n.OccurredAt.UTC(), Status: string(n.Status), Reason: n.Reason,
 	}
 	for _, a := range n.Attempts {
@@ -104,7 +105,8 @@ func (h *handlers) post(
 		return posted(f.Posted(ctx, tx, by, earlier))
 	}
 	p := feed.Post{
-		Channel: in.Body.Channel, Topic: in.Body.Topic, Event: in.Body.Event, Data: in.Body.Data, Priority: topic.Normal, DedupeKey: in.Body.DedupeKey,
+		Channel: in.Body.Channel, Topic: in.Body.Topic, Event: in.Body.Event, Data: in.Body.Data,
+		Priority: topic.Normal, DedupeKey: in.Body.DedupeKey,
 	}
 	if in.Body.UserID != "" {
 		p.User, _ = uuid.Parse(in.Body.UserID) // its format was checked

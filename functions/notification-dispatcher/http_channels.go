@@ -123,7 +123,8 @@ func (h *handlers) hook(ctx context.Context, in *hookIn) (*hookOut, error) {
 	}
 	header := http.Header{}
 	for name, value := range map[string]string{
-		"Webhook-Id": in.ID, "Webhook-Timestamp": in.Timestamp, "Webhook-Signature": in.Signature, "Authorization": in.Authorization,
+		"Webhook-Id": in.ID, "Webhook-Timestamp": in.Timestamp, "Webhook-Signature": in.Signature,
+		"Authorization": in.Authorization,
 	} {
 		if value != "" {
 			header.Set(name, value)

@@ -28,7 +28,8 @@ func TestPostedToAMemberAndFetched(t *testing.T) {
 		) != "private-encrypted-org-"+f.school.String()+"-user-"+student.User.String() {
 		t.Errorf("answers %s", a.raw)
 	}
-	if again := teacher.call("POST", "/v1/notifications", body, "Idempotency-Key", "k").want(202); again.raw != a.raw {
+	if again := teacher.call("POST", "/v1/notifications", body, "Idempotency-Key",
+		"k").want(202); again.raw != a.raw {
 		t.Errorf("repeated, it answers %s", again.raw)
 	}
 	id := a.str("id")
@@ -47,11 +48,13 @@ func TestPostedToAMemberAndFetched(t *testing.T) {
 		!strings.Contains(page.raw, `"status":"delivered"`) {
 		t.Errorf("the history is %s", page.raw)
 	}
-	if ack := student.call("POST", "/v1/notifications/"+id+"/ack", nil).want(200); ack.body["unread"] != 0.0 ||
+	if ack := student.call("POST", "/v1/notifications/"+id+"/ack",
+		nil).want(200); ack.body["unread"] != 0.0 ||
 		ack.body["sequence"] != 1.0 {
 		t.Errorf("the ack answers %s", ack.raw)
 	}
-	if lost := student.call("GET", "/v1/notifications?after=5&channel="+channel, nil).want(200); lost.body["history_lost"] != true {
+	if lost := student.call("GET", "/v1/notifications?after=5&channel="+channel,
+		nil).want(200); lost.body["history_lost"] != true {
 		t.Errorf("after a restored database: %s", lost.raw)
 	}
 	// Nobody else reads it, and admins see how it went without what it says.
@@ -68,7 +71,8 @@ func TestPostedToAMemberAndFetched(t *testing.T) {
 		404,
 		"notification-not-found",
 	)
-	if seen := f.user(tenant.Admin).call("GET", "/v1/notifications/"+id, nil).want(200); strings.Contains(
+	if seen := f.user(tenant.Admin).call("GET", "/v1/notifications/"+id,
+		nil).want(200); strings.Contains(
 		seen.raw,
 		"Zoë",
 	) ||
@@ -97,17 +101,21 @@ func TestWhoMayTellWhom(t *testing.T) {
 		{student, m{"topic": "announcements", "event": "a.b"}, 403, "staff-only"},
 		{teacher, m{"topic": "announcements", "event": "a.b"}, 202, ""},
 		{teacher, m{"topic": "secrets", "event": "a.b"}, 422, "unknown-topic"},
-		{teacher, m{"topic": "announcements", "user_id": student.User, "event": "a.b"}, 422, "one-recipient"},
+		{teacher, m{"topic": "announcements", "user_id": student.User, "event": "a.b"}, 422,
+			"one-recipient"},
 		{teacher, m{"event": "a.b"}, 422, "one-recipient"},
 		{teacher, m{"user_id": stranger.User, "event": "a.b"}, 404, "user-not-found"},
 		{teacher, m{"channel": "private-" + org(f.school), "event": "a.b"}, 202, ""},
 		{teacher, m{"channel": "private-" + org(other), "event": "a.b"}, 403, "channel-refused"},
-		{teacher, m{"channel": "private-" + org(f.school) + "-user-" + stranger.User.String(), "event": "a.b"}, 404, "user-not-found"},
+		{teacher, m{"channel": "private-" + org(f.school) + "-user-" + stranger.User.String(),
+			"event": "a.b"}, 404, "user-not-found"},
 		{teacher, m{"channel": "anything", "event": "a.b"}, 403, "channel-refused"},
 		{teacher, m{"channel": "unroutable", "event": "a.b"}, 403, "channel-refused"},
 		{teacher, m{"topic": "announcements", "event": "Not one"}, 422, "invalid-event"},
-		{teacher, m{"topic": "announcements", "event": "a.b", "priority": "loud"}, 422, "invalid-request"},
-		{teacher, m{"topic": "announcements", "event": "a.b", "data": m{"x": strings.Repeat("x", 70_000)}}, 413, "data-too-large"},
+		{teacher, m{"topic": "announcements", "event": "a.b", "priority": "loud"}, 422,
+			"invalid-request"},
+		{teacher, m{"topic": "announcements", "event": "a.b",
+			"data": m{"x": strings.Repeat("x", 70_000)}}, 413, "data-too-large"},
 	} {
 		a := c.who.call("POST", "/v1/notifications", c.body)
 		if a.status != c.status || c.code != "" && a.body["code"] != c.code {
@@ -185,11 +193,13 @@ func TestReplay(t *testing.T) {
 		403,
 		"admin-only",
 	)
-	if a := admin.call("POST", "/v1/notifications/replay", m{"status": "delivered", "dry_run": true}).want(200); a.body["replayed"] != 3.0 {
+	if a := admin.call("POST", "/v1/notifications/replay",
+		m{"status": "delivered", "dry_run": true}).want(200); a.body["replayed"] != 3.0 {
 		t.Errorf("a dry run counts %s", a.raw)
 	}
 	for range 2 {
-		if a := admin.call("POST", "/v1/notifications/replay", m{"status": "delivered"}, "Idempotency-Key", "again").want(200); a.body["replayed"] != 3.0 {
+		if a := admin.call("POST", "/v1/notifications/replay", m{"status": "delivered"},
+			"Idempotency-Key", "again").want(200); a.body["replayed"] != 3.0 {
 			t.Errorf("replayed %s", a.raw)
 		}
 		f.deliver()
@@ -200,10 +210,13 @@ func TestReplay(t *testing.T) {
 	}
 	// Dead ones too, and once only.
 	f.exec(`WITH gone AS (DELETE FROM notification_attempts WHERE sequence = 2 RETURNING 1)
-		INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason, attempts)
-		SELECT organization_id, channel, sequence, recorded_at, 'x', 12 FROM notifications WHERE sequence = 2`)
+		INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason,
+			attempts)
+		SELECT organization_id, channel, sequence, recorded_at, 'x', 12 FROM notifications
+			WHERE sequence = 2`)
 	for _, want := range []float64{1, 0} {
-		if a := admin.call("POST", "/v1/notifications/replay", m{"status": "dead"}).want(200); a.body["replayed"] != want {
+		if a := admin.call("POST", "/v1/notifications/replay",
+			m{"status": "dead"}).want(200); a.body["replayed"] != want {
 			t.Errorf("replayed %s, want %v", a.raw, want)
 		}
 	}
@@ -221,7 +234,8 @@ func TestReplayOfWhatHadNoTemplate(t *testing.T) {
 		f.school,
 	)
 	f.deliver()
-	if page := admin.call("GET", "/v1/notifications?channel=unroutable", nil).want(200); !strings.Contains(
+	if page := admin.call("GET", "/v1/notifications?channel=unroutable",
+		nil).want(200); !strings.Contains(
 		page.raw,
 		"has no template",
 	) {
@@ -251,14 +265,16 @@ func TestMute(t *testing.T) {
 	student.call("PUT", "/v1/notifications/mute", m{"topic": "file.*"}).want(204)
 	student.call("PUT", "/v1/notifications/mute", m{"topic": "no topic"}).want(422, "invalid-topic")
 	f.exec(
-		`INSERT INTO notification_inbox (organization_id, topic, user_id) VALUES ($1, 'file.deleted', $2)`,
+		`INSERT INTO notification_inbox (organization_id, topic, user_id)
+			VALUES ($1, 'file.deleted', $2)`,
 		f.school,
 		student.User,
 	)
 	f.deliver()
 	student.call("DELETE", "/v1/notifications/mute?topic=file.*", nil).want(204)
 	f.exec(
-		`INSERT INTO notification_inbox (organization_id, topic, user_id) VALUES ($1, 'file.deleted', $2)`,
+		`INSERT INTO notification_inbox (organization_id, topic, user_id)
+			VALUES ($1, 'file.deleted', $2)`,
 		f.school,
 		student.User,
 	)
@@ -299,7 +315,8 @@ func TestWhoMayHearWhat(t *testing.T) {
 			"sign-in-first",
 		)
 		socket := "7." + strconv.Itoa(int(role[0]))
-		if a := u.call("POST", "/v1/channels/user-auth", form("socket_id", socket)).want(200); !strings.Contains(
+		if a := u.call("POST", "/v1/channels/user-auth",
+			form("socket_id", socket)).want(200); !strings.Contains(
 			a.str("user_data"),
 			u.User.String(),
 		) {
@@ -315,10 +332,14 @@ func TestWhoMayHearWhat(t *testing.T) {
 		)
 		staff := role != tenant.Member
 		for suffix, open := range map[string]bool{
-			org: true, org + "-user-" + u.User.String(): true, org + "-user-" + peer.User.String(): false,
-			org + "-topic-files": staff, org + "-topic-tasks": staff, org + "-topic-announcements": true, org + "-topic-nothing": false,
-			"org-" + other.String(): false, "org-" + other.String() + "-topic-files": false, org + "-user-" + strings.ToUpper(u.User.String()): false,
-			org + "-topic-files-user-" + u.User.String(): false, org + "-": false, "": false, org + ":evil": false,
+			org: true, org + "-user-" + u.User.String(): true,
+			org + "-user-" + peer.User.String(): false,
+			org + "-topic-files":                staff, org + "-topic-tasks": staff,
+			org + "-topic-announcements": true, org + "-topic-nothing": false,
+			"org-" + other.String(): false, "org-" + other.String() + "-topic-files": false,
+			org + "-user-" + strings.ToUpper(u.User.String()): false,
+			org + "-topic-files-user-" + u.User.String():      false, org + "-": false, "": false,
+			org + ":evil": false,
 		} {
 			for _, kind := range []string{"private-", "private-encrypted-", "presence-"} {
 				status := 403
@@ -345,7 +366,8 @@ func TestWhoMayHearWhat(t *testing.T) {
 			}
 		}
 	}
-	for _, body := range []string{"", "socket_id=1.1", "socket_id=1.1&socket_id=1.2&channel_name=x", "%zz", form("socket_id", "x", "channel_name", "private-"+org)} {
+	for _, body := range []string{"", "socket_id=1.1", "socket_id=1.1&socket_id=1.2&channel_name=x",
+		"%zz", form("socket_id", "x", "channel_name", "private-"+org)} {
 		if a := peer.call("POST", "/v1/channels/auth", body); a.status != 422 && a.status != 400 &&
 			a.status != 403 {
 			t.Errorf("%q: %d", body, a.status)
@@ -433,11 +455,15 @@ func TestDatabaseWebhook(t *testing.T) {
 		t.Errorf("a repeat answers %s", again.raw)
 	}
 	for name, c := range map[string]string{
-		change("INSERT", "", "queued", f.school):                             "only an update notifies",
-		change("UPDATE", "running", "running", f.school):                     "status did not change",
-		change("UPDATE", "running", "retrying", f.school):                    "status has no notification",
-		change("UPDATE", "queued", "running", f.db.Organization(t, "other")): "source does not speak of this organization",
-		`{"type":"UPDATE","table":"pupils","record":{}}`:                     "table has no notifications",
+		change("INSERT", "", "queued",
+			f.school): "only an update notifies",
+		change("UPDATE", "running", "running",
+			f.school): "status did not change",
+		change("UPDATE", "running", "retrying",
+			f.school): "status has no notification",
+		change("UPDATE", "queued", "running",
+			f.db.Organization(t, "other")): "source does not speak of this organization",
+		`{"type":"UPDATE","table":"pupils","record":{}}`: "table has no notifications",
 	} {
 		if a := f.hook(name, bearer...).want(200); a.str("ignored") != c || a.body["id"] != nil {
 			t.Errorf("%s: %s, want %s", name, a.raw, c)
@@ -446,7 +472,8 @@ func TestDatabaseWebhook(t *testing.T) {
 	stale := signature("msg_2", time.Now().Add(-6*time.Minute), body)
 	early := signature("msg_3", time.Now().Add(6*time.Minute), body)
 	bent := signature("msg_4", time.Now(), body+" ")
-	for _, header := range [][]string{nil, stale, early, bent, {"Authorization", "Bearer no"}, {"Authorization", "Bearer " + signingSecret}, {"Webhook-Signature", "v1,"}} {
+	for _, header := range [][]string{nil, stale, early, bent, {"Authorization", "Bearer no"},
+		{"Authorization", "Bearer " + signingSecret}, {"Webhook-Signature", "v1,"}} {
 		f.hook(body, header...).want(401, "webhook-refused")
 	}
 	f.hook("no JSON", bearer...).want(422, "invalid-webhook")

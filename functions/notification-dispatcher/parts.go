@@ -33,7 +33,8 @@ func (p parts) deliver(ctx context.Context, _ events.SQSMessage) error {
 		return err
 	}
 	d := dispatch.Dispatcher{
-		Config: p.config.delivery(), DB: p.db, Sender: sender, Ring: p.bell.RingIn, Metrics: p.metrics, Log: p.log, Now: p.now,
+		Config: p.config.delivery(), DB: p.db, Sender: sender, Ring: p.bell.RingIn,
+		Metrics: p.metrics, Log: p.log, Now: p.now,
 	}
 	began := time.Now()
 	done, err := d.Run(ctx)
@@ -62,7 +63,8 @@ func (p parts) deliver(ctx context.Context, _ events.SQSMessage) error {
 
 func (p parts) schedules() map[string]lambdaevent.Task {
 	sweep := &dispatch.Sweep{
-		DB: p.db, Retention: time.Duration(p.config.RetentionDays) * 24 * time.Hour, Metrics: p.metrics, Log: p.log,
+		DB: p.db, Retention: time.Duration(p.config.RetentionDays) * 24 * time.Hour,
+		Metrics: p.metrics, Log: p.log,
 		Ring: func(ctx context.Context) error { return p.bell.RingIn(ctx, 0) },
 	}
 	return map[string]lambdaevent.Task{"notification-sweep": {

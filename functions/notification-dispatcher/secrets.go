@@ -40,7 +40,8 @@ func (s *secretReader) pusher(ctx context.Context, c Config) (*channel.Pusher, b
 		return nil, false, fmt.Errorf("read Pusher's secret: %w", err)
 	}
 	sender, err := channel.New(channel.Config{
-		AppID: c.PusherAppID, Key: c.PusherKey, Secret: held.Secret, Cluster: c.PusherCluster, Host: c.PusherHost,
+		AppID: c.PusherAppID, Key: c.PusherKey, Secret: held.Secret, Cluster: c.PusherCluster,
+		Host:          c.PusherHost,
 		EncryptionKey: held.EncryptionKey,
 	})
 	if err != nil {

@@ -44,7 +44,8 @@ func (c Config) Validate() error {
 	}
 	for name, value := range map[string]int{
 		"MAX_REQUESTS_PER_MINUTE": c.PerMinute, "MAX_ORGANIZATION_EVENTS_PER_MINUTE": c.OrgMinute,
-		"MAX_DELIVERY_ATTEMPTS": c.MaxAttempts, "MAX_DELIVERY_DELAY": c.MaxDelay, "NOTIFICATION_RETENTION_DAYS": c.RetentionDays,
+		"MAX_DELIVERY_ATTEMPTS": c.MaxAttempts, "MAX_DELIVERY_DELAY": c.MaxDelay,
+		"NOTIFICATION_RETENTION_DAYS": c.RetentionDays,
 	} {
 		if value < 1 || value > 1_000_000 {
 			all = append(all, fmt.Errorf("%s: must be between 1 and 1000000", name))

@@ -60,6 +60,7 @@ func TestSource(t *testing.T) {
 	t.Parallel()
 	sources := sourceFiles(t)
 	report(t, "size", sizes(sources))
+	report(t, "width", width(sources))
 	report(t, "no init", noInit(sources))
 	report(t, "no globals", noGlobals(sources))
 	report(t, "two doors to data", noThirdBegin(sources))

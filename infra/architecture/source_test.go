@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/toolboxai-solutions/satchel/infra/migrations"
 )
@@ -18,11 +19,13 @@ import (
 const (
 	maxLines     = 400
 	maxMainLines = 60
+	maxColumns   = 100 // with a tab as four
 )
 
 // A source is one parsed file of ours that is not a test and not generated.
 type source struct {
 	path  string // from the top of the repository
+	text  string
 	lines int
 	file  *ast.File
 	set   *token.FileSet
@@ -38,7 +41,8 @@ func parse(name string, text []byte) (*source, error) {
 	if ast.IsGenerated(file) {
 		return nil, nil
 	}
-	return &source{path: name, lines: strings.Count(string(text), "\n"), file: file, set: set}, nil
+	return &source{path: name, text: string(text), lines: strings.Count(string(text), "\n"),
+		file: file, set: set}, nil
 }
 
 func (s *source) at(n ast.Node) string {
@@ -54,6 +58,33 @@ func sizes(sources []*source) []string {
 		if path.Base(s.path) == "main.go" && s.lines >= maxMainLines {
 			broken = append(broken,
 				fmt.Sprintf("%s has %d lines: main wires and decides nothing", s.path, s.lines))
+		}
+	}
+	return broken
+}
+
+// width counts what can be broken: no text of a string and no comment with an address.
+func width(sources []*source) []string {
+	address := regexp.MustCompile(`//.*://\S+`)
+	var broken []string
+	for _, s := range sources {
+		quoted := map[int]int{}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				line := s.set.Position(literal.Pos()).Line
+				for i, part := range strings.Split(literal.Value, "\n") {
+					quoted[line+i] += utf8.RuneCountInString(part)
+				}
+			}
+			return true
+		})
+		for i, line := range strings.Split(s.text, "\n") {
+			columns := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    "))
+			if columns > maxColumns && columns-quoted[i+1] > maxColumns &&
+				!address.MatchString(line) {
+				broken = append(broken,
+					fmt.Sprintf("%s:%d has %d columns: break the line", s.path, i+1, columns))
+			}
 		}
 	}
 	return broken

@@ -59,7 +59,8 @@ func (c *client) upload(ctx context.Context, s sample) (uuid.UUID, error) {
 	if err := parts.Close(); err != nil {
 		return uuid.Nil, err
 	}
-	return reserved.File.ID, c.post(ctx, reserved.Upload.URL, parts.FormDataContentType(), http.StatusNoContent, &form, nil)
+	return reserved.File.ID, c.post(ctx, reserved.Upload.URL, parts.FormDataContentType(),
+		http.StatusNoContent, &form, nil)
 }
 
 func (c *client) call(ctx context.Context, path string, want int, ask, answer any) error {
@@ -70,7 +71,8 @@ func (c *client) call(ctx context.Context, path string, want int, ask, answer an
 	return c.post(ctx, c.api+path, "application/json", want, bytes.NewReader(text), answer)
 }
 
-func (c *client) post(ctx context.Context, url, contentType string, want int, body io.Reader, answer any) error {
+func (c *client) post(ctx context.Context, url, contentType string, want int, body io.Reader,
+	answer any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 
 const entry = "file-api/http" // whose role the measured queries have
 
-// connect opens a pool like that of package tenantdb: as many connections, the same way to send a query. With an
-// organization, every session of it has the setting from its start.
+// connect opens a pool like that of package tenantdb: as many connections, the same way to send a
+// query. With an organization, every session of it has the setting from its start.
 func connect(ctx context.Context, address string, organization uuid.UUID) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(address)
 	if err != nil {

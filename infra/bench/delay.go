@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// distance is a TCP proxy that delivers everything later by a fixed time in each direction, as a network does: what
-// follows does not wait for what is under way.
+// distance is a TCP proxy that delivers everything later by a fixed time in each direction, as a
+// network does: what follows does not wait for what is under way.
 type distance struct {
 	listener net.Listener
 	target   string
@@ -82,7 +82,8 @@ func (d *distance) keep(ends ...net.Conn) bool {
 	return !d.ended
 }
 
-// carry ends both connections when one direction ends: a Postgres session knows no half-closed state.
+// carry ends both connections when one direction ends: a Postgres session knows no half-closed
+// state.
 func (d *distance) carry(to, from net.Conn) {
 	type parcel struct {
 		due     time.Time

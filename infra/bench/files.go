@@ -14,7 +14,8 @@ import (
 const (
 	fileRounds  = 3
 	manyClients = 8
-	// lookEvery is how often one client looks for its file. Of several each looks less often, so that looking costs the same.
+	// lookEvery is how often one client looks for its file. Of several each looks less often, so
+	// that looking costs the same.
 	lookEvery = 2 * time.Millisecond
 )
 
@@ -52,7 +53,8 @@ time; two sandboxes process, eight answer HTTP. %d rounds each with 1 and with %
 file-api-http; work is file-processing; stack is the bench's own process (clients, gateway, queue, S3 server). Cores are those busy with
 the four, and those busy at all: the difference is the kernel's and that of other programs. No virus scanner.`, fileRounds, manyClients),
 	}
-	t := table{head: []string{"file", "clients", "files/s", "ms p50", "p95", "CPU ms: api", "work", "stack", "postgres", "cores", "of all busy"}}
+	t := table{head: []string{"file", "clients", "files/s", "ms p50", "p95", "CPU ms: api", "work",
+		"stack", "postgres", "cores", "of all busy"}}
 	var most []burst
 	ratios := table{head: []string{"file", "files/s with 8 clients ÷ with 1"}}
 	for _, kind := range []struct {
@@ -72,10 +74,12 @@ the four, and those busy at all: the difference is the kernel's and that of othe
 				return b.perSecond, err
 			}
 		}
-		if _, err := w.burst(ctx, senders, 2*manyClients, kind.sample); err != nil { // every sandbox is warm then
+		// every sandbox is warm then
+		if _, err := w.burst(ctx, senders, 2*manyClients, kind.sample); err != nil {
 			return s, err
 		}
-		speeds, err := alternate(fileRounds, send(&one, 1, kind.alone), send(&many, manyClients, kind.all))
+		speeds, err := alternate(fileRounds, send(&one, 1, kind.alone),
+			send(&many, manyClients, kind.all))
 		if err != nil {
 			return s, err
 		}
@@ -86,13 +90,15 @@ the four, and those busy at all: the difference is the kernel's and that of othe
 	s.tables = []table{t, ratios}
 	s.notes = []string{
 		bottleneck(most),
-		"With one client the wait is for one thing after another: two requests, the event, the queue's poll, the invocation.",
+		"With one client the wait is for one thing after another: two requests, the event, the " +
+			"queue's poll, the invocation.",
 	}
 	return s, nil
 }
 
 // burst sends files of one kind with several clients and waits until all are available.
-func (w *fixture) burst(ctx context.Context, senders []*client, files int, s sample) (burst, error) {
+func (w *fixture) burst(ctx context.Context, senders []*client, files int,
+	s sample) (burst, error) {
 	for _, function := range []string{fileAPI, fileProcessing} {
 		if _, err := w.take(function); err != nil {
 			return burst{}, err
@@ -115,7 +121,8 @@ func (w *fixture) burst(ctx context.Context, senders []*client, files int, s sam
 				if err != nil {
 					return err
 				}
-				if err := w.await(sending, file, time.Duration(len(senders))*lookEvery); err != nil {
+				if err := w.await(sending, file,
+					time.Duration(len(senders))*lookEvery); err != nil {
 					return err
 				}
 				mu.Lock()
@@ -134,7 +141,8 @@ func (w *fixture) burst(ctx context.Context, senders []*client, files int, s sam
 		return b, err
 	}
 	b.perSecond = float64(files) / took.Seconds()
-	b.own, b.postgres = milliseconds(after.own-before.own)/float64(files), milliseconds(after.database(before))/float64(files)
+	b.own, b.postgres = milliseconds(after.own-before.own)/float64(files),
+		milliseconds(after.database(before))/float64(files)
 	b.busy = (after.machine - before.machine).Seconds() / took.Seconds()
 	return b, w.account(ctx, &b)
 }
@@ -149,7 +157,8 @@ func (w *fixture) account(ctx context.Context, b *burst) error {
 	if err != nil {
 		return err
 	}
-	b.api, b.work = sum(figures(asked, cpuOf))/float64(b.files), sum(figures(worked, cpuOf))/float64(b.files)
+	b.api, b.work = sum(figures(asked, cpuOf))/float64(b.files),
+		sum(figures(worked, cpuOf))/float64(b.files)
 	b.used = (b.api + b.work + b.own + b.postgres) / 1000 * b.perSecond
 	return nil
 }
@@ -167,14 +176,16 @@ func row(what string, bursts []burst) []string {
 	for _, b := range bursts {
 		each, speeds = append(each, b.each...), append(speeds, b.perSecond)
 	}
-	cells := []string{what, fmt.Sprint(bursts[0].concurrent), spread(speeds, ms), ms(median(each)), ms(percentile(each, 95))}
+	cells := []string{what, fmt.Sprint(bursts[0].concurrent), spread(speeds, ms), ms(median(each)),
+		ms(percentile(each, 95))}
 	for _, of := range []func(burst) float64{
 		func(b burst) float64 { return b.api }, func(b burst) float64 { return b.work },
 		func(b burst) float64 { return b.own }, func(b burst) float64 { return b.postgres },
 	} {
 		cells = append(cells, ms(middle(bursts, of)))
 	}
-	return append(cells, fmt.Sprintf("%.1f", middle(bursts, usedCores)), fmt.Sprintf("%.1f", middle(bursts, busyCores)))
+	return append(cells, fmt.Sprintf("%.1f", middle(bursts, usedCores)),
+		fmt.Sprintf("%.1f", middle(bursts, busyCores)))
 }
 
 func usedCores(b burst) float64 { return b.used }
@@ -183,12 +194,15 @@ func busyCores(b burst) float64 { return b.busy }
 // bottleneck says what the measured figures let one say.
 func bottleneck(many []burst) string {
 	cores, ours, all := float64(runtime.NumCPU()), middle(many, usedCores), middle(many, busyCores)
-	said := fmt.Sprintf("With %d clients %.1f of %.0f cores work for the files", manyClients, ours, cores)
+	said := fmt.Sprintf("With %d clients %.1f of %.0f cores work for the files", manyClients, ours,
+		cores)
 	switch {
 	case all < 0.85*cores:
 		return said + fmt.Sprintf(" and %.1f at all: the processor is not the limit.", all)
 	case all-ours > 0.3*cores:
-		return said + " and other programs have the rest: on an idle machine there would be more files."
+		return said + " and other programs have the rest: on an idle machine there would be more " +
+			"files."
 	}
-	return said + ": the processor is the limit, and the largest column of CPU says with what. On AWS each sandbox brings its own processor."
+	return said + ": the processor is the limit, and the largest column of CPU says with what. " +
+		"On AWS each sandbox brings its own processor."
 }

@@ -49,11 +49,13 @@ func (w *fixture) start(ctx context.Context) (err error) {
 	if w.dir, err = os.MkdirTemp("", "satchel-bench-*"); err != nil {
 		return err
 	}
-	if err := os.Chmod(w.dir, 0o711); err != nil { // PostgreSQL may run as another user who has to pass
+	// PostgreSQL may run as another user who has to pass
+	if err := os.Chmod(w.dir, 0o711); err != nil {
 		return err
 	}
 	w.Stack, err = stack.Start(ctx, stack.Options{
-		DataDir: w.dir + "/stack", Clamd: stack.ScannerOff, Progress: os.Stderr, Report: w.note, NoSchedules: true, Throwaway: true,
+		DataDir: w.dir + "/stack", Clamd: stack.ScannerOff, Progress: os.Stderr, Report: w.note,
+		NoSchedules: true, Throwaway: true,
 	})
 	if err != nil {
 		return err
@@ -82,7 +84,8 @@ func (w *fixture) note(r runtime.Report) {
 	w.reports[r.Function] = append(w.reports[r.Function], r)
 }
 
-// take returns a function's reports since the last take. One of a failed invocation spoils a measurement.
+// take returns a function's reports since the last take. One of a failed invocation spoils a
+// measurement.
 func (w *fixture) take(function string) ([]runtime.Report, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,8 +99,10 @@ func (w *fixture) take(function string) ([]runtime.Report, error) {
 	return reports, nil
 }
 
-// takeAll waits for the reports of what was started: a file is available a moment before its function answers.
-func (w *fixture) takeAll(ctx context.Context, function string, want int) (all []runtime.Report, err error) {
+// takeAll waits for the reports of what was started: a file is available a moment before its
+// function answers.
+func (w *fixture) takeAll(ctx context.Context, function string,
+	want int) (all []runtime.Report, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -109,7 +114,8 @@ func (w *fixture) takeAll(ctx context.Context, function string, want int) (all [
 			return all, nil
 		}
 		if len(all) > want {
-			return nil, fmt.Errorf("%d invocations of %s where %d were expected", len(all), function, want)
+			return nil, fmt.Errorf("%d invocations of %s where %d were expected", len(all),
+				function, want)
 		}
 		select {
 		case <-ctx.Done():
@@ -120,7 +126,8 @@ func (w *fixture) takeAll(ctx context.Context, function string, want int) (all [
 }
 
 // invoke runs a function and returns its answer with the report of it.
-func (w *fixture) invoke(ctx context.Context, function string, event []byte) ([]byte, runtime.Report, error) {
+func (w *fixture) invoke(ctx context.Context, function string,
+	event []byte) ([]byte, runtime.Report, error) {
 	if _, err := w.take(function); err != nil {
 		return nil, runtime.Report{}, err
 	}
@@ -135,14 +142,15 @@ func (w *fixture) invoke(ctx context.Context, function string, event []byte) ([]
 	return answer, reports[0], nil
 }
 
-// await waits until a file is in a final state, which has to be available. It looks into the database, because
-// asking the API would take more processor time from what is measured.
+// await waits until a file is in a final state, which has to be available. It looks into the
+// database, because asking the API would take more processor time from what is measured.
 func (w *fixture) await(ctx context.Context, file uuid.UUID, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		var status, reason string
-		err := w.superuser.QueryRow(ctx, `SELECT status, coalesce(status_reason, '') FROM files WHERE id = $1 AND organization_id = $2`,
+		err := w.superuser.QueryRow(ctx, `SELECT status, coalesce(status_reason, '') FROM files
+			WHERE id = $1 AND organization_id = $2`,
 			file, w.tenant.uploads).Scan(&status, &reason)
 		switch {
 		case err != nil:

@@ -32,7 +32,9 @@ func latency(ctx context.Context, w *fixture) (section, error) {
 	requests := []request{
 		{"GET /v1/openapi.json (no database)", fileAPI, get("/v1/openapi.json", "")},
 		{"GET /v1/files (signed in, 50 of 1000)", fileAPI, get("/v1/files", reader.token)},
-		{"schedule file-maintenance (nothing due)", fileMaintenance, map[string]string{"schedule": "file-maintenance", "time": time.Now().UTC().Format(time.RFC3339)}},
+		{"schedule file-maintenance (nothing due)", fileMaintenance,
+			map[string]string{"schedule": "file-maintenance",
+				"time": time.Now().UTC().Format(time.RFC3339)}},
 		{"s3:TestEvent", fileProcessing, testEvent()},
 	}
 	s := section{
@@ -42,26 +44,33 @@ starting the process to its first poll, first is its first invocation: opening t
 in a row after %d that do not count. Milliseconds, measured outside the process. Fetching the binary and starting
 a machine for it, which AWS adds, are not in it.`, coldRuns, warmRuns, warmUp),
 	}
-	cold := table{head: []string{"cold", "function", "init p50", "p95", "first p50", "p95", "together p50", "p95", "peak MB"}}
-	warm := table{head: []string{"warm", "function", "p50", "p95", "p99", "CPU ms", "cold ÷ warm, p50"}}
+	cold := table{head: []string{"cold", "function", "init p50", "p95", "first p50", "p95",
+		"together p50", "p95", "peak MB"}}
+	warm := table{head: []string{"warm", "function", "p50", "p95", "p99", "CPU ms",
+		"cold ÷ warm, p50"}}
 	starts, err := w.colds(ctx, requests)
 	if err != nil {
 		return s, err
 	}
 	for i, r := range requests {
 		init := figures(starts[i], func(r runtime.Report) float64 { return milliseconds(r.Init) })
-		first := figures(starts[i], func(r runtime.Report) float64 { return milliseconds(r.Duration) })
+		first := figures(starts[i],
+			func(r runtime.Report) float64 { return milliseconds(r.Duration) })
 		together := figures(starts[i], wallOf)
-		cold.add(r.what, r.function, ms(median(init)), ms(percentile(init, 95)), ms(median(first)), ms(percentile(first, 95)),
-			ms(median(together)), ms(percentile(together, 95)), mb(median(figures(starts[i], memoryOf))))
+		cold.add(r.what, r.function, ms(median(init)), ms(percentile(init, 95)), ms(median(first)),
+			ms(percentile(first, 95)),
+			ms(median(together)), ms(percentile(together, 95)),
+			mb(median(figures(starts[i], memoryOf))))
 
 		reports, err := w.warms(ctx, r)
 		if err != nil {
 			return s, err
 		}
 		took := figures(reports, func(r runtime.Report) float64 { return milliseconds(r.Duration) })
-		warm.add(r.what, r.function, ms(median(took)), ms(percentile(took, 95)), ms(percentile(took, 99)),
-			ms(sum(figures(reports, cpuOf))/float64(len(reports))), fmt.Sprintf("%.0f", median(together)/median(took)))
+		warm.add(r.what, r.function, ms(median(took)), ms(percentile(took, 95)),
+			ms(percentile(took, 99)),
+			ms(sum(figures(reports, cpuOf))/float64(len(reports))),
+			fmt.Sprintf("%.0f", median(together)/median(took)))
 	}
 	s.tables = []table{cold, warm}
 	return s, nil
@@ -112,14 +121,16 @@ func (w *fixture) ask(ctx context.Context, r request) (runtime.Report, error) {
 		BatchItemFailures []any `json:"batchItemFailures"`
 	}
 	_ = json.Unmarshal(answer, &response) // a schedule's answer is nothing
-	if response.StatusCode != 0 && response.StatusCode != http.StatusOK || len(response.BatchItemFailures) > 0 {
+	if response.StatusCode != 0 && response.StatusCode != http.StatusOK ||
+		len(response.BatchItemFailures) > 0 {
 		return report, fmt.Errorf("%s: answered %s", r.what, answer)
 	}
 	return report, nil
 }
 
 func get(path, token string) events.APIGatewayV2HTTPRequest {
-	e := events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "ANY " + path, RawPath: path, Headers: map[string]string{"host": "bench.example.org"}}
+	e := events.APIGatewayV2HTTPRequest{Version: "2.0", RouteKey: "ANY " + path, RawPath: path,
+		Headers: map[string]string{"host": "bench.example.org"}}
 	if token != "" {
 		e.Headers["authorization"] = "Bearer " + token
 	}
@@ -133,8 +144,9 @@ func get(path, token string) events.APIGatewayV2HTTPRequest {
 // testEvent is what S3 sends when a bucket's notifications are set up.
 func testEvent() events.SQSEvent {
 	return events.SQSEvent{Records: []events.SQSMessage{{
-		MessageId: "bench", ReceiptHandle: "bench", EventSource: "aws:sqs", Attributes: map[string]string{"ApproximateReceiveCount": "1"},
-		Body: `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-01-02T03:04:05.000Z","Bucket":"bench"}`,
+		MessageId: "bench", ReceiptHandle: "bench", EventSource: "aws:sqs",
+		Attributes: map[string]string{"ApproximateReceiveCount": "1"},
+		Body:       `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-01-02T03:04:05.000Z","Bucket":"bench"}`,
 	}}}
 }
 

@@ -1,5 +1,6 @@
-// Command bench measures what the functions cost, prints the figures and writes them to infra/bench/RESULTS.md.
-// It runs the stack of infra/local in a directory of its own, which is gone afterwards.
+// Command bench measures what the functions cost, prints the figures and writes them to
+// infra/bench/RESULTS.md. It runs the stack of infra/local in a directory of its own, which is gone
+// afterwards.
 package main
 
 import (

@@ -42,7 +42,8 @@ func startSharp(ctx context.Context, dir string) (*peer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	install := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--prefix", dir, "sharp@"+sharpVersion)
+	install := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--prefix",
+		dir, "sharp@"+sharpVersion)
 	if out, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("install sharp: %w\n%s", err, out)
 	}
@@ -76,9 +77,11 @@ func (p *peer) do(job, path string) (a answer, err error) {
 	return a, json.Unmarshal(p.answers.Bytes(), &a)
 }
 
-// againstSharp compares what a photo costs here with sharp making the same four pictures, and the library that ours are
-// made with to sharp for one thumbnail. Samples are a baseline JPEG, a progressive one, and the text.
-func (w *fixture) againstSharp(ctx context.Context, s *section, sender *client, samples []sample) (err error) {
+// againstSharp compares what a photo costs here with sharp making the same four pictures, and the
+// library that ours are made with to sharp for one thumbnail. Samples are a baseline JPEG, a
+// progressive one, and the text.
+func (w *fixture) againstSharp(ctx context.Context, s *section, sender *client,
+	samples []sample) (err error) {
 	dir := filepath.Join(w.dir, "sharp")
 	sharp, err := startSharp(ctx, dir)
 	if err != nil {
@@ -105,7 +108,8 @@ func (w *fixture) againstSharp(ctx context.Context, s *section, sender *client, 
 				return last.CPU, err
 			}
 		}
-		sides = append(sides, ours(picture), theirs("all"), func() (float64, error) { return thumbnail(picture) }, theirs("thumbnail"))
+		sides = append(sides, ours(picture), theirs("all"),
+			func() (float64, error) { return thumbnail(picture) }, theirs("thumbnail"))
 	}
 	if _, err := alternate(1, sides...); err != nil {
 		return err
@@ -118,16 +122,20 @@ func (w *fixture) againstSharp(ctx context.Context, s *section, sender *client, 
 	for i, kind := range []string{"baseline", "progressive"} {
 		f := figures[1+4*i:]
 		pictures := minus(f[0], figures[0])
-		t.add(kind+": all four pictures (photo − text)", ms(median(pictures)), ms(median(f[1])), ratioOf(pictures, f[1]).String())
-		t.add(kind+": thumbnail of 300 px, imaging alone", ms(median(f[2])), ms(median(f[3])), ratioOf(f[2], f[3]).String())
+		t.add(kind+": all four pictures (photo − text)", ms(median(pictures)), ms(median(f[1])),
+			ratioOf(pictures, f[1]).String())
+		t.add(kind+": thumbnail of 300 px, imaging alone", ms(median(f[2])), ms(median(f[3])),
+			ratioOf(f[2], f[3]).String())
 	}
 	s.tables = append(s.tables, t)
-	s.notes = append(s.notes, fmt.Sprintf(`Peer: %s, concurrency 1, cache off, quality 80, one pipeline for each picture; peak of its process %s MB.
+	s.notes = append(s.notes,
+		fmt.Sprintf(`Peer: %s, concurrency 1, cache off, quality 80, one pipeline for each picture; peak of its process %s MB.
   Above 1 we lose. Imaging alone is that library as its examples use it; package picture shrinks before it resizes.`, last.Versions, mb(last.RSS)))
 	return nil
 }
 
-// thumbnail makes one with the library as it comes, in this process, and returns the CPU milliseconds.
+// thumbnail makes one with the library as it comes, in this process, and returns the CPU
+// milliseconds.
 func thumbnail(picture sample) (float64, error) {
 	before := ownTime()
 	pixels, err := imaging.Decode(bytes.NewReader(picture.content), imaging.AutoOrientation(true))
@@ -135,7 +143,8 @@ func thumbnail(picture sample) (float64, error) {
 		return 0, err
 	}
 	var out bytes.Buffer
-	if err := jpeg.Encode(&out, imaging.Fit(pixels, 300, 300, imaging.Lanczos), &jpeg.Options{Quality: 80}); err != nil {
+	if err := jpeg.Encode(&out, imaging.Fit(pixels, 300, 300, imaging.Lanczos),
+		&jpeg.Options{Quality: 80}); err != nil {
 		return 0, err
 	}
 	return milliseconds(ownTime() - before), nil

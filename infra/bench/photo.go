@@ -51,11 +51,15 @@ has done nothing before. CPU is user and system time of the function's process. 
 	plain := len(samples) - 1
 	for i, name := range names[:plain] {
 		pictures := minus(figures(warm[i], cpuOf), figures(warm[plain], cpuOf))
-		s.notes = append(s.notes, fmt.Sprintf("%s, pictures alone: %s ms of CPU warm, %s MB of the fresh sandbox's peak. Whole ÷ text, wall, warm: %s.", name,
-			spread(pictures, ms), mb(median(figures(fresh[i], memoryOf))-median(figures(fresh[plain], memoryOf))),
-			ratioOf(figures(warm[i], wallOf), figures(warm[plain], wallOf))))
+		s.notes = append(s.notes,
+			fmt.Sprintf("%s, pictures alone: %s ms of CPU warm, %s MB of the fresh sandbox's "+
+				"peak. Whole ÷ text, wall, warm: %s.", name,
+				spread(pictures, ms), mb(median(figures(fresh[i], memoryOf))-median(
+					figures(fresh[plain], memoryOf))),
+				ratioOf(figures(warm[i], wallOf), figures(warm[plain], wallOf))))
 	}
-	s.notes = append(s.notes, "A warm sandbox has processed all three kinds, so its peak is that of the largest.")
+	s.notes = append(s.notes,
+		"A warm sandbox has processed all three kinds, so its peak is that of the largest.")
 	if !w.options.peers {
 		s.notes = append(s.notes, "Against sharp: `go run ./infra/bench -peers`.")
 		return s, nil
@@ -74,9 +78,10 @@ func minus(whole, part []float64) []float64 {
 	return all
 }
 
-// process sends each sample in turn and returns the function's reports by sample. With fresh, each meets a new sandbox;
-// else one that has processed every sample before.
-func (w *fixture) process(ctx context.Context, sender *client, rounds int, fresh bool, samples ...sample) ([][]runtime.Report, error) {
+// process sends each sample in turn and returns the function's reports by sample. With fresh, each
+// meets a new sandbox; else one that has processed every sample before.
+func (w *fixture) process(ctx context.Context, sender *client, rounds int, fresh bool,
+	samples ...sample) ([][]runtime.Report, error) {
 	all := make([][]runtime.Report, len(samples))
 	if !fresh {
 		rounds++
@@ -98,7 +103,8 @@ func (w *fixture) process(ctx context.Context, sender *client, rounds int, fresh
 	return all, nil
 }
 
-func (w *fixture) processOne(ctx context.Context, sender *client, s sample) (runtime.Report, error) {
+func (w *fixture) processOne(ctx context.Context, sender *client,
+	s sample) (runtime.Report, error) {
 	if _, err := w.take(fileProcessing); err != nil {
 		return runtime.Report{}, err
 	}
@@ -125,5 +131,6 @@ func usage(name, sandbox string, reports []runtime.Report) []string {
 
 // spread is the median with the lowest and the highest.
 func spread(values []float64, print func(float64) string) string {
-	return fmt.Sprintf("%s (%s–%s)", print(median(values)), print(slices.Min(values)), print(slices.Max(values)))
+	return fmt.Sprintf("%s (%s–%s)", print(median(values)), print(slices.Min(values)),
+		print(slices.Max(values)))
 }

@@ -11,11 +11,13 @@ import (
 
 const (
 	policyRounds = 40
-	// bypass is a role like that of the entry, but for the policies. It lives as long as the bench's own server.
+	// bypass is a role like that of the entry, but for the policies. It lives as long as the
+	// bench's own server.
 	bypass = "satchel_bench_bypass"
 )
 
-// policy compares queries under row-level security with the same ones by a role that it does not bind.
+// policy compares queries under row-level security with the same ones by a role that it does not
+// bind.
 func policy(ctx context.Context, w *fixture) (section, error) {
 	s := section{
 		title: "What row-level security costs on files",
@@ -36,7 +38,8 @@ session each with the setting made at its start, no BEGIN, milliseconds a query 
 	defer unbound.Close()
 
 	t := table{head: []string{"query", "bound", "unbound", "difference, µs", "bound ÷ unbound"}}
-	const columns = `SELECT id, filename, status, category, file_size, mime_type, uploaded_by, variants, created_at FROM files WHERE organization_id = $1 `
+	const columns = `SELECT id, filename, status, category, file_size, mime_type, uploaded_by,
+		variants, created_at FROM files WHERE organization_id = $1 `
 	for _, q := range []struct {
 		what        string
 		times, rows int
@@ -44,14 +47,22 @@ session each with the setting made at its start, no BEGIN, milliseconds a query 
 		arguments   []any
 	}{
 		{"point, by id", 250, 1, pointQuery, []any{w.tenant.file}},
-		{"newest 50", 120, 50, columns + `AND status <> $2 ORDER BY created_at DESC, id DESC LIMIT 50`, []any{"deleted"}},
-		{"newest 20 of a status", 120, 20, columns + `AND status = $2 ORDER BY created_at DESC, id DESC LIMIT 50`, []any{"error"}},
-		{"name prefix, 11 rows", 120, 11, columns + `AND filename COLLATE "C" ^@ $2 ORDER BY created_at DESC, id DESC LIMIT 50`, []any{"lesson 77"}},
-		{"sum over 1000 rows", 40, 1, `SELECT sum(file_size) FROM files WHERE organization_id = $1`, nil},
+		{"newest 50", 120, 50, columns +
+			`AND status <> $2 ORDER BY created_at DESC, id DESC LIMIT 50`, []any{"deleted"}},
+		{"newest 20 of a status", 120, 20, columns +
+			`AND status = $2 ORDER BY created_at DESC, id DESC LIMIT 50`, []any{"error"}},
+		{"name prefix, 11 rows", 120, 11, columns +
+			`AND filename COLLATE "C" ^@ $2 ORDER BY created_at DESC, id DESC LIMIT 50`,
+			[]any{"lesson 77"}},
+		{"sum over 1000 rows", 40, 1, `SELECT sum(file_size) FROM files
+			WHERE organization_id = $1`, nil},
 	} {
 		arguments := append([]any{w.tenant.listed}, q.arguments...)
 		side := func(db *pgxpool.Pool) func() (float64, error) {
-			return timed(q.times, func() error { return fetch(ctx, db, q.rows, q.text, arguments...) })
+			return timed(q.times, func() error {
+				return fetch(ctx, db, q.rows, q.text,
+					arguments...)
+			})
 		}
 		if _, err := alternate(2, side(bound), side(unbound)); err != nil {
 			return s, err
@@ -61,17 +72,20 @@ session each with the setting made at its start, no BEGIN, milliseconds a query 
 			return s, err
 		}
 		t.add(q.what, ms(median(figures[0])), ms(median(figures[1])),
-			fmt.Sprintf("%.0f", 1000*median(minus(figures[0], figures[1]))), ratioOf(figures[0], figures[1]).String())
+			fmt.Sprintf("%.0f", 1000*median(minus(figures[0], figures[1]))),
+			ratioOf(figures[0], figures[1]).String())
 	}
 	s.tables = []table{t}
-	s.notes = []string{"That each filter of GET /v1/files uses its index under the policy is a test, not a timing: TestFiltersUseTheirIndexes in functions/file-api/internal/library."}
+	s.notes = []string{"That each filter of GET /v1/files uses its index under the policy is a " +
+		"test, not a timing: TestFiltersUseTheirIndexes in functions/file-api/internal/library."}
 	return s, nil
 }
 
 // unbound makes the role that policies do not bind.
 func (w *fixture) unbound(ctx context.Context) (*pgxpool.Pool, error) {
 	password := rand.Text()
-	_, err := w.superuser.Exec(ctx, `CREATE ROLE `+bypass+` LOGIN BYPASSRLS PASSWORD '`+password+`'; GRANT SELECT ON files TO `+bypass)
+	_, err := w.superuser.Exec(ctx,
+		`CREATE ROLE `+bypass+` LOGIN BYPASSRLS PASSWORD '`+password+`'; GRANT SELECT ON files TO `+bypass)
 	if err != nil {
 		return nil, fmt.Errorf("make the role without policies: %w", err)
 	}

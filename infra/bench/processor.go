@@ -16,7 +16,8 @@ import (
 // tick is the unit of /proc/stat and /proc/<pid>/stat: USER_HZ is 100 wherever Linux runs Go.
 const tick = 10 * time.Millisecond
 
-// processor is time that was used up to a moment: by this process, by PostgreSQL's, and by the whole machine.
+// processor is time that was used up to a moment: by this process, by PostgreSQL's, and by the
+// whole machine.
 type processor struct {
 	own, machine time.Duration
 	postgres     map[int]time.Duration
@@ -54,15 +55,16 @@ func ownTime() time.Duration {
 	return time.Duration(own.Utime.Nano() + own.Stime.Nano())
 }
 
-// busy adds up the first line of /proc/stat (proc(5)) but for idle and waiting for a disk; its unit is 10 ms. What
-// another guest took (steal) was not ours, and guest time is in user time already.
+// busy adds up the first line of /proc/stat (proc(5)) but for idle and waiting for a disk; its unit
+// is 10 ms. What another guest took (steal) was not ours, and guest time is in user time already.
 func busy() time.Duration {
 	const user, nice, system, irq, softirq = 2, 3, 4, 7, 8
 	return ticks("/proc/stat", user, nice, system, irq, softirq)
 }
 
-// ticks adds up fields of a file's first line, counted from 1 as proc(5) does. It is zero where there is no such file.
-// The second field of a process's is its name, which for PostgreSQL's is one word.
+// ticks adds up fields of a file's first line, counted from 1 as proc(5) does. It is zero where
+// there is no such file. The second field of a process's is its name, which for PostgreSQL's is one
+// word.
 func ticks(file string, fields ...int) (total time.Duration) {
 	text, err := os.ReadFile(file)
 	if err != nil {

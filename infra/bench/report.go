@@ -70,7 +70,8 @@ func (t table) markdown() string {
 	for _, row := range append([][]string{t.head, rule}, t.rows...) {
 		b.WriteString("|")
 		for i, cell := range row {
-			b.WriteString(" " + cell + strings.Repeat(" ", max(3, widths[i])-len([]rune(cell))) + " |")
+			b.WriteString(" " + cell + strings.Repeat(" ", max(3, widths[i])-len([]rune(cell))) +
+				" |")
 		}
 		b.WriteString("\n")
 	}

@@ -11,7 +11,8 @@ func TestReport(t *testing.T) {
 	figures.add("point → id", "0.2")
 	r := report{
 		command: "go run ./infra/bench", machine: [][]string{{"Go", "go1"}},
-		sections: []section{{title: "First", method: "So.", tables: []table{figures}, notes: []string{"a", "b"}}, {title: "Second", method: "Else."}},
+		sections: []section{{title: "First", method: "So.", tables: []table{figures},
+			notes: []string{"a", "b"}}, {title: "Second", method: "Else."}},
 	}
 	want := preface + `
     go run ./infra/bench

@@ -25,8 +25,10 @@ func parse(arguments []string) (o options, err error) {
 	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.out, "out", filepath.Join("infra", "bench", "RESULTS.md"), "file to write")
-	f.StringVar(&only, "only", "", "sections to run, as in latency,photo,files,tenant,policy; nothing is written then")
-	f.BoolVar(&o.peers, "peers", false, "also measure sharp, which npm installs into a temporary directory")
+	f.StringVar(&only, "only", "",
+		"sections to run, as in latency,photo,files,tenant,policy; nothing is written then")
+	f.BoolVar(&o.peers, "peers", false,
+		"also measure sharp, which npm installs into a temporary directory")
 	if err := f.Parse(arguments); err != nil {
 		return o, err
 	}
@@ -49,7 +51,8 @@ func parse(arguments []string) (o options, err error) {
 // run takes the sections one after the other: nothing of ours competes with what is measured.
 func run(ctx context.Context, o options) (err error) {
 	if os.Getenv("DATABASE_URL") != "" {
-		return errors.New("the bench fills a database and makes a role that no policy binds: unset DATABASE_URL, so that it starts its own server")
+		return errors.New("the bench fills a database and makes a role that no policy binds: " +
+			"unset DATABASE_URL, so that it starts its own server")
 	}
 	began := time.Now()
 	w, err := newFixture(ctx, o)
@@ -67,7 +70,8 @@ func run(ctx context.Context, o options) (err error) {
 		name    string
 		measure func(context.Context, *fixture) (section, error)
 	}{
-		{"latency", latency}, {"photo", photo}, {"files", files}, {"tenant", tenantSetting}, {"policy", policy},
+		{"latency", latency}, {"photo", photo}, {"files", files}, {"tenant", tenantSetting},
+		{"policy", policy},
 	} {
 		if o.only != nil && !slices.Contains(o.only, part.name) {
 			continue
@@ -79,8 +83,10 @@ func run(ctx context.Context, o options) (err error) {
 		}
 		r.sections = append(r.sections, s)
 	}
-	r.machine = append(r.machine, []string{"load average (1, 5, 15 min)", before + " before, " + load() + " after"},
-		[]string{"date", began.UTC().Format(time.DateOnly)}, []string{"took", time.Since(began).Round(time.Second).String()})
+	r.machine = append(r.machine, []string{"load average (1, 5, 15 min)",
+		before + " before, " + load() + " after"},
+		[]string{"date", began.UTC().Format(time.DateOnly)},
+		[]string{"took", time.Since(began).Round(time.Second).String()})
 	text := r.markdown()
 	fmt.Print(text)
 	if o.out == "" {

@@ -23,7 +23,8 @@ func (w *fixture) photograph(name, contentType string) (sample, error) {
 	return sample{name, contentType, content}, err
 }
 
-// asPhones writes a JPEG as phones do, in one scan (baseline), where many tools for the web write progressive ones.
+// asPhones writes a JPEG as phones do, in one scan (baseline), where many tools for the web write
+// progressive ones.
 func asPhones(s sample) (sample, error) {
 	pixels, err := jpeg.Decode(bytes.NewReader(s.content))
 	if err != nil {
@@ -40,15 +41,16 @@ func text(size int) sample {
 	return sample{"notes.txt", "text/plain", []byte(strings.Repeat(line, size/len(line)+1)[:size])}
 }
 
-// snapshot is a JPEG of 1200 by 900 pixels, about as many bytes as a photograph of that size: soft shapes under
-// the noise of a sensor.
+// snapshot is a JPEG of 1200 by 900 pixels, about as many bytes as a photograph of that size: soft
+// shapes under the noise of a sensor.
 func snapshot() (sample, error) {
 	noise := rand.New(rand.NewPCG(1, 2))
 	picture := image.NewRGBA(image.Rect(0, 0, 1200, 900))
 	for y := range 900 {
 		for x := range 1200 {
 			grain := noise.IntN(12)
-			picture.SetRGBA(x, y, color.RGBA{uint8(x/6 + grain), uint8(y/4 + grain), uint8((x+y)/10 + grain), 255})
+			picture.SetRGBA(x, y, color.RGBA{uint8(x/6 + grain), uint8(y/4 + grain),
+				uint8((x+y)/10 + grain), 255})
 		}
 	}
 	var out bytes.Buffer

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// percentile is the smallest value that is not below p per cent of all (nearest rank); p is over 0, at most 100.
+// percentile is the smallest value that is not below p per cent of all (nearest rank); p is over 0,
+// at most 100.
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
 		return math.NaN()
@@ -26,7 +27,8 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// ratio compares two sides that were measured in turn: the median of the pairs' ratios, and the extremes.
+// ratio compares two sides that were measured in turn: the median of the pairs' ratios, and the
+// extremes.
 type ratio struct {
 	median, low, high float64
 	pairs             int
@@ -47,8 +49,8 @@ func (r ratio) String() string {
 	return fmt.Sprintf("%.2f (%.2f–%.2f, %d pairs)", r.median, r.low, r.high, r.pairs)
 }
 
-// alternate measures every side once in a round, and returns the figures by side. Each round begins with another
-// side, so that whatever drifts on the machine falls on all of them.
+// alternate measures every side once in a round, and returns the figures by side. Each round begins
+// with another side, so that whatever drifts on the machine falls on all of them.
 func alternate(rounds int, sides ...func() (float64, error)) ([][]float64, error) {
 	figures := make([][]float64, len(sides))
 	for round := range rounds {

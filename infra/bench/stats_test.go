@@ -57,7 +57,8 @@ func TestAlternateTurns(t *testing.T) {
 	if err != nil || order != "abbaab" {
 		t.Errorf("order %s, %v", order, err)
 	}
-	if !slices.Equal(figures[0], []float64{1, 1, 1}) || !slices.Equal(figures[1], []float64{2, 2, 2}) {
+	if !slices.Equal(figures[0], []float64{1, 1, 1}) ||
+		!slices.Equal(figures[1], []float64{2, 2, 2}) {
 		t.Errorf("figures %v", figures)
 	}
 }

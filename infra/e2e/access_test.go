@@ -10,8 +10,10 @@ import (
 // onlyAWS are the actions that nothing here asks for, and who asks for them on AWS, with the page.
 func onlyAWS() map[string]string {
 	const (
-		logs    = "Lambda, to write the log: docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html"
-		network = "Lambda, to join the VPC: docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"
+		logs = "Lambda, to write the log: " +
+			"docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html"
+		network = "Lambda, to join the VPC: " +
+			"docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html"
 	)
 	return map[string]string{
 		"logs:CreateLogStream":           logs,
@@ -47,7 +49,8 @@ func leastPrivilege() error {
 		delete(needless, action)
 	}
 	for action := range needless {
-		faults = append(faults, fmt.Errorf("%s is on the list of what only AWS asks for, and is asked for here", action))
+		faults = append(faults, fmt.Errorf(
+			"%s is on the list of what only AWS asks for, and is asked for here", action))
 	}
 	missing := denials()
 	for _, denied := range shared.stack.Authority.Denied() {
@@ -70,6 +73,7 @@ func leastPrivilege() error {
 
 // wholeRun tells whether every test ran, with everything that they need.
 func wholeRun() bool {
-	return flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == "" &&
+	return flag.Lookup("test.run").Value.String() == "" &&
+		flag.Lookup("test.skip").Value.String() == "" &&
 		shared.scanner != nil
 }

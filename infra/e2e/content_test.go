@@ -40,7 +40,8 @@ func (s *school) wantRefused(u user, id, status, reason string) {
 		s.t.Errorf("%d notifications of the verdict, want 1", n)
 	}
 	if n := s.look(
-		`SELECT count(*) FROM file_access_logs WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`,
+		`SELECT count(*) FROM file_access_logs
+			WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`,
 		s.id, id); n != 1 {
 		s.t.Errorf("%d lines in the access log about the verdict, want 1", n)
 	}
@@ -251,9 +252,11 @@ func TestScannerDiesOfAFile(t *testing.T) {
 	u := s.user("member")
 	id := u.upload(text(strings.Repeat("x", 500_000) + poison + strings.Repeat("y", 500_000)))
 	until(t, "that the file is given back", func() bool {
-		return s.look(`SELECT count(*) FROM file_uploads WHERE file_id = $1 AND last_error = 'scanner_unavailable'`, id) == 1
+		return s.look(`SELECT count(*) FROM file_uploads
+			WHERE file_id = $1 AND last_error = 'scanner_unavailable'`, id) == 1
 	})
-	s.change(`UPDATE file_uploads SET created_at = created_at - interval '5 days' WHERE file_id = $1`, id)
+	s.change(`UPDATE file_uploads SET created_at = created_at - interval '5 days'
+		WHERE file_id = $1`, id)
 	s.wantRefused(u, id, "error", "scanner_unavailable")
 	if a := u.settled(id); a.at("file.virus_scanned") != false ||
 		a.at("file.virus_scan_result") != nil {

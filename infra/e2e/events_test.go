@@ -282,8 +282,9 @@ func (s *school) removeVersions(bucket, key string) {
 	}
 }
 
-// TestMaintenanceWhileEventsWait is not parallel: it holds every worker, so that the events of other
-// uploads wait as if they were lost. Maintenance sends one again and deletes another's object.
+// TestMaintenanceWhileEventsWait is not parallel: it holds every worker, so that the events of
+// other uploads wait as if they were lost. Maintenance sends one again and deletes another's
+// object.
 func TestMaintenanceWhileEventsWait(t *testing.T) {
 	busy, waiting := schoolOn(t, shared.platform), schoolOn(t, shared.platform)
 	teacher, u := busy.user("member"), waiting.user("member")
@@ -294,7 +295,8 @@ func TestMaintenanceWhileEventsWait(t *testing.T) {
 	}
 	held := []reply{teacher.reserve(text("text")), teacher.reserve(text("text"))}
 	lost, purged := u.reserve(text("text")), u.reserve(text("text"))
-	release := busy.hold(`SELECT FROM storage_quotas WHERE organization_id = $1 FOR UPDATE`, busy.id)
+	release := busy.hold(`SELECT FROM storage_quotas WHERE organization_id = $1
+		FOR UPDATE`, busy.id)
 	for _, form := range held {
 		post(form)
 	}
@@ -306,7 +308,8 @@ func TestMaintenanceWhileEventsWait(t *testing.T) {
 	waiting.change(`UPDATE file_uploads SET check_at = now() WHERE file_id = $1`,
 		lost.str("file.id"))
 	u.call("DELETE", "/v1/files/"+purged.str("file.id")+"?permanent=true", nil).want(204)
-	waiting.change(`UPDATE object_deletions SET due_at = now() WHERE organization_id = $1`, waiting.id)
+	waiting.change(`UPDATE object_deletions SET due_at = now()
+		WHERE organization_id = $1`, waiting.id)
 
 	done := waiting.send("POST", "/local/schedules/file-maintenance", "", nil).want(200)
 	if done.number("result.requeued") < 1 {

@@ -90,8 +90,10 @@ func (s *school) hurry(id string) {
 // pass is the time that a file which was given back waits, and maintenance at its end.
 func (s *school) pass(id string) {
 	s.t.Helper()
-	if s.look(`WITH due AS (UPDATE file_uploads SET next_attempt_at = NULL, check_at = clock_timestamp()
-		WHERE file_id = $1 AND next_attempt_at IS NOT NULL RETURNING 1) SELECT count(*) FROM due`, id) > 0 {
+	if s.look(`WITH due AS (UPDATE file_uploads
+		SET next_attempt_at = NULL, check_at = clock_timestamp()
+		WHERE file_id = $1 AND next_attempt_at IS NOT NULL RETURNING 1) SELECT count(*)
+			FROM due`, id) > 0 {
 		s.maintenance()
 	}
 }
@@ -99,7 +101,8 @@ func (s *school) pass(id string) {
 // resume is that for a file whose event found no database to ask.
 func (s *school) resume(id string) {
 	s.t.Helper()
-	s.change(`UPDATE file_uploads SET lease_until = NULL, next_attempt_at = clock_timestamp() WHERE file_id = $1`, id)
+	s.change(`UPDATE file_uploads SET lease_until = NULL, next_attempt_at = clock_timestamp()
+		WHERE file_id = $1`, id)
 	s.pass(id)
 }
 
@@ -133,7 +136,9 @@ func TestScannerKilledMidStream(t *testing.T) {
 	}
 	until(t, "that the file is handed back", func() bool {
 		return s.look(
-			`SELECT count(*) FROM file_uploads WHERE file_id = $1 AND last_error = 'scanner_unavailable' AND attempts = 0 AND next_attempt_at > now()`,
+			`SELECT count(*) FROM file_uploads
+				WHERE file_id = $1 AND last_error = 'scanner_unavailable' AND attempts = 0
+				AND next_attempt_at > now()`,
 			id) == 1
 	})
 	if a := u.call("GET", "/v1/files/"+id, nil); a.at("file.status") != "processing" {
@@ -172,7 +177,9 @@ func TestWorkerKilledMidFile(t *testing.T) {
 		}
 		until(t, "a worker at its verdict", func() bool {
 			return s.look(
-				`SELECT count(*) FROM pg_stat_activity WHERE usename = 'satchel_file_processing_events' AND wait_event_type = 'Lock'`) == 1
+				`SELECT count(*) FROM pg_stat_activity
+					WHERE usename = 'satchel_file_processing_events'
+					AND wait_event_type = 'Lock'`) == 1
 		})
 		if n := s.look(`SELECT attempts FROM file_uploads WHERE file_id = $1`,
 			id); n != int64(attempt)+1 {

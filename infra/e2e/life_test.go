@@ -123,7 +123,8 @@ func TestMaintenanceWhenTimePasses(t *testing.T) {
 	s.change(`UPDATE files SET deleted_at = now() - interval '31 days' WHERE id = $1`, binned)
 	s.change(`UPDATE files SET deletion_date = now() - interval '1 second' WHERE id = $1`, expired)
 	s.change(
-		`UPDATE file_uploads SET check_at = now() - interval '1 hour', expires_at = now() - interval '30 minutes' WHERE file_id = $1`,
+		`UPDATE file_uploads SET check_at = now() - interval '1 hour',
+			expires_at = now() - interval '30 minutes' WHERE file_id = $1`,
 		never.str("file.id"))
 	s.maintenance()
 	for _, id := range []string{binned, expired} {

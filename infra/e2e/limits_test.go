@@ -58,7 +58,8 @@ func TestWorkerOutOfMemoryAndOutOfTime(t *testing.T) {
 			return u.call("GET", "/v1/files/"+id, nil).at("file.status") == "error"
 		})
 		if n := s.look(
-			`SELECT (details->>'attempt')::int FROM file_access_logs WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`,
+			`SELECT (details->>'attempt')::int FROM file_access_logs
+				WHERE organization_id = $1 AND file_id = $2 AND action = 'process'`,
 			s.id, id); n != 5 {
 			t.Errorf("given up at attempt %d, want the one after four", n)
 		}

@@ -59,7 +59,8 @@ func TestABrowserHearsOfAPhotoAndCatchesUp(t *testing.T) {
 	missed := []string{pupil.available(dot(t)), pupil.available(text("notes"))}
 	until(t, "the missed ones were sent to nobody", func() bool {
 		return s.look(
-			`SELECT count(*) FROM notification_attempts WHERE organization_id = $1 AND channel = $2`,
+			`SELECT count(*) FROM notification_attempts
+				WHERE organization_id = $1 AND channel = $2`,
 			s.id,
 			channel,
 		) == 3
@@ -85,7 +86,8 @@ func TestABrowserHearsOfAPhotoAndCatchesUp(t *testing.T) {
 		t.Errorf("after that it hears %s, %v", line.Data, err)
 	}
 	pupil.call("POST", "/v1/notifications/"+heard.ID+"/ack", nil).want(200)
-	if page := pupil.call("GET", "/v1/notifications?channel="+url.QueryEscape(channel), nil).want(200); page.number(
+	if page := pupil.call("GET", "/v1/notifications?channel="+url.QueryEscape(channel),
+		nil).want(200); page.number(
 		"unread",
 	) != 0 {
 		t.Errorf("after the ack it is %s", page.raw)
@@ -99,7 +101,9 @@ func TestABrowserReadsWhatIsEncrypted(t *testing.T) {
 	browser := pupil.browser()
 	browser.Await(t, "signed_in")
 	posted := teacher.call("POST", "/v1/notifications", map[string]any{
-		"user_id": pupil.id, "event": "message.posted", "data": map[string]string{"text": "Well done, Zoë!"}, "not_before": "2020-01-01T00:00:00Z",
+		"user_id": pupil.id, "event": "message.posted",
+		"data":       map[string]string{"text": "Well done, Zoë!"},
+		"not_before": "2020-01-01T00:00:00Z",
 	}).want(202)
 	channel := posted.str("channel")
 	if !strings.HasPrefix(channel, "private-encrypted-") {
@@ -108,7 +112,8 @@ func TestABrowserReadsWhatIsEncrypted(t *testing.T) {
 	browser.Subscribe(t, channel)
 	browser.Await(t, "subscribed")
 	teacher.call("POST", "/v1/notifications", map[string]any{
-		"user_id": pupil.id, "event": "message.posted", "data": map[string]string{"text": "And again, Zoë!"},
+		"user_id": pupil.id, "event": "message.posted",
+		"data": map[string]string{"text": "And again, Zoë!"},
 	}).want(202)
 	for {
 		line := browser.Await(t, "event")
@@ -118,7 +123,8 @@ func TestABrowserReadsWhatIsEncrypted(t *testing.T) {
 	}
 	// What is scheduled has the dispatcher rung for it.
 	teacher.call("POST", "/v1/notifications", map[string]any{
-		"user_id": pupil.id, "event": "message.posted", "not_before": time.Now().Add(2 * time.Minute),
+		"user_id": pupil.id, "event": "message.posted",
+		"not_before": time.Now().Add(2 * time.Minute),
 	}).want(202)
 	// Another's browser is not let in, nor one that has not signed in.
 	other := s.user("member").browser()
@@ -132,12 +138,15 @@ func TestABrowserReadsWhatIsEncrypted(t *testing.T) {
 // A ring that was lost costs no more than the wait for the next sweep.
 func TestTheSweepRings(t *testing.T) {
 	s := newSchool(t)
-	const facts = 8 // within a channel's burst; a delivery that runs already may take some before the sweep looks
+	// within a channel's burst; a delivery that runs already may take some before the sweep looks
+	const facts = 8
 	for range facts {
-		s.change(`INSERT INTO notification_inbox (organization_id, topic) VALUES ($1, 'file.restored')`, s.id)
+		s.change(`INSERT INTO notification_inbox (organization_id, topic)
+			VALUES ($1, 'file.restored')`, s.id)
 		s.send("POST", "/local/schedules/notification-sweep", "", nil).want(200)
 	}
 	until(t, "they were sent", func() bool {
-		return s.look(`SELECT count(*) FROM notification_attempts WHERE organization_id = $1`, s.id) == facts
+		return s.look(`SELECT count(*) FROM notification_attempts
+			WHERE organization_id = $1`, s.id) == facts
 	})
 }

@@ -207,7 +207,8 @@ func wantReadyShape(t *testing.T, path string) {
 		t.Fatalf("%s: %v", raw, err)
 	}
 	b := got.S3.Buckets
-	if p := got.Pusher; p.Host == "" || p.Port == 0 || p.Key == "" || p.AppID == "" || p.Secret == "" {
+	if p := got.Pusher; p.Host == "" || p.Port == 0 || p.Key == "" || p.AppID == "" ||
+		p.Secret == "" {
 		t.Errorf("the ready-file tells of Pusher no more than %+v", p)
 	}
 	for _, url := range []string{got.API, got.Issuer, got.S3.Endpoint} {

@@ -14,7 +14,8 @@ func TestQuotaRace(t *testing.T) {
 	const clients, size, fits = 16, 1000, 10
 	const total = fits*size + size - 1 // a byte less than eleven files
 	s.change(
-		`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, $2) ON CONFLICT (organization_id) DO UPDATE SET total_bytes = $2`,
+		`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, $2)
+			ON CONFLICT (organization_id) DO UPDATE SET total_bytes = $2`,
 		s.id, total)
 	users := make([]user, clients)
 	for i := range users {
@@ -121,7 +122,8 @@ func TestAHundredOpenUploadsAtATime(t *testing.T) {
 func TestAQuarterOfTheFreeQuota(t *testing.T) {
 	s := newSchool(t)
 	s.change(
-		`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, 100) ON CONFLICT (organization_id) DO UPDATE SET total_bytes = 100`,
+		`INSERT INTO storage_quotas (organization_id, total_bytes) VALUES ($1, 100)
+			ON CONFLICT (organization_id) DO UPDATE SET total_bytes = 100`,
 		s.id)
 	u := s.user("member")
 	u.reserve(text("0123456789012345678901234")) // 25 bytes

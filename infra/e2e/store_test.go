@@ -44,10 +44,11 @@ func (s *school) wantStored(id string, want ...string) {
 }
 
 // attempt is the part of an output's key that says which attempt stored it.
-var attempt = regexp.MustCompile(`(/(?:original|variant|quarantine)/[0-9a-f-]{36}/[0-9a-f-]{36}/1)/(?:held/)?\d+`)
+var attempt = regexp.MustCompile(
+	`(/(?:original|variant|quarantine)/[0-9a-f-]{36}/[0-9a-f-]{36}/1)/(?:held/)?\d+`)
 
-// wantKept is wantStored for a file whose worker was lost: what that one stored under keys of its own
-// is left to maintenance.
+// wantKept is wantStored for a file whose worker was lost: what that one stored under keys of its
+// own is left to maintenance.
 func (s *school) wantKept(id string, want ...string) {
 	s.t.Helper()
 	s.wantObjects(id, want, slices.Compact[[]string])

@@ -47,7 +47,8 @@ func TestAnotherTenantsNotificationsAndAgentsDoNotExist(t *testing.T) {
 	posted := owner.call("POST", "/v1/notifications",
 		map[string]any{"user_id": owner.id, "event": "lesson.started"}).want(202).str("id")
 	now := time.Now().UTC()
-	period := "?from=" + now.Add(-time.Hour).Format(time.RFC3339) + "&to=" + now.Format(time.RFC3339)
+	period := "?from=" + now.Add(-time.Hour).Format(time.RFC3339) + "&to=" +
+		now.Format(time.RFC3339)
 	for _, r := range otherRoutes() {
 		theirs, query := posted, ""
 		if strings.Contains(r[1], "agents") {
@@ -82,7 +83,8 @@ func TestEveryRouteWithAnIDIsTried(t *testing.T) {
 			tried := ofFile && slices.ContainsFunc(routes(), func(r [3]string) bool {
 				return strings.EqualFold(r[0], method) && r[1] == tail
 			})
-			tried = tried || slices.Contains(otherRoutes(), [2]string{strings.ToUpper(method), path})
+			tried = tried || slices.Contains(otherRoutes(),
+				[2]string{strings.ToUpper(method), path})
 			if strings.Contains(path, "{") && !tried {
 				t.Errorf("%s %s is not tried with the id of another tenant: add it to routes",
 					strings.ToUpper(method), path)

@@ -75,8 +75,9 @@ func TestTokensThatAreRefused(t *testing.T) {
 	id := u.reserve(text("x")).str("file.id")
 	claims := func(changes ...any) jwt.MapClaims {
 		all := jwt.MapClaims{
-			"iss": shared.stack.Issuer.Name, "aud": "satchel-local", "sub": u.email, "organization_id": s.id,
-			"iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+			"iss": shared.stack.Issuer.Name, "aud": "satchel-local", "sub": u.email,
+			"organization_id": s.id,
+			"iat":             time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
 		}
 		for i := 0; i < len(changes); i += 2 {
 			if all[changes[i].(string)] = changes[i+1]; changes[i+1] == nil {

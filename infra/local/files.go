@@ -36,7 +36,8 @@ func existing(text string) (name, rest string) {
 
 func word(text string) (name, rest string) {
 	if quote := text[:1]; quote == `"` || quote == `'` {
-		if name, rest, closed := strings.Cut(text[1:], quote); closed && (rest == "" || rest[0] == ' ') {
+		if name, rest, closed := strings.Cut(text[1:], quote); closed &&
+			(rest == "" || rest[0] == ' ') {
 			return name, rest
 		}
 	}

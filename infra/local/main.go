@@ -1,8 +1,8 @@
 // Command local runs the whole platform on this machine: no account, no Docker, one process tree.
 //
-//	go run ./infra/local                       start, send the sample photos, keep serving until Ctrl-C
-//	go run ./infra/local -demo [files]         send files, print what became of them, end
-//	go run ./infra/local -explain              say what is not here as template.yaml has it, and why
+//	go run ./infra/local                 start, send the sample photos, keep serving until Ctrl-C
+//	go run ./infra/local -demo [files]   send files, print what became of them, end
+//	go run ./infra/local -explain        say what is not here as template.yaml has it, and why
 package main
 
 import (
@@ -25,7 +25,8 @@ func main() {
 		os.Exit(2)
 	}
 	os.Stdout = nil // the S3 server prints about itself: what we have to say goes to o.screen
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM,
+		syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once; the kernel then ends the rest
 	ctx, orphaned := context.WithCancel(ctx)

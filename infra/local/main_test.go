@@ -39,7 +39,8 @@ func build(t *testing.T) command {
 		filepath.Join(c.functions, "file-processing", "bootstrap"):         "./stack/testdata/fn",
 		filepath.Join(c.functions, "notification-dispatcher", "bootstrap"): "./stack/testdata/fn",
 	} {
-		if text, err := exec.Command("go", "build", "-o", out, source).CombinedOutput(); err != nil {
+		if text, err := exec.Command("go", "build", "-o", out,
+			source).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
 	}
@@ -50,7 +51,8 @@ func build(t *testing.T) command {
 func (c command) start(t *testing.T) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	out := &bytes.Buffer{}
-	running := exec.Command(c.binary, "-bin", c.functions, "-data", c.data, "-ready-file", c.ready, "-clamd", "off")
+	running := exec.Command(c.binary, "-bin", c.functions, "-data", c.data, "-ready-file", c.ready,
+		"-clamd", "off")
 	running.Stdout, running.Stderr = out, out
 	if err := running.Start(); err != nil {
 		t.Fatal(err)
@@ -76,7 +78,8 @@ func (c command) await(t *testing.T, what string, done func() bool) {
 func (c command) processes() (found []string) {
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, path := range all {
-		if line, err := os.ReadFile(path); err == nil && strings.Contains(string(line), filepath.Dir(c.data)) {
+		if line, err := os.ReadFile(path); err == nil &&
+			strings.Contains(string(line), filepath.Dir(c.data)) {
 			found = append(found, strings.ReplaceAll(string(line), "\x00", " "))
 		}
 	}
@@ -110,7 +113,8 @@ func TestNoProcessIsLeft(t *testing.T) {
 
 	running, out := c.start(t)
 	if got := len(c.processes()); got < 3 {
-		t.Fatalf("%d processes, want at least the stack, its Postgres and a function: %v", got, c.processes())
+		t.Fatalf("%d processes, want at least the stack, its Postgres and a function: %v", got,
+			c.processes())
 	}
 	if err := running.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -131,7 +135,8 @@ func TestNoProcessIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = running.Wait()
-	c.await(t, "the end of everything after SIGKILL", func() bool { return len(c.processes()) == 0 })
+	c.await(t, "the end of everything after SIGKILL",
+		func() bool { return len(c.processes()) == 0 })
 	if err := os.Remove(c.ready); err != nil { // nobody could remove it
 		t.Fatal(err)
 	}

@@ -32,21 +32,34 @@ func parse(arguments []string) (o options, err error) {
 	}
 	f := flag.NewFlagSet("local", flag.ContinueOnError)
 	f.Usage = func() {
-		fmt.Fprint(os.Stderr, "usage: go run ./infra/local [flags]              start, send the sample photos, keep serving\n"+
-			"       go run ./infra/local [flags] -demo [files]   send the files (or the samples), print what became of them, end\n")
+		fmt.Fprint(os.Stderr, "usage: go run ./infra/local [flags]              start, send the "+
+			"sample photos, keep serving\n"+
+			"       go run ./infra/local [flags] -demo [files]   send the files (or the "+
+			"samples), print what became of them, end\n")
 		f.PrintDefaults()
 	}
-	f.BoolVar(&o.demo, "demo", o.demo, "send the files named after the flags, then end: 0 only if each reached a final state")
-	list := f.String("files", "", "with -demo: the names of files as one text, which may hold spaces, quotes and parentheses")
-	f.StringVar(&o.readyFile, "ready-file", "", "write a JSON file that tells where everything is, when everything answers")
-	f.StringVar(&o.stack.DataDir, "data", "", "directory that keeps everything from run to run (default "+data+
-		", with -demo an empty "+data+"-demo;\nas root not in the working directory, because PostgreSQL runs as another user who has to reach it)")
+	f.BoolVar(&o.demo, "demo", o.demo,
+		"send the files named after the flags, then end: 0 only if each reached a final state")
+	list := f.String("files", "",
+		"with -demo: the names of files as one text, which may hold spaces, quotes and parentheses")
+	f.StringVar(&o.readyFile, "ready-file", "",
+		"write a JSON file that tells where everything is, when everything answers")
+	f.StringVar(&o.stack.DataDir, "data", "",
+		"directory that keeps everything from run to run (default "+data+
+			", with -demo an empty "+data+"-demo;\nas root not in the working directory, because "+
+			"PostgreSQL runs as another user who has to reach it)")
 	f.BoolVar(&o.stack.Fresh, "fresh", false, "start with nothing: empty the data directory first")
-	f.StringVar(&o.stack.Template, "template", "", "description of what runs (default: the nearest template.yaml, here or above)")
-	f.IntVar(&o.stack.Port, "port", 0, "port of the API; S3 has the next one (default: those of the last start, or free ones)")
-	f.BoolVar(&o.explain, "explain", false, "say what is not here as the template has it, and why, and end")
-	f.StringVar(&o.stack.Clamd, "clamd", "", "address of a running clamd (tcp://host:port or unix:///path), or off\n(default: one that is installed is started privately)")
-	f.StringVar(&o.stack.BinDir, "bin", "", "directory with <function>/bootstrap for this machine (default: build them from source)")
+	f.StringVar(&o.stack.Template, "template", "",
+		"description of what runs (default: the nearest template.yaml, here or above)")
+	f.IntVar(&o.stack.Port, "port", 0,
+		"port of the API; S3 has the next one (default: those of the last start, or free ones)")
+	f.BoolVar(&o.explain, "explain", false,
+		"say what is not here as the template has it, and why, and end")
+	f.StringVar(&o.stack.Clamd, "clamd", "",
+		"address of a running clamd (tcp://host:port or unix:///path), or off\n(default: one "+
+			"that is installed is started privately)")
+	f.StringVar(&o.stack.BinDir, "bin", "",
+		"directory with <function>/bootstrap for this machine (default: build them from source)")
 	if err := f.Parse(arguments); err != nil {
 		return o, err
 	}
@@ -61,12 +74,14 @@ func parse(arguments []string) (o options, err error) {
 		}
 	}
 	o.screen, o.stack.Progress = os.Stdout, os.Stdout
-	o.samples, o.pictures = filepath.Join("infra", "local", "samples"), filepath.Join(".satchel", "pictures")
+	o.samples, o.pictures = filepath.Join("infra", "local", "samples"),
+		filepath.Join(".satchel", "pictures")
 	return o, o.absolute()
 }
 
 func (o *options) absolute() (err error) {
-	paths := []*string{&o.stack.DataDir, &o.stack.BinDir, &o.stack.Template, &o.readyFile, &o.samples, &o.pictures}
+	paths := []*string{&o.stack.DataDir, &o.stack.BinDir, &o.stack.Template, &o.readyFile,
+		&o.samples, &o.pictures}
 	for i := range o.files {
 		paths = append(paths, &o.files[i])
 	}
@@ -81,7 +96,8 @@ func (o *options) absolute() (err error) {
 	return nil
 }
 
-// defaultData is .satchel here. For root it is out of root's home, one directory for each working directory.
+// defaultData is .satchel here. For root it is out of root's home, one directory for each working
+// directory.
 func defaultData() (string, error) {
 	here, err := os.Getwd()
 	if err != nil {
@@ -91,5 +107,6 @@ func defaultData() (string, error) {
 		return filepath.Join(here, ".satchel", "data"), nil
 	}
 	sum := sha256.Sum256([]byte(here))
-	return filepath.Join("/var/lib/satchel", filepath.Base(here)+"-"+hex.EncodeToString(sum[:4])), nil
+	return filepath.Join("/var/lib/satchel", filepath.Base(here)+"-"+hex.EncodeToString(sum[:4])),
+		nil
 }

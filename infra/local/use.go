@@ -36,7 +36,8 @@ func run(ctx context.Context, o options) (err error) {
 	return use(ctx, o, s)
 }
 
-// use sends files through a running stack and, unless it is a demo, keeps serving until the context ends.
+// use sends files through a running stack and, unless it is a demo, keeps serving until the context
+// ends.
 func use(ctx context.Context, o options, s *stack.Stack) error {
 	err := send(ctx, o, s)
 	if o.demo {
@@ -51,8 +52,11 @@ func use(ctx context.Context, o options, s *stack.Stack) error {
 		}
 	}
 	if ctx.Err() == nil {
-		fmt.Fprintf(o.screen, "\nServing at %s until Ctrl-C.\n\n  a token   curl -s %s/local/token -d '{\"organization\":%q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
-			"  queues    curl -s %s/local/queues\n  logs      %s\n", s.Ready.API, s.Ready.API, stack.FirstOrganization, s.Ready.API, s.LogPath())
+		fmt.Fprintf(o.screen, "\nServing at %s until Ctrl-C.\n\n  a token   curl -s "+
+			"%s/local/token -d "+
+			"'{\"organization\":%q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
+			"  queues    curl -s %s/local/queues\n  logs      %s\n", s.Ready.API, s.Ready.API,
+			stack.FirstOrganization, s.Ready.API, s.LogPath())
 	}
 	<-ctx.Done()
 	return nil
@@ -77,13 +81,15 @@ func send(ctx context.Context, o options, s *stack.Stack) (err error) {
 
 // forget removes a ready-file, which must not outlive the stack that it tells of.
 func forget(readyFile string) error {
-	if err := os.Remove(readyFile); err != nil && readyFile != "" && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(readyFile); err != nil && readyFile != "" &&
+		!errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove the ready-file: %w", err)
 	}
 	return nil
 }
 
-// watchGoRun ends the stack when `go run` is gone: it passes on no SIGTERM to the program that it runs.
+// watchGoRun ends the stack when `go run` is gone: it passes on no SIGTERM to the program that it
+// runs.
 func watchGoRun(ctx context.Context, end func()) {
 	parent := os.Getppid()
 	name, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(parent), "comm"))

@@ -5,14 +5,15 @@
 //	go run ./infra/migrate status
 //	go run ./infra/migrate down 0
 //
-// It also makes what a new system starts from, and is the one place that does: a school and its first admin.
+// It also makes what a new system starts from, and is the one place that does: a school and its
+// first admin.
 //
 //	go run ./infra/migrate organization add oak-street-school -name "Oak Street School"
 //	go run ./infra/migrate member add oak-street-school -subject 248289761001 -role admin
 //	go run ./infra/migrate member list oak-street-school
 //
-// The same binary is a Lambda, which takes {"command":"up"} and
-// {"command":"member add","organization":"oak-street-school","subject":"248289761001","role":"admin"}.
+// The same binary is a Lambda, which takes {"command":"up"} and {"command":"member
+// add","organization":"oak-street-school","subject":"248289761001","role":"admin"}.
 package main
 
 import (

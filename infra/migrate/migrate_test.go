@@ -29,8 +29,10 @@ func TestCommands(t *testing.T) {
 		if err := d.command(t.Context(), strings.Fields(step.args), &out); err != nil {
 			t.Fatalf("%s: %v", step.args, err)
 		}
-		if !strings.Contains(out.String(), step.want) || step.without != "" && strings.Contains(out.String(), step.without) {
-			t.Errorf("%s printed\n%swant %q and no %q", step.args, out.String(), step.want, step.without)
+		if !strings.Contains(out.String(), step.want) || step.without != "" &&
+			strings.Contains(out.String(), step.without) {
+			t.Errorf("%s printed\n%swant %q and no %q", step.args, out.String(), step.want,
+				step.without)
 		}
 	}
 }
@@ -58,7 +60,8 @@ func TestCommandsThatAreRefused(t *testing.T) {
 // A real token needs RDS; what is signed, and for whom, can be seen without.
 func TestSignInPutsATokenIntoTheURL(t *testing.T) {
 	for name, value := range map[string]string{
-		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIAOBVIOUSLYFAKE", "AWS_SECRET_ACCESS_KEY": "obviously-fake",
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIAOBVIOUSLYFAKE",
+		"AWS_SECRET_ACCESS_KEY": "obviously-fake",
 	} {
 		t.Setenv(name, value)
 	}
@@ -74,7 +77,8 @@ func TestSignInPutsATokenIntoTheURL(t *testing.T) {
 	if u.User.Username() != "owner" || u.Path != "/satchel" || u.RawQuery != "sslmode=require" {
 		t.Errorf("the URL lost something: %s", u.Redacted())
 	}
-	if !strings.HasPrefix(token, "db.example.test:5432?") || !strings.Contains(token, "DBUser=owner") || !strings.Contains(token, "X-Amz-Signature=") {
+	if !strings.HasPrefix(token, "db.example.test:5432?") ||
+		!strings.Contains(token, "DBUser=owner") || !strings.Contains(token, "X-Amz-Signature=") {
 		t.Errorf("the token is %q", token)
 	}
 	if _, err := signIn(t.Context(), "db.example.test"); err == nil {
@@ -89,9 +93,11 @@ func TestLambda(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	host, err := runtime.Start(t.Context(), runtime.Config{Dir: t.TempDir(), Log: t.Output(), Functions: []runtime.Function{
-		{Name: "migrate", Binary: binary, Env: map[string]string{"DATABASE_URL": test.OwnerURL}, Timeout: time.Minute},
-	}})
+	host, err := runtime.Start(t.Context(), runtime.Config{Dir: t.TempDir(), Log: t.Output(),
+		Functions: []runtime.Function{
+			{Name: "migrate", Binary: binary, Env: map[string]string{"DATABASE_URL": test.OwnerURL},
+				Timeout: time.Minute},
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +110,8 @@ func TestLambda(t *testing.T) {
 	}
 	for _, c := range []struct{ event, want string }{
 		{`{"command":"organization add","organization":"elm"}`, `"changed":true`},
-		{`{"command":"member add","organization":"elm","issuer":"https://i.example","subject":"1"}`, `"member":{`},
+		{`{"command":"member add","organization":"elm","issuer":"https://i.example","subject":"1"}`,
+			`"member":{`},
 	} {
 		event, want := c.event, c.want
 		answer, err := host.Invoke(t.Context(), "migrate", []byte(event))
@@ -112,7 +119,8 @@ func TestLambda(t *testing.T) {
 			t.Errorf("%s: %s, %v", event, answer, err)
 		}
 	}
-	if answer, err := host.Invoke(t.Context(), "migrate", []byte(`{"command":"down"}`)); err == nil {
+	if answer, err := host.Invoke(t.Context(), "migrate",
+		[]byte(`{"command":"down"}`)); err == nil {
 		t.Errorf("down to nowhere was taken: %s", answer)
 	}
 }

@@ -36,13 +36,15 @@ type member struct {
 // slugs are what the column takes, said in words a person can act on.
 var slugs = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// desk is one transaction of the owner, who is bound by row-level security like everybody and has to enter an organization first.
+// desk is one transaction of the owner, who is bound by row-level security like everybody and has
+// to enter an organization first.
 type desk struct {
 	tx pgx.Tx
 	r  request
 }
 
-func atDesk(ctx context.Context, owner string, r request, fn func(desk) (result, error)) (done result, err error) {
+func atDesk(ctx context.Context, owner string, r request,
+	fn func(desk) (result, error)) (done result, err error) {
 	conn, err := migrations.Connect(ctx, owner)
 	if err != nil {
 		return done, err
@@ -56,17 +58,20 @@ func atDesk(ctx context.Context, owner string, r request, fn func(desk) (result,
 }
 
 func (d desk) enter(ctx context.Context, id uuid.UUID) error {
-	_, err := d.tx.Exec(ctx, `SELECT set_config('app.current_organization_id', $1, true)`, id.String())
+	_, err := d.tx.Exec(ctx, `SELECT set_config('app.current_organization_id', $1,
+		true)`, id.String())
 	return err
 }
 
 // find enters the organization that the request names by slug or by id.
 func (d desk) find(ctx context.Context) (organization, error) {
 	var o organization
-	err := d.tx.QueryRow(ctx, `SELECT id, slug, name, status FROM organizations WHERE slug = $1 OR id::text = $1`, d.r.Organization).
+	err := d.tx.QueryRow(ctx, `SELECT id, slug, name, status FROM organizations
+		WHERE slug = $1 OR id::text = $1`, d.r.Organization).
 		Scan(&o.ID, &o.Slug, &o.Name, &o.Status)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return o, fmt.Errorf("there is no organization %q: organization add makes one", d.r.Organization)
+		return o, fmt.Errorf("there is no organization %q: organization add makes one",
+			d.r.Organization)
 	}
 	if err != nil {
 		return o, fmt.Errorf("find organization %q: %w", d.r.Organization, err)
@@ -77,7 +82,8 @@ func (d desk) find(ctx context.Context) (organization, error) {
 func (d desk) addOrganization(ctx context.Context) (result, error) {
 	slug, name := d.r.Organization, d.r.Name
 	if !slugs.MatchString(slug) {
-		return result{}, fmt.Errorf("%q is no slug: want up to 63 lower-case letters, digits and hyphens", slug)
+		return result{}, fmt.Errorf(
+			"%q is no slug: want up to 63 lower-case letters, digits and hyphens", slug)
 	}
 	if name == "" {
 		name = slug
@@ -86,7 +92,8 @@ func (d desk) addOrganization(ctx context.Context) (result, error) {
 	if err := d.enter(ctx, id); err != nil {
 		return result{}, err
 	}
-	tag, err := d.tx.Exec(ctx, `INSERT INTO organizations (id, slug, name) VALUES ($1, $2, $3) ON CONFLICT (slug) DO NOTHING`, id, slug, name)
+	tag, err := d.tx.Exec(ctx, `INSERT INTO organizations (id, slug, name) VALUES ($1, $2, $3)
+		ON CONFLICT (slug) DO NOTHING`, id, slug, name)
 	if err != nil {
 		return result{}, fmt.Errorf("add organization %s: %w", slug, err)
 	}
@@ -94,7 +101,8 @@ func (d desk) addOrganization(ctx context.Context) (result, error) {
 	return result{Organization: &o, Changed: changed(tag.RowsAffected())}, err
 }
 
-// setStatus suspends an organization or lets it go on. One that was cancelled is neither: it was ended for a reason that is not known here.
+// setStatus suspends an organization or lets it go on. One that was cancelled is neither: it was
+// ended for a reason that is not known here.
 func (d desk) setStatus(ctx context.Context, status string) (result, error) {
 	o, err := d.find(ctx)
 	if err != nil {
@@ -103,7 +111,8 @@ func (d desk) setStatus(ctx context.Context, status string) (result, error) {
 	if o.Status == "cancelled" {
 		return result{}, fmt.Errorf("organization %s is cancelled", o.Slug)
 	}
-	tag, err := d.tx.Exec(ctx, `UPDATE organizations SET status = $2, updated_at = now() WHERE id = $1 AND status <> $2
+	tag, err := d.tx.Exec(ctx, `UPDATE organizations SET status = $2, updated_at = now()
+		WHERE id = $1 AND status <> $2
 		AND ($2 = 'suspended' OR status = 'suspended')`, o.ID, status)
 	if err != nil {
 		return result{}, fmt.Errorf("set organization %s to %s: %w", o.Slug, status, err)
@@ -126,15 +135,20 @@ func (d desk) addMember(ctx context.Context) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	_, err = d.tx.Exec(ctx, `INSERT INTO users (id, issuer, subject, email) VALUES ($1, $2, $3, nullif($4, '')) ON CONFLICT DO NOTHING`,
+	_, err = d.tx.Exec(ctx, `INSERT INTO users (id, issuer, subject, email)
+		VALUES ($1, $2, $3, nullif($4, '')) ON CONFLICT DO NOTHING`,
 		user, d.r.Issuer, d.r.Subject, d.r.Email)
 	if err != nil {
 		return result{}, fmt.Errorf("add user %s: %w", user, err)
 	}
 	tag, err := d.tx.Exec(ctx, `
-		INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, coalesce(nullif($3, ''), 'member'))
-		ON CONFLICT (organization_id, user_id) DO UPDATE SET removed_at = NULL, role = coalesce(nullif($3, ''), memberships.role)
-		WHERE memberships.removed_at IS NOT NULL OR memberships.role <> coalesce(nullif($3, ''), memberships.role)`, o.ID, user, d.r.Role)
+		INSERT INTO memberships (organization_id, user_id, role)
+			VALUES ($1, $2, coalesce(nullif($3, ''), 'member'))
+		ON CONFLICT (organization_id, user_id) DO UPDATE
+			SET removed_at = NULL, role = coalesce(nullif($3, ''), memberships.role)
+		WHERE memberships.removed_at IS NOT NULL
+			OR memberships.role <> coalesce(nullif($3, ''),
+			memberships.role)`, o.ID, user, d.r.Role)
 	if err != nil {
 		return result{}, fmt.Errorf("add user %s to %s: %w", user, o.Slug, err)
 	}
@@ -151,7 +165,8 @@ func (d desk) removeMember(ctx context.Context) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	tag, err := d.tx.Exec(ctx, `UPDATE memberships SET removed_at = now() WHERE organization_id = $1 AND user_id = $2 AND removed_at IS NULL`, o.ID, user)
+	tag, err := d.tx.Exec(ctx, `UPDATE memberships SET removed_at = now()
+		WHERE organization_id = $1 AND user_id = $2 AND removed_at IS NULL`, o.ID, user)
 	if err != nil {
 		return result{}, fmt.Errorf("remove user %s from %s: %w", user, o.Slug, err)
 	}
@@ -167,15 +182,19 @@ func (d desk) listMembers(ctx context.Context) (result, error) {
 	return result{Organization: &o, Members: all}, err
 }
 
-// user is the id of the person that the request names: a function of issuer and subject, so that one who never signed in can be added.
+// user is the id of the person that the request names: a function of issuer and subject, so that
+// one who never signed in can be added.
 func (d desk) user() (uuid.UUID, error) {
 	if d.r.Issuer == "" || d.r.Subject == "" {
-		return uuid.Nil, errors.New("a member is named by subject, the sub of their tokens, and by issuer, which defaults to AUTH_ISSUER")
+		return uuid.Nil, errors.New(
+			"a member is named by subject, the sub of their tokens, and by issuer, which " +
+				"defaults to AUTH_ISSUER")
 	}
 	return tenant.UserID(d.r.Issuer, d.r.Subject), nil
 }
 
-func (d desk) member(ctx context.Context, o organization, user uuid.UUID, rows int64) (result, error) {
+func (d desk) member(ctx context.Context, o organization, user uuid.UUID,
+	rows int64) (result, error) {
 	found, err := d.members(ctx, o, &user)
 	done := result{Organization: &o, Changed: changed(rows)}
 	if len(found) == 1 {

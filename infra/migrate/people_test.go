@@ -41,7 +41,8 @@ func TestTheFirstSchoolAndItsFirstAdmin(t *testing.T) {
 	}{
 		{"organization add oak-street -name Oak", true, "active", "", false, 0, 0},
 		{"organization add oak-street -name Another", false, "active", "", false, 0, 0},
-		{"member add oak-street -subject ada -role admin -email ada@example.test", true, "active", "admin", false, 1, 0},
+		{"member add oak-street -subject ada -role admin -email ada@example.test", true, "active",
+			"admin", false, 1, 0},
 		{"member add oak-street -subject ada -role admin", false, "active", "admin", false, 1, 0},
 		{"member add oak-street -subject ada", false, "active", "admin", false, 1, 0},
 		{"member add oak-street -subject ada -role staff", true, "active", "staff", false, 1, 0},
@@ -56,10 +57,12 @@ func TestTheFirstSchoolAndItsFirstAdmin(t *testing.T) {
 		{"organization resume oak-street", false, "active", "", false, 1, 0},
 	} {
 		got := tell(t, d, c.line)
-		if got.Changed == nil || *got.Changed != c.changed || got.Organization.Status != c.status || got.Organization.Name != "Oak" {
+		if got.Changed == nil || *got.Changed != c.changed || got.Organization.Status != c.status ||
+			got.Organization.Name != "Oak" {
 			t.Errorf("step %d, %s: %+v", step, c.line, got)
 		}
-		if (got.Member == nil) != (c.role == "") || got.Member != nil && (got.Member.Role != c.role || (got.Member.RemovedAt != nil) != c.removed) {
+		if (got.Member == nil) != (c.role == "") || got.Member != nil &&
+			(got.Member.Role != c.role || (got.Member.RemovedAt != nil) != c.removed) {
 			t.Errorf("step %d, %s: the member is %+v", step, c.line, got.Member)
 		}
 		list := tell(t, d, "member list "+got.Organization.ID.String())
@@ -78,7 +81,9 @@ func TestTheFirstSchoolAndItsFirstAdmin(t *testing.T) {
 	organization := tell(t, d, "member list oak-street").Organization.ID
 	err := test.DB(t, "file-api/http").InTenant(t.Context(), organization, func(tx pgx.Tx) error {
 		var role string
-		err := tx.QueryRow(t.Context(), `SELECT role FROM memberships WHERE user_id = $1 AND removed_at IS NULL`, tenant.UserID(issuerHere, "ada")).Scan(&role)
+		err := tx.QueryRow(t.Context(), `SELECT role FROM memberships
+			WHERE user_id = $1 AND removed_at IS NULL`,
+			tenant.UserID(issuerHere, "ada")).Scan(&role)
 		if role != "staff" {
 			t.Errorf("the entry finds role %q", role)
 		}
@@ -101,7 +106,8 @@ func TestMembersStayInTheirOrganization(t *testing.T) {
 	if got := tell(t, d, "member remove elm-street -subject ada"); *got.Changed {
 		t.Error("elm-street removed another organization's member")
 	}
-	if got := tell(t, d, "member list oak-street"); len(got.Members) != 1 || got.Members[0].RemovedAt != nil {
+	if got := tell(t, d, "member list oak-street"); len(got.Members) != 1 ||
+		got.Members[0].RemovedAt != nil {
 		t.Errorf("oak-street lists %+v", got.Members)
 	}
 }

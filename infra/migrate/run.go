@@ -37,8 +37,9 @@ type result struct {
 	Changed      *bool                  `json:"changed,omitempty"` // false: all was as wanted before
 }
 
-var errCommand = errors.New(`want the command "up", "status", "down" with the version to go down to, "organization add", "organization suspend", ` +
-	`"organization resume", "member add", "member remove" or "member list"`)
+var errCommand = errors.New(
+	`want the command "up", "status", "down" with the version to go down to, "organization add", "organization suspend", ` +
+		`"organization resume", "member add", "member remove" or "member list"`)
 
 func (d database) run(ctx context.Context, r request) (result, error) {
 	owner := d.URL
@@ -51,11 +52,20 @@ func (d database) run(ctx context.Context, r request) (result, error) {
 	r.Issuer = cmp.Or(r.Issuer, d.Issuer)
 	switch r.Command {
 	case "organization add":
-		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.addOrganization(ctx) })
+		return atDesk(ctx, owner, r, func(at desk) (result,
+			error) {
+			return at.addOrganization(ctx)
+		})
 	case "organization suspend":
-		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.setStatus(ctx, "suspended") })
+		return atDesk(ctx, owner, r, func(at desk) (result,
+			error) {
+			return at.setStatus(ctx, "suspended")
+		})
 	case "organization resume":
-		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.setStatus(ctx, "active") })
+		return atDesk(ctx, owner, r, func(at desk) (result,
+			error) {
+			return at.setStatus(ctx, "active")
+		})
 	case "member add":
 		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.addMember(ctx) })
 	case "member remove":
@@ -67,7 +77,8 @@ func (d database) run(ctx context.Context, r request) (result, error) {
 	return result{Migrations: append([]migrations.Migration{}, steps...)}, err
 }
 
-func (d database) migrate(ctx context.Context, owner string, r request) ([]migrations.Migration, error) {
+func (d database) migrate(ctx context.Context, owner string,
+	r request) ([]migrations.Migration, error) {
 	switch {
 	case r.Command == "up" && r.To == nil:
 		steps, err := migrations.Up(ctx, owner, nil)

@@ -3,27 +3,44 @@
 CREATE TABLE files (
 	organization_id        uuid NOT NULL REFERENCES organizations,
 	id                     uuid NOT NULL DEFAULT gen_random_uuid(),
-	filename               text NOT NULL CHECK (filename <> '' AND octet_length(filename) <= 255), -- safe to offer for download
-	original_filename      text NOT NULL,                                                         -- as the client named it
-	file_extension         text NOT NULL DEFAULT '',                                              -- lower case, without the dot
+	-- safe to offer for download
+	filename               text NOT NULL CHECK (filename <> '' AND octet_length(filename) <= 255),
+	-- as the client named it
+	original_filename      text NOT NULL,
+	-- lower case, without the dot
+	file_extension         text NOT NULL DEFAULT '',
 	file_size              bigint NOT NULL CHECK (file_size > 0),
 	mime_type              text NOT NULL,
-	bucket_name            text NOT NULL, -- where the current original is: incoming, then files or quarantine
+	-- where the current original is: incoming, then files or quarantine
+	bucket_name            text NOT NULL,
 	storage_path           text NOT NULL,
 	current_version        integer NOT NULL DEFAULT 1 CHECK (current_version > 0),
-	current_fence          bigint NOT NULL DEFAULT 0, -- of the attempt whose outputs these are: part of their keys
-	checksum               bytea CHECK (length(checksum) = 32), -- SHA-256: of the content once processed, until then what the client declared
+	-- of the attempt whose outputs these are: part of their keys
+	current_fence          bigint NOT NULL DEFAULT 0,
+	-- SHA-256: of the content once processed, until then what the client declared
+	checksum               bytea CHECK (length(checksum) = 32),
 	status                 text NOT NULL DEFAULT 'pending'
-	                       CHECK (status IN ('pending', 'processing', 'available', 'quarantined', 'deleted', 'archived', 'error')),
+	                       CHECK (status IN ('pending', 'processing', 'available', 'quarantined',
+	                       	'deleted', 'archived', 'error')),
 	status_reason          text
-	                       CHECK (status_reason IN ('checksum_mismatch', 'corrupt_image', 'empty_file', 'encrypted',
-	                                                'infected', 'object_missing', 'processing_unavailable', 'scan_limits_exceeded',
-	                                                'scanner_unavailable', 'size_mismatch', 'too_large',
-	                                                'too_many_attempts', 'too_many_pixels', 'type_mismatch',
-	                                                'type_not_allowed', 'unsupported_image', 'organization_suspended', 'upload_expired')),
-	status_before_deletion text CHECK (status_before_deletion IN ('pending', 'processing', 'available', 'quarantined', 'archived', 'error')),
+	                       CHECK (status_reason IN ('checksum_mismatch', 'corrupt_image',
+	                       	'empty_file', 'encrypted',
+	                                                'infected', 'object_missing',
+	                                                	'processing_unavailable',
+	                                                	'scan_limits_exceeded',
+	                                                'scanner_unavailable', 'size_mismatch',
+	                                                	'too_large',
+	                                                'too_many_attempts', 'too_many_pixels',
+	                                                	'type_mismatch',
+	                                                'type_not_allowed', 'unsupported_image',
+	                                                	'organization_suspended',
+	                                                	'upload_expired')),
+	status_before_deletion text
+		CHECK (status_before_deletion IN ('pending', 'processing', 'available', 'quarantined',
+		'archived', 'error')),
 	category               text NOT NULL DEFAULT 'educational_content'
-	                       CHECK (category IN ('educational_content', 'student_submission', 'assessment', 'administrative', 'media_resource',
+	                       CHECK (category IN ('educational_content', 'student_submission',
+	                       	'assessment', 'administrative', 'media_resource',
 	                                           'temporary', 'avatar', 'report')),
 	virus_scanned          boolean NOT NULL DEFAULT false,
 	virus_scan_result      text, -- clean, or the signature's name; NULL: not scanned
@@ -33,7 +50,8 @@ CREATE TABLE files (
 	requires_consent       boolean NOT NULL DEFAULT false,
 	retention_days         integer CHECK (retention_days > 0),
 	deletion_date          timestamptz, -- purged after this
-	uploaded_by            uuid NOT NULL, -- no foreign key here or in any *_by: what a person did outlives the membership
+	-- no foreign key here or in any *_by: what a person did outlives the membership
+	uploaded_by            uuid NOT NULL,
 	title                  text,
 	description            text,
 	tags                   text[] NOT NULL DEFAULT '{}',
@@ -41,7 +59,8 @@ CREATE TABLE files (
 	width                  integer CHECK (width > 0),  -- pixels, after orientation
 	height                 integer CHECK (height > 0),
 	variants               jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(variants) = 'array'),
-	quota_bytes            bigint NOT NULL DEFAULT 0 CHECK (quota_bytes >= 0), -- what this row holds of storage_quotas.used_bytes
+	-- what this row holds of storage_quotas.used_bytes
+	quota_bytes            bigint NOT NULL DEFAULT 0 CHECK (quota_bytes >= 0),
 	download_count         bigint NOT NULL DEFAULT 0 CHECK (download_count >= 0),
 	last_accessed_at       timestamptz,
 	created_at             timestamptz NOT NULL DEFAULT now(),
@@ -64,7 +83,8 @@ CREATE INDEX files_by_category ON files (organization_id, category, created_at D
 CREATE INDEX files_by_uploader ON files (organization_id, uploaded_by, created_at DESC, id DESC);
 CREATE INDEX files_by_name ON files (organization_id, filename COLLATE "C");
 -- For maintenance, which looks across organizations.
-CREATE INDEX files_due ON files (deletion_date, organization_id, id) WHERE deletion_date IS NOT NULL;
+CREATE INDEX files_due ON files (deletion_date, organization_id, id)
+	WHERE deletion_date IS NOT NULL;
 CREATE INDEX files_deleted ON files (deleted_at, organization_id, id) WHERE deleted_at IS NOT NULL;
 SELECT protect_tenant_table('files');
 
@@ -77,15 +97,22 @@ CREATE TABLE file_uploads (
 	uploaded_by     uuid NOT NULL,
 	reserved_bytes  bigint NOT NULL CHECK (reserved_bytes > 0),
 	expires_at      timestamptz NOT NULL, -- of the presigned form
-	object_version  text,                 -- the first version of the key that was claimed: the only one that can win
+	-- the first version of the key that was claimed: the only one that can win
+	object_version  text,
 	lease_until     timestamptz,
-	next_attempt_at timestamptz,                        -- given back until then, because something around the file failed
-	retries         integer NOT NULL DEFAULT 0,         -- how often it was given back or sent again: the wait doubles
-	fence           bigint NOT NULL DEFAULT 0, -- grows with each claim; a verdict with an older one is refused
-	unclean_fences  bigint[] NOT NULL DEFAULT '{}',      -- of claims that may have stored something; the verdict removes all but its own
-	attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0), -- of which only those count that the file itself ended
+	-- given back until then, because something around the file failed
+	next_attempt_at timestamptz,
+	-- how often it was given back or sent again: the wait doubles
+	retries         integer NOT NULL DEFAULT 0,
+	-- grows with each claim; a verdict with an older one is refused
+	fence           bigint NOT NULL DEFAULT 0,
+	-- of claims that may have stored something; the verdict removes all but its own
+	unclean_fences  bigint[] NOT NULL DEFAULT '{}',
+	-- of which only those count that the file itself ended
+	attempts        integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
 	last_error      text,
-	check_at        timestamptz NOT NULL DEFAULT now() + interval '5 minutes', -- when maintenance looks after it, unless its event did
+	-- when maintenance looks after it, unless its event did
+	check_at        timestamptz NOT NULL DEFAULT now() + interval '5 minutes',
 	created_at      timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, file_id),
 	FOREIGN KEY (organization_id, file_id) REFERENCES files ON DELETE CASCADE
@@ -120,7 +147,9 @@ CREATE TABLE file_shares (
 	organization_id   uuid NOT NULL,
 	id                uuid NOT NULL DEFAULT gen_random_uuid(),
 	file_id           uuid NOT NULL,
-	share_type        text NOT NULL CHECK (share_type IN ('public_link', 'organization', 'specific_users', 'class', 'temporary')),
+	share_type        text NOT NULL
+		CHECK (share_type IN ('public_link', 'organization', 'specific_users', 'class',
+		'temporary')),
 	secret_hash       bytea NOT NULL CHECK (length(secret_hash) = 32), -- SHA-256 of 32 random bytes
 	password_hash     text,
 	can_download      boolean NOT NULL DEFAULT true,
@@ -173,7 +202,9 @@ CREATE TABLE file_access_logs (
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),
 	file_id         uuid NOT NULL,
 	user_id         uuid, -- NULL: the system itself
-	action          text NOT NULL CHECK (action IN ('create', 'view', 'download', 'update', 'delete', 'restore', 'purge', 'process', 'consent', 'share')),
+	action          text NOT NULL
+		CHECK (action IN ('create', 'view', 'download', 'update', 'delete', 'restore', 'purge',
+		'process', 'consent', 'share')),
 	details         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(details) = 'object'),
 	ip_address      inet,
 	user_agent      text,
@@ -181,7 +212,8 @@ CREATE TABLE file_access_logs (
 	occurred_at     timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, id)
 );
-CREATE INDEX file_access_logs_by_file ON file_access_logs (organization_id, file_id, occurred_at DESC, id DESC);
+CREATE INDEX file_access_logs_by_file ON file_access_logs (organization_id, file_id,
+	occurred_at DESC, id DESC);
 SELECT protect_tenant_table('file_access_logs');
 
 -- Who agreed that a file which requires consent is handed out. A withdrawn consent stays as the
@@ -200,7 +232,8 @@ CREATE TABLE file_consents (
 	FOREIGN KEY (organization_id, file_id) REFERENCES files ON DELETE CASCADE,
 	CHECK ((withdrawn_at IS NULL) = (withdrawn_by IS NULL))
 );
-CREATE UNIQUE INDEX file_consents_in_force ON file_consents (organization_id, file_id) WHERE withdrawn_at IS NULL;
+CREATE UNIQUE INDEX file_consents_in_force ON file_consents (organization_id, file_id)
+	WHERE withdrawn_at IS NULL;
 SELECT protect_tenant_table('file_consents');
 
 -- Objects that must go: every version below a prefix that ends in /, or of the one key that does
@@ -217,7 +250,8 @@ CREATE TABLE object_deletions (
 	PRIMARY KEY (organization_id, id),
 	-- a prefix that is too short would empty a bucket: it must name one file of its own
 	-- organization
-	CHECK (prefix ~ ('^(incoming|original|variant|quarantine)/' || organization_id || '/[0-9a-f-]{36}/'))
+	CHECK (prefix ~ ('^(incoming|original|variant|quarantine)/' || organization_id
+		|| '/[0-9a-f-]{36}/'))
 );
 CREATE INDEX object_deletions_due ON object_deletions (due_at);
 SELECT protect_tenant_table('object_deletions');
@@ -240,9 +274,12 @@ GRANT SELECT, DELETE, UPDATE (check_at, retries) ON file_uploads TO satchel_file
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_maintenance;
 GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_api_maintenance;
 CREATE POLICY maintenance_across ON files FOR SELECT TO satchel_file_api_maintenance USING (true);
-CREATE POLICY maintenance_across ON file_uploads FOR SELECT TO satchel_file_api_maintenance USING (true);
-CREATE POLICY maintenance_across ON object_deletions FOR SELECT TO satchel_file_api_maintenance USING (true);
+CREATE POLICY maintenance_across ON file_uploads FOR SELECT TO satchel_file_api_maintenance
+	USING (true);
+CREATE POLICY maintenance_across ON object_deletions FOR SELECT TO satchel_file_api_maintenance
+	USING (true);
 
 -- +goose Down
 REVOKE SELECT (id, status) ON organizations FROM satchel_file_processing_events;
-DROP TABLE object_deletions, file_consents, file_access_logs, storage_quotas, file_shares, file_versions, file_uploads, files;
+DROP TABLE object_deletions, file_consents, file_access_logs, storage_quotas, file_shares,
+	file_versions, file_uploads, files;

@@ -12,16 +12,21 @@ ALTER TABLE partitioned_tables ENABLE ROW LEVEL SECURITY;
 -- partitioned_table finds the table for the two functions below, and refuses whoever is neither its
 -- maintainer nor the owner.
 -- +goose StatementBegin
-CREATE FUNCTION partitioned_table(table_name text, OUT parent regclass, OUT key name, OUT rest regclass)
+CREATE FUNCTION partitioned_table(table_name text, OUT parent regclass, OUT key name,
+	OUT rest regclass)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	SELECT format('public.%I', t.name)::regclass INTO parent FROM public.partitioned_tables t
-	WHERE t.name = table_name AND (t.maintainer = session_user OR pg_has_role(session_user, current_user, 'MEMBER'));
+	WHERE t.name = table_name AND (t.maintainer = session_user
+		OR pg_has_role(session_user, current_user, 'MEMBER'));
 	IF parent IS NULL THEN
-		RAISE insufficient_privilege USING MESSAGE = format('%s does not maintain partitions of %s', session_user, table_name);
+		RAISE insufficient_privilege
+			USING MESSAGE = format('%s does not maintain partitions of %s', session_user,
+			table_name);
 	END IF;
 	SELECT a.attname, nullif(p.partdefid, 0)::regclass INTO STRICT key, rest
-	FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+	FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid
+		AND a.attnum = p.partattrs[0]
 	WHERE p.partrelid = parent;
 END $$;
 -- +goose StatementEnd
@@ -33,7 +38,8 @@ REVOKE ALL ON FUNCTION partitioned_table(text) FROM PUBLIC;
 -- parent, and fails once the default has a row of the week.
 -- +goose StatementBegin
 CREATE FUNCTION make_partitions(table_name text, weeks integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '2s' AS $$
 DECLARE
 	t         record;
 	begins    timestamptz;
@@ -51,13 +57,16 @@ BEGIN
 		ends := begins + interval '168 hours';
 		child := format('public.%I', table_name || to_char(begins AT TIME ZONE 'UTC', '_YYYYMMDD'));
 		CONTINUE WHEN to_regclass(child) IS NOT NULL;
-		EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', t.parent); -- another run may be making it
+		-- another run may be making it
+		EXECUTE format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', t.parent);
 		CONTINUE WHEN to_regclass(child) IS NOT NULL;
-		EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, t.parent);
+		EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child,
+			t.parent);
 		EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', child);
 		-- While it is empty: to check the rows of a table that is attached, Postgres reads the
 		-- other one as its owner, whom policies bind.
-		FOR reference IN SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = t.parent AND contype = 'f' AND conparentid = 0 LOOP
+		FOR reference IN SELECT pg_get_constraintdef(oid) FROM pg_constraint
+			WHERE conrelid = t.parent AND contype = 'f' AND conparentid = 0 LOOP
 			EXECUTE format('ALTER TABLE %s ADD %s', child, reference);
 		END LOOP;
 		IF t.rest IS NOT NULL THEN
@@ -65,7 +74,8 @@ BEGIN
 			EXECUTE format('WITH moved AS (DELETE FROM %s WHERE %I >= %L AND %2$I < %4$L RETURNING *) INSERT INTO %5$s SELECT * FROM moved',
 				t.rest, t.key, begins, ends, child);
 		END IF;
-		EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', t.parent, child, begins, ends);
+		EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', t.parent,
+			child, begins, ends);
 		made := made + 1;
 	END LOOP;
 	RETURN made;
@@ -77,7 +87,8 @@ REVOKE ALL ON FUNCTION make_partitions(text, integer) FROM PUBLIC;
 -- holds from before it, and returns how many.
 -- +goose StatementBegin
 CREATE FUNCTION drop_partitions(table_name text, before timestamptz) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '2s' AS $$
 DECLARE
 	t       record;
 	child   regclass;
@@ -90,7 +101,8 @@ BEGIN
 	FOR child IN
 		SELECT c.oid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 		WHERE i.inhparent = t.parent AND c.oid IS DISTINCT FROM t.rest
-		AND substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']+)''\)')::timestamptz <= before
+		AND substring(pg_get_expr(c.relpartbound, c.oid)
+			FROM 'TO \(''([^'']+)''\)')::timestamptz <= before
 		ORDER BY c.relname
 	LOOP
 		EXECUTE format('DROP TABLE %s', child);

@@ -9,12 +9,16 @@ CREATE TABLE notification_inbox (
 	-- lower number.
 	position        bigint NOT NULL GENERATED ALWAYS AS IDENTITY (CACHE 1),
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),
-	topic           text NOT NULL CHECK (topic ~ '^[a-z]+(\.[a-z_]+)+$' AND length(topic) <= 100), -- for example file.available
+	-- for example file.available
+	topic           text NOT NULL CHECK (topic ~ '^[a-z]+(\.[a-z_]+)+$' AND length(topic) <= 100),
 	subject_id      uuid,                                                   -- what it is about
-	user_id         uuid,                                                   -- the member whom it concerns, if there is one
-	channel         text CHECK (length(channel) BETWEEN 1 AND 164),         -- NULL: as the topic's template says
+	-- the member whom it concerns, if there is one
+	user_id         uuid,
+	channel         text CHECK (length(channel) BETWEEN 1 AND 164),
+		-- NULL: as the topic's template says
 	payload         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(payload) = 'object'),
-	priority        smallint NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 3), -- low, normal, high, urgent
+	-- low, normal, high, urgent
+	priority        smallint NOT NULL DEFAULT 1 CHECK (priority BETWEEN 0 AND 3),
 	created_at      timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, position)
 );
@@ -50,12 +54,15 @@ CREATE TABLE notification_channels (
 	organization_id uuid NOT NULL REFERENCES notification_tenants,
 	channel         text NOT NULL CHECK (length(channel) BETWEEN 1 AND 164), -- Pusher's limit
 	last_sequence   bigint NOT NULL CHECK (last_sequence > 0),
-	next_at         timestamptz,                 -- when to look at it next, or when its lease ends; NULL: nothing waits
+	-- when to look at it next, or when its lease ends; NULL: nothing waits
+	next_at         timestamptz,
 	priority        smallint NOT NULL DEFAULT 1, -- of the event at its head
-	fence           bigint NOT NULL DEFAULT 0,   -- grows with each claim; a settlement with an older one is refused
+	-- grows with each claim; a settlement with an older one is refused
+	fence           bigint NOT NULL DEFAULT 0,
 	PRIMARY KEY (organization_id, channel)
 ) WITH (fillfactor = 50);
-CREATE INDEX notification_channels_due ON notification_channels (organization_id, priority, next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX notification_channels_due ON notification_channels (organization_id, priority, next_at)
+	WHERE next_at IS NOT NULL;
 SELECT protect_tenant_table('notification_channels');
 
 -- The history: written once by the sequencer, never changed. No foreign keys here and below, where
@@ -64,7 +71,8 @@ CREATE TABLE notifications (
 	organization_id uuid NOT NULL,
 	channel         text NOT NULL,
 	sequence        bigint NOT NULL CHECK (sequence > 0), -- 1, 2, 3 … within the channel
-	id              uuid NOT NULL, -- of the inbox's row; one that went to several channels has it in each
+	id              uuid NOT NULL,
+		-- of the inbox's row; one that went to several channels has it in each
 	topic           text NOT NULL,
 	subject_id      uuid,
 	payload         jsonb NOT NULL,
@@ -182,9 +190,12 @@ CREATE TABLE notification_senders (
 	name          text PRIMARY KEY,
 	failures      integer NOT NULL DEFAULT 0 CHECK (failures >= 0), -- in a row
 	paused_until  timestamptz NOT NULL DEFAULT '-infinity',
-	probing_until timestamptz NOT NULL DEFAULT '-infinity', -- one dispatcher looks whether it is back
-	bell_at       timestamptz NOT NULL DEFAULT '-infinity', -- of the one delayed doorbell that is on its way
-	checked_at    timestamptz NOT NULL DEFAULT '-infinity'  -- when removed members were last looked for
+	-- one dispatcher looks whether it is back
+	probing_until timestamptz NOT NULL DEFAULT '-infinity',
+	-- of the one delayed doorbell that is on its way
+	bell_at       timestamptz NOT NULL DEFAULT '-infinity',
+	-- when removed members were last looked for
+	checked_at    timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO notification_senders (name) VALUES ('pusher');
 ALTER TABLE notification_senders ENABLE ROW LEVEL SECURITY;
@@ -209,7 +220,8 @@ GRANT INSERT ON notification_inbox TO satchel_file_api_http, satchel_file_api_ma
 GRANT SELECT ON organizations, memberships TO satchel_notification_dispatcher_http;
 GRANT EXECUTE ON FUNCTION join_organization(text, text, text)
 	TO satchel_notification_dispatcher_http;
-GRANT SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits TO satchel_notification_dispatcher_http;
+GRANT SELECT, INSERT, UPDATE ON idempotency_keys, rate_limits
+	TO satchel_notification_dispatcher_http;
 GRANT SELECT, INSERT ON notification_inbox, notification_schedule, notification_deliveries
 	TO satchel_notification_dispatcher_http;
 GRANT SELECT, UPDATE ON notification_channels TO satchel_notification_dispatcher_http;
@@ -227,7 +239,8 @@ GRANT SELECT, INSERT, UPDATE ON notification_tenants, notification_channels, not
 GRANT SELECT, INSERT ON notifications TO satchel_notification_dispatcher_delivery;
 GRANT SELECT, INSERT, DELETE, UPDATE (attempts, due_at) ON notification_deliveries
 	TO satchel_notification_dispatcher_delivery;
-GRANT INSERT ON notification_dead, notification_attempts TO satchel_notification_dispatcher_delivery;
+GRANT INSERT ON notification_dead, notification_attempts
+	TO satchel_notification_dispatcher_delivery;
 GRANT SELECT ON notification_mutes, memberships TO satchel_notification_dispatcher_delivery;
 GRANT SELECT, UPDATE ON notification_senders TO satchel_notification_dispatcher_delivery;
 CREATE POLICY dispatch_across ON notification_inbox FOR SELECT
@@ -254,9 +267,11 @@ CREATE POLICY dispatch_across ON notification_pace
 	TO satchel_notification_dispatcher_delivery USING ((SELECT current_organization_id()) IS NULL)
 	WITH CHECK ((SELECT current_organization_id()) IS NULL);
 CREATE POLICY dispatch_across ON notification_dead FOR INSERT
-	TO satchel_notification_dispatcher_delivery WITH CHECK ((SELECT current_organization_id()) IS NULL);
+	TO satchel_notification_dispatcher_delivery WITH
+		CHECK ((SELECT current_organization_id()) IS NULL);
 CREATE POLICY dispatch_across ON notification_attempts FOR INSERT
-	TO satchel_notification_dispatcher_delivery WITH CHECK ((SELECT current_organization_id()) IS NULL);
+	TO satchel_notification_dispatcher_delivery WITH
+		CHECK ((SELECT current_organization_id()) IS NULL);
 CREATE POLICY dispatch_shared ON notification_senders
 	TO satchel_notification_dispatcher_delivery USING (true) WITH CHECK (true);
 
@@ -314,4 +329,5 @@ REVOKE EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text,
 DELETE FROM partitioned_tables WHERE name IN ('notifications', 'notification_attempts');
 DROP TABLE notification_senders, notification_sockets, notification_pace, notification_keys,
 	notification_mutes, notification_acks, notification_attempts, notification_dead,
-	notification_deliveries, notifications, notification_channels, notification_tenants, notification_schedule, notification_inbox;
+	notification_deliveries, notifications, notification_channels, notification_tenants,
+		notification_schedule, notification_inbox;

@@ -28,7 +28,8 @@ CREATE TABLE agent_instances (
 	agent_id        text NOT NULL CHECK (length(agent_id) BETWEEN 1 AND 200),
 	agent_type      text NOT NULL CHECK (length(agent_type) BETWEEN 1 AND 100),
 	status          text NOT NULL DEFAULT 'initializing'
-	                CHECK (status IN ('initializing', 'idle', 'busy', 'processing', 'waiting', 'error',
+	                CHECK (status IN ('initializing', 'idle', 'busy', 'processing', 'waiting',
+	                	'error',
 	                                  'offline', 'maintenance')),
 	configuration   jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(configuration) = 'object'),
 	current_task_id text CHECK (length(current_task_id) BETWEEN 1 AND 200),
@@ -61,7 +62,8 @@ CREATE TABLE agent_executions (
 	error_message          text,
 	error_details          jsonb,
 	execution_time_seconds double precision -- up to a year
-	                       CHECK (execution_time_seconds >= 0 AND execution_time_seconds <= 31622400),
+	                       CHECK (execution_time_seconds >= 0
+	                       	AND execution_time_seconds <= 31622400),
 	memory_usage_mb        double precision CHECK (memory_usage_mb >= 0 AND memory_usage_mb <= 1e9),
 	cpu_usage_percent      double precision -- 100 is one processor
 	                       CHECK (cpu_usage_percent >= 0 AND cpu_usage_percent <= 1e6),
@@ -94,7 +96,8 @@ CREATE TABLE agent_execution_changes (
 );
 CREATE INDEX agent_execution_changes_bucket ON agent_execution_changes (bucket_start);
 SELECT protect_tenant_table('agent_execution_changes');
-REVOKE ALL ON agent_execution_changes FROM PUBLIC; -- so that what is granted later can be taken back without a trace
+-- so that what is granted later can be taken back without a trace
+REVOKE ALL ON agent_execution_changes FROM PUBLIC;
 -- As on the inbox: a trigger notes changes of several organizations at once, which the writer
 -- itself may not.
 CREATE POLICY owner_notes ON agent_execution_changes FOR INSERT TO CURRENT_USER WITH CHECK (true);
@@ -144,7 +147,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	INSERT INTO public.notification_inbox (organization_id, topic, subject_id, payload, priority)
 	SELECT organization_id, 'task.queued', id, jsonb_build_object('task_id', task_id,
-		'agent_type', agent_type, 'task_type', task_type, 'status', status, 'created_at', created_at), 0
+		'agent_type', agent_type, 'task_type', task_type, 'status', status, 'created_at',
+			created_at), 0
 	FROM new_rows WHERE status = 'queued';
 	INSERT INTO public.agent_execution_changes (organization_id, bucket_start)
 	SELECT DISTINCT organization_id, public.bucket_of(ended_at) FROM new_rows
@@ -183,10 +187,12 @@ BEGIN
 	CROSS JOIN LATERAL (VALUES (o.ended_at), (n.ended_at)) ends (moment)
 	WHERE moment < open_bucket
 	AND (n.agent_instance_id, n.agent_type, n.status, n.ended_at, n.execution_time_seconds,
-			n.memory_usage_mb, n.cpu_usage_percent, n.quality_score, n.confidence_score, n.user_rating)
+			n.memory_usage_mb, n.cpu_usage_percent, n.quality_score, n.confidence_score,
+				n.user_rating)
 		IS DISTINCT FROM
 		(o.agent_instance_id, o.agent_type, o.status, o.ended_at, o.execution_time_seconds,
-			o.memory_usage_mb, o.cpu_usage_percent, o.quality_score, o.confidence_score, o.user_rating);
+			o.memory_usage_mb, o.cpu_usage_percent, o.quality_score, o.confidence_score,
+				o.user_rating);
 	RETURN NULL;
 END $$;
 -- +goose StatementEnd

@@ -101,7 +101,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	INSERT INTO public.agent_presence
 		(organization_id, agent_instance_id, at, was, was_type, status, agent_type, silent_from)
-	SELECT n.organization_id, n.id, n.changed_at, o.status, o.agent_type, n.status, n.agent_type, NULL
+	SELECT n.organization_id, n.id, n.changed_at, o.status, o.agent_type, n.status, n.agent_type,
+		NULL
 	FROM new_rows n JOIN old_rows o USING (organization_id, id)
 	WHERE n.changed_at <> o.changed_at
 	UNION ALL
@@ -124,7 +125,8 @@ DECLARE
 BEGIN
 	INSERT INTO public.agent_presence
 		(organization_id, agent_instance_id, at, was, was_type, status, agent_type, silent_from)
-	SELECT organization_id, id, now_is, status, agent_type, 'deleted', agent_type, NULL FROM old_rows
+	SELECT organization_id, id, now_is, status, agent_type, 'deleted', agent_type, NULL
+		FROM old_rows
 	UNION ALL
 	SELECT organization_id, id, now_is, status, agent_type, status, agent_type, heartbeat_seen_at
 	FROM old_rows WHERE heartbeat_seen_at < now_is - interval '2 minutes';
@@ -145,7 +147,8 @@ CREATE TABLE agent_task_queue (
 	task_type       text NOT NULL CHECK (length(task_type) BETWEEN 1 AND 100),
 	priority        text NOT NULL DEFAULT 'normal'
 	                CHECK (priority IN ('low', 'normal', 'high', 'urgent', 'critical')),
-	status          text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'taken', 'cancelled')),
+	status          text NOT NULL DEFAULT 'queued'
+		CHECK (status IN ('queued', 'taken', 'cancelled')),
 	queued_at       timestamptz NOT NULL DEFAULT now(),
 	left_at         timestamptz,
 	PRIMARY KEY (organization_id, id),
@@ -223,13 +226,17 @@ CREATE TABLE agent_metrics (
 	total_tasks             bigint NOT NULL
 		GENERATED ALWAYS AS (tasks_completed + tasks_failed + tasks_cancelled) STORED,
 	success_rate            double precision
-		GENERATED ALWAYS AS (100::float8 * tasks_completed / nullif(tasks_completed + tasks_failed, 0)) STORED, -- per cent
+		-- per cent
+		GENERATED ALWAYS AS (100::float8 * tasks_completed / nullif(tasks_completed + tasks_failed,
+			0)) STORED,
 	error_rate              double precision
-		GENERATED ALWAYS AS (100::float8 * tasks_failed / nullif(tasks_completed + tasks_failed, 0)) STORED,
+		GENERATED ALWAYS AS (100::float8 * tasks_failed / nullif(tasks_completed + tasks_failed,
+			0)) STORED,
 	execution_us            bigint NOT NULL DEFAULT 0,
 	execution_count         bigint NOT NULL DEFAULT 0,
 	average_execution_time  double precision
-		GENERATED ALWAYS AS (execution_us::float8 / 1e6 / nullif(execution_count, 0)) STORED, -- seconds
+		-- seconds
+		GENERATED ALWAYS AS (execution_us::float8 / 1e6 / nullif(execution_count, 0)) STORED,
 	median_us               bigint,
 	p95_us                  bigint,
 	p99_us                  bigint,
@@ -237,7 +244,8 @@ CREATE TABLE agent_metrics (
 	p95_execution_time      double precision GENERATED ALWAYS AS (p95_us::float8 / 1e6) STORED,
 	p99_execution_time      double precision GENERATED ALWAYS AS (p99_us::float8 / 1e6) STORED,
 	execution_values        bigint[],   -- sorted microseconds, up to 256 of them
-	execution_bins          smallint[], -- of more: the number n of each bin (1.02^(n-1), 1.02^n] that holds any
+	-- of more: the number n of each bin (1.02^(n-1), 1.02^n] that holds any
+	execution_bins          smallint[],
 	execution_counts        bigint[],   -- and how many it holds
 	tasks_per_minute        double precision
 		GENERATED ALWAYS AS ((tasks_completed + tasks_failed + tasks_cancelled) * 60::float8
@@ -274,7 +282,8 @@ CREATE TABLE agent_metrics (
 	registered_us           bigint NOT NULL DEFAULT 0, -- time that the agent was known
 	in_service_us           bigint NOT NULL DEFAULT 0, -- of it, not declared offline
 	up_us                   bigint NOT NULL DEFAULT 0, -- of that, heard of
-	available_us            bigint NOT NULL DEFAULT 0, -- of that, able to take work: idle, busy, processing or waiting
+	-- of that, able to take work: idle, busy, processing or waiting
+	available_us            bigint NOT NULL DEFAULT 0,
 	uptime_percentage       double precision
 		GENERATED ALWAYS AS (100::float8 * up_us / nullif(registered_us, 0)) STORED,
 	availability_percentage double precision
@@ -283,7 +292,8 @@ CREATE TABLE agent_metrics (
 	                        CHECK (jsonb_typeof(custom_metrics) = 'object'),
 	PRIMARY KEY (organization_id, granularity, period_start, agent_instance_id, agent_type)
 );
-CREATE INDEX agent_metrics_by_agent ON agent_metrics (organization_id, agent_instance_id, granularity, period_start);
+CREATE INDEX agent_metrics_by_agent ON agent_metrics (organization_id, agent_instance_id,
+	granularity, period_start);
 SELECT protect_tenant_table('agent_metrics');
 
 -- An organization as a whole: the sum of its agents, the length of its queue, and the health that
@@ -306,11 +316,14 @@ CREATE TABLE system_health (
 	in_service_us    bigint NOT NULL DEFAULT 0,
 	up_us            bigint NOT NULL DEFAULT 0,
 	available_us     bigint NOT NULL DEFAULT 0,
-	queue_length     bigint NOT NULL DEFAULT 0, -- at the end of five minutes; the highest of an hour
+	-- at the end of five minutes; the highest of an hour
+	queue_length     bigint NOT NULL DEFAULT 0,
 	success_rate     double precision
-		GENERATED ALWAYS AS (100::float8 * tasks_completed / nullif(tasks_completed + tasks_failed, 0)) STORED,
+		GENERATED ALWAYS AS (100::float8 * tasks_completed / nullif(tasks_completed + tasks_failed,
+			0)) STORED,
 	error_rate       double precision
-		GENERATED ALWAYS AS (100::float8 * tasks_failed / nullif(tasks_completed + tasks_failed, 0)) STORED,
+		GENERATED ALWAYS AS (100::float8 * tasks_failed / nullif(tasks_completed + tasks_failed,
+			0)) STORED,
 	availability_percentage double precision
 		GENERATED ALWAYS AS (100::float8 * available_us / nullif(in_service_us, 0)) STORED,
 	average_execution_time  double precision
@@ -375,15 +388,18 @@ SELECT protect_tenant_table('metrics_changes');
 -- A run of the aggregation, until no transaction from before it can still add to the buckets that
 -- it was the first to compute. The newest stays: where it ended, the next begins.
 CREATE TABLE aggregation_runs (
-	horizon      xid8 PRIMARY KEY, -- a transaction that was given its number by the end of the buckets has a lower one
+	-- a transaction that was given its number by the end of the buckets has a lower one
+	horizon      xid8 PRIMARY KEY,
 	first_bucket timestamptz NOT NULL,
 	closed       timestamptz NOT NULL -- the end of its last bucket
 );
 ALTER TABLE aggregation_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aggregation_runs FORCE ROW LEVEL SECURITY;
-CREATE POLICY runs ON aggregation_runs TO satchel_analytics_aggregation_run USING (true) WITH CHECK (true);
+CREATE POLICY runs ON aggregation_runs TO satchel_analytics_aggregation_run USING (true) WITH
+	CHECK (true);
 CREATE POLICY owner_begins ON aggregation_runs FOR INSERT TO CURRENT_USER WITH CHECK (true);
-INSERT INTO aggregation_runs (horizon, first_bucket, closed) VALUES (pg_current_xact_id(), bucket_of(now()), bucket_of(now()));
+INSERT INTO aggregation_runs (horizon, first_bucket, closed)
+	VALUES (pg_current_xact_id(), bucket_of(now()), bucket_of(now()));
 
 -- How far an organization's metrics are.
 CREATE TABLE aggregation_tenants (
@@ -416,7 +432,8 @@ SELECT protect_tenant_table('analytics_alerts');
 -- +goose StatementBegin
 CREATE FUNCTION drop_final_partitions(table_name text, before timestamptz,
 	OUT dropped integer, OUT kept integer, OUT abandoned bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '2s' AS $$
 DECLARE
 	t       record;
 	child   regclass;
@@ -438,11 +455,13 @@ BEGIN
 	FOR child IN
 		SELECT c.oid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 		WHERE i.inhparent = t.parent AND c.oid <> t.rest
-		AND substring(pg_get_expr(c.relpartbound, c.oid) FROM 'TO \(''([^'']+)''\)')::timestamptz <= before
+		AND substring(pg_get_expr(c.relpartbound, c.oid)
+			FROM 'TO \(''([^'']+)''\)')::timestamptz <= before
 		ORDER BY c.relname
 	LOOP
 		EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', child);
-		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE ended_at >= $1)', child) INTO open USING sealed;
+		EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE ended_at >= $1)', child) INTO open
+			USING sealed;
 		IF open THEN -- a task of that week ended in a bucket that is not sealed yet
 			kept := kept + 1;
 			CONTINUE;
@@ -465,7 +484,8 @@ REVOKE ALL ON FUNCTION drop_final_partitions(text, timestamptz) FROM PUBLIC;
 -- +goose StatementBegin
 CREATE FUNCTION delete_final_executions(tenant uuid, most integer,
 	OUT deleted bigint, OUT abandoned bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+	SET lock_timeout = '2s' AS $$
 DECLARE
 	t      record;
 	child  regclass;
@@ -497,7 +517,8 @@ SELECT make_partitions('agent_presence', 4), make_partitions('file_transfers', 4
 
 -- The run computes buckets of all organizations at once, from what it needs of executions and no
 -- more.
-GRANT SELECT (organization_id, agent_instance_id, agent_type, status, ended_at, execution_time_seconds,
+GRANT SELECT (organization_id, agent_instance_id, agent_type, status, ended_at,
+	execution_time_seconds,
 	memory_usage_mb, cpu_usage_percent, quality_score, confidence_score, user_rating)
 	ON agent_executions TO satchel_analytics_aggregation_run;
 GRANT SELECT (organization_id, id, agent_type, status, changed_at, heartbeat_seen_at, silent_until)
@@ -558,7 +579,8 @@ GRANT SELECT ON platform_health TO satchel_operator;
 
 -- The platform queues tasks for any organization, and reads metrics as one organization at a time.
 GRANT SELECT, INSERT, UPDATE ON agent_task_queue TO satchel_platform;
-CREATE POLICY platform_across ON agent_task_queue TO satchel_platform USING (true) WITH CHECK (true);
+CREATE POLICY platform_across ON agent_task_queue TO satchel_platform USING (true) WITH
+	CHECK (true);
 GRANT SELECT ON agent_presence, agent_metrics, system_health, usage_metrics TO satchel_platform;
 GRANT UPDATE (custom_metrics) ON agent_metrics TO satchel_platform;
 
@@ -577,7 +599,8 @@ DROP POLICY run_reads ON organizations;
 DELETE FROM partitioned_tables WHERE name IN ('agent_presence', 'file_transfers');
 REVOKE ALL ON organizations, memberships, notification_inbox, rate_limits
 	FROM satchel_analytics_aggregation_run, satchel_analytics_aggregation_http;
-REVOKE ALL (id, timezone, data_retention_days) ON organizations FROM satchel_analytics_aggregation_run;
+REVOKE ALL (id, timezone, data_retention_days) ON organizations
+	FROM satchel_analytics_aggregation_run;
 REVOKE ALL (organization_id, outcome, attempted_at) ON notification_attempts
 	FROM satchel_analytics_aggregation_run;
 REVOKE ALL (organization_id, total_bytes, used_bytes, reserved_bytes) ON storage_quotas
@@ -606,7 +629,8 @@ DROP POLICY run_reads ON agent_executions;
 DROP POLICY run_drains ON agent_execution_changes;
 REVOKE ALL ON agent_instances, agent_executions, agent_execution_changes
 	FROM satchel_analytics_aggregation_run;
-REVOKE ALL (organization_id, agent_instance_id, agent_type, status, ended_at, execution_time_seconds,
+REVOKE ALL (organization_id, agent_instance_id, agent_type, status, ended_at,
+	execution_time_seconds,
 	memory_usage_mb, cpu_usage_percent, quality_score, confidence_score, user_rating)
 	ON agent_executions FROM satchel_analytics_aggregation_run;
 REVOKE ALL (organization_id, id, agent_type, status)

@@ -82,29 +82,38 @@ func Across() []Sight {
 	}...)
 }
 
-// aggregationAcross is what the aggregation's run sees: a bucket is computed for all organizations in
-// one statement.
+// aggregationAcross is what the aggregation's run sees: a bucket is computed for all organizations
+// in one statement.
 func aggregationAcross() []Sight {
 	var sights []Sight
 	for _, s := range []Sight{
-		{Table: "public.organizations", Columns: []string{"id", "timezone", "data_retention_days"}, Policy: "run_reads",
-			Command: "SELECT", Why: "goes through them one by one"},
-		{Table: "public.agent_instances", Columns: []string{"organization_id", "id", "agent_type", "status", "changed_at",
-			"heartbeat_seen_at", "silent_until"}, Policy: "run_reads", Command: "SELECT", Why: "computes a bucket"},
-		{Table: "public.agent_executions", Columns: []string{"organization_id", "agent_instance_id", "agent_type", "status",
-			"ended_at", "execution_time_seconds", "memory_usage_mb", "cpu_usage_percent", "quality_score", "confidence_score",
-			"user_rating"}, Policy: "run_reads", Command: "SELECT", Why: "computes a bucket, from figures and no content"},
-		{Table: "public.agent_presence", Columns: AllColumns(), Policy: "run_reads", Command: "SELECT", Why: "computes a bucket"},
-		{Table: "public.agent_task_queue", Columns: []string{"organization_id", "queued_at", "left_at"}, Policy: "run_reads",
-			Command: "SELECT", Why: "counts what waits"},
-		{Table: "public.aggregation_tenants", Columns: AllColumns(), Policy: "run_reads", Command: "SELECT",
-			Why: "leaves alone what is sealed"},
-		{Table: "public.agent_execution_changes", Columns: []string{"organization_id", "bucket_start"}, Policy: "run_drains",
+		{Table: "public.organizations", Columns: []string{"id", "timezone", "data_retention_days"},
+			Policy: "run_reads", Command: "SELECT", Why: "goes through them one by one"},
+		{Table: "public.agent_instances", Columns: []string{"organization_id", "id", "agent_type",
+			"status", "changed_at",
+			"heartbeat_seen_at", "silent_until"}, Policy: "run_reads", Command: "SELECT",
+			Why: "computes a bucket"},
+		{Table: "public.agent_executions", Columns: []string{"organization_id", "agent_instance_id",
+			"agent_type", "status",
+			"ended_at", "execution_time_seconds", "memory_usage_mb", "cpu_usage_percent",
+			"quality_score", "confidence_score",
+			"user_rating"}, Policy: "run_reads", Command: "SELECT",
+			Why: "computes a bucket, from figures and no content"},
+		{Table: "public.agent_presence", Columns: AllColumns(), Policy: "run_reads",
+			Command: "SELECT", Why: "computes a bucket"},
+		{Table: "public.agent_task_queue", Columns: []string{"organization_id", "queued_at",
+			"left_at"}, Policy: "run_reads", Command: "SELECT", Why: "counts what waits"},
+		{Table: "public.aggregation_tenants", Columns: AllColumns(), Policy: "run_reads",
+			Command: "SELECT", Why: "leaves alone what is sealed"},
+		{Table: "public.agent_execution_changes",
+			Columns: []string{"organization_id", "bucket_start"}, Policy: "run_drains",
 			Command: "ALL", Why: "takes away the notes of a bucket that it computes"},
-		{Table: "public.agent_metrics", Columns: AllColumns(), Policy: "run_writes", Command: "ALL", Why: "computes a bucket"},
-		{Table: "public.system_health", Columns: AllColumns(), Policy: "run_writes", Command: "ALL", Why: "counts what waits"},
-		{Table: "public.metrics_changes", Columns: []string{"organization_id", "period_start"}, Policy: "run_marks",
-			Command: "INSERT", Why: "notes what it computed"},
+		{Table: "public.agent_metrics", Columns: AllColumns(), Policy: "run_writes", Command: "ALL",
+			Why: "computes a bucket"},
+		{Table: "public.system_health", Columns: AllColumns(), Policy: "run_writes", Command: "ALL",
+			Why: "counts what waits"},
+		{Table: "public.metrics_changes", Columns: []string{"organization_id", "period_start"},
+			Policy: "run_marks", Command: "INSERT", Why: "notes what it computed"},
 	} {
 		s.Entry, s.Rows = "analytics-aggregation/run", Unset
 		sights = append(sights, s)

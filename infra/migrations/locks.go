@@ -11,8 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// A migration that waits for a lock on a table makes every query that comes after it wait too, behind it. So it gives up soon, lets them pass and
-// tries again: for about four minutes, which outlasts any transaction of an entry.
+// A migration that waits for a lock on a table makes every query that comes after it wait too,
+// behind it. So it gives up soon, lets them pass and tries again: for about four minutes, which
+// outlasts any transaction of an entry.
 const (
 	lockTimeout  = 3 * time.Second
 	lockTries    = 30
@@ -24,7 +25,8 @@ func limitLocks(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-// betweenOthers runs fn again while all that keeps it is a lock of another session. What fn has finished, it does not do again.
+// betweenOthers runs fn again while all that keeps it is a lock of another session. What fn has
+// finished, it does not do again.
 func betweenOthers(ctx context.Context, fn func() error) error {
 	for try := 1; ; try++ {
 		err := fn()
@@ -33,7 +35,8 @@ func betweenOthers(ctx context.Context, fn func() error) error {
 			return err
 		}
 		if try == lockTries {
-			return fmt.Errorf("another session held a lock during each of %d tries; end it, or migrate again later: %w", try, err)
+			return fmt.Errorf("another session held a lock during each of %d tries; end it, or "+
+				"migrate again later: %w", try, err)
 		}
 		pause := min(time.Duration(try)*time.Second, longestPause)
 		select {

@@ -187,7 +187,8 @@ func TestEntriesCannotSeeWhatWasMigrated(t *testing.T) {
 		}
 	}
 	if got := ask[int](t, owner,
-		`SELECT count(*)::int FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'goose%'`); got != 0 {
+		`SELECT count(*)::int FROM pg_tables WHERE schemaname = 'public'
+			AND tablename LIKE 'goose%'`); got != 0 {
 		t.Error("goose's table is among the functions' tables")
 	}
 }

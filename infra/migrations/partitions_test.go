@@ -13,16 +13,20 @@ import (
 // partitioned is a table with a default partition, rows of this week, of last week and of a year
 // ago in it, and a role that maintains it.
 const partitioned = `
-CREATE TABLE lessons (organization_id uuid NOT NULL REFERENCES organizations, id uuid NOT NULL DEFAULT gen_random_uuid(), at timestamptz NOT NULL,
+CREATE TABLE lessons (organization_id uuid NOT NULL
+	REFERENCES organizations, id uuid NOT NULL DEFAULT gen_random_uuid(), at timestamptz NOT NULL,
 	note text CHECK (note <> ''), PRIMARY KEY (organization_id, id, at)) PARTITION BY RANGE (at);
 CREATE INDEX lessons_by_note ON lessons (organization_id, note);
 SELECT protect_tenant_table('lessons');
 CREATE TABLE lessons_default PARTITION OF lessons DEFAULT;
 ALTER TABLE lessons_default ENABLE ROW LEVEL SECURITY;
 INSERT INTO partitioned_tables VALUES ('lessons', 'satchel_file_api_maintenance');
-GRANT EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz) TO satchel_file_api_maintenance, satchel_file_api_http;
-INSERT INTO organizations (id, name, slug) VALUES ('00000000-0000-0000-0000-000000000001', 'school', 'school');
-INSERT INTO lessons_default (organization_id, at) SELECT '00000000-0000-0000-0000-000000000001', now() - age
+GRANT EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz)
+	TO satchel_file_api_maintenance, satchel_file_api_http;
+INSERT INTO organizations (id, name, slug)
+	VALUES ('00000000-0000-0000-0000-000000000001', 'school', 'school');
+INSERT INTO lessons_default (organization_id, at)
+	SELECT '00000000-0000-0000-0000-000000000001', now() - age
 FROM unnest(ARRAY['0', '1 minute', '8 days', '400 days']::interval[]) age`
 
 // session is one of an entry's role.
@@ -46,7 +50,8 @@ func TestPartitions(t *testing.T) {
 	execute(
 		t,
 		owner,
-		`SELECT set_config('app.current_organization_id', '00000000-0000-0000-0000-000000000001', false); `+
+		`SELECT set_config('app.current_organization_id', '00000000-0000-0000-0000-000000000001',
+			false); `+
 			partitioned,
 	)
 	keeper := session(t, c, "satchel_file_api_maintenance")
@@ -71,12 +76,17 @@ func TestPartitions(t *testing.T) {
 	if rest < 2 || rest > 3 || thisWeek != 0 {
 		t.Errorf("the default partition has %d rows, %d of them of this week", rest, thisWeek)
 	}
-	if open := ask[int](t, owner, `SELECT count(*)::int FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
-		WHERE i.inhparent = 'lessons'::regclass AND (NOT c.relrowsecurity OR c.relforcerowsecurity OR EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner))`); open != 0 {
+	if open := ask[int](t, owner, `SELECT count(*)::int FROM pg_class c
+		JOIN pg_inherits i ON i.inhrelid = c.oid
+		WHERE i.inhparent = 'lessons'::regclass
+			AND (NOT c.relrowsecurity OR c.relforcerowsecurity
+			OR EXISTS (SELECT FROM aclexplode(c.relacl) a
+			WHERE a.grantee <> c.relowner))`); open != 0 {
 		t.Errorf("%d partitions are open, or bind their owner, which then moves no row", open)
 	}
 	if indexes := ask[int](t, owner,
-		`SELECT count(*)::int FROM pg_index i JOIN pg_inherits h ON h.inhrelid = i.indrelid WHERE h.inhparent = 'lessons'::regclass`); indexes != 10 {
+		`SELECT count(*)::int FROM pg_index i JOIN pg_inherits h ON h.inhrelid = i.indrelid
+			WHERE h.inhparent = 'lessons'::regclass`); indexes != 10 {
 		t.Errorf("five partitions have %d indexes, want 10", indexes)
 	}
 
@@ -85,14 +95,16 @@ func TestPartitions(t *testing.T) {
 		t.Errorf("dropped %d partitions that are not over", dropped)
 	}
 	if left := ask[int](t, owner,
-		`SELECT count(*)::int FROM lessons_default WHERE at < now() - interval '30 days'`); left != 0 {
+		`SELECT count(*)::int FROM lessons_default
+			WHERE at < now() - interval '30 days'`); left != 0 {
 		t.Errorf("%d rows of before are left in the default partition", left)
 	}
 	// The week that is running goes only once it is over.
 	execute(
 		t,
 		owner,
-		`CREATE TABLE lessons_20200106 PARTITION OF lessons FOR VALUES FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`,
+		`CREATE TABLE lessons_20200106 PARTITION OF lessons FOR VALUES
+			FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`,
 	)
 	if dropped := number(`SELECT drop_partitions('lessons', '2020-01-12 23:59Z')`); dropped != 0 {
 		t.Error("a week went before its end")

@@ -20,7 +20,9 @@ func TestRolesAreOrdinary(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range Entries() {
-		if !ask[bool](t, owner, `SELECT rolcanlogin AND NOT (rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolinherit OR rolreplication)
+		if !ask[bool](t, owner, `SELECT rolcanlogin
+			AND NOT (rolsuper OR rolbypassrls OR rolcreatedb OR rolcreaterole OR rolinherit
+			OR rolreplication)
 			FROM pg_roles WHERE rolname = '`+e.Role+`'`) {
 			t.Errorf("%s has more than it needs, or cannot sign in", e.Role)
 		}
@@ -34,7 +36,8 @@ func TestRolesAreOrdinary(t *testing.T) {
 		t.Error("an entry without a password signs in")
 	}
 	if got := ask[string](t, c.SuperuserURL(),
-		`SELECT left(rolpassword, 14) FROM pg_authid WHERE rolname = 'satchel_file_api_http'`); got != "SCRAM-SHA-256$" {
+		`SELECT left(rolpassword, 14) FROM pg_authid
+			WHERE rolname = 'satchel_file_api_http'`); got != "SCRAM-SHA-256$" {
 		t.Errorf("the password is kept as %s…", got)
 	}
 	// A run without passwords keeps those that there are.

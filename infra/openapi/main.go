@@ -1,4 +1,5 @@
-// Command openapi writes the one OpenAPI document of all functions. It asks each binary with -describe-api and imports none of them.
+// Command openapi writes the one OpenAPI document of all functions. It asks each binary with
+// -describe-api and imports none of them.
 //
 //	go run ./infra/openapi          writes functions/file-api/openapi.json
 //	go run ./infra/openapi -check   fails when that file is stale
@@ -13,12 +14,14 @@ import (
 )
 
 func main() {
-	check := flag.Bool("check", false, "fail when the committed document is stale, and write nothing")
+	check := flag.Bool("check", false,
+		"fail when the committed document is stale, and write nothing")
 	out := flag.String("out", "functions/file-api/openapi.json", "the committed document")
 	flag.Parse()
 	packages := flag.Args()
 	if len(packages) == 0 {
-		packages = []string{"./functions/file-api", "./functions/notification-dispatcher", "./functions/analytics-aggregation"}
+		packages = []string{"./functions/file-api", "./functions/notification-dispatcher",
+			"./functions/analytics-aggregation"}
 	}
 	if err := run(packages, *out, *check); err != nil {
 		fmt.Fprintln(os.Stderr, "openapi:", err)
@@ -29,7 +32,8 @@ func main() {
 func run(packages []string, out string, check bool) error {
 	committed, err := os.ReadFile(out)
 	if errors.Is(err, os.ErrNotExist) && !check {
-		err = os.WriteFile(out, []byte("{}\n"), 0o644) // a binary that embeds the document cannot be built without one
+		// a binary that embeds the document cannot be built without one
+		err = os.WriteFile(out, []byte("{}\n"), 0o644)
 	}
 	if err != nil {
 		return err

@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// document is an OpenAPI document as far as merging needs to know it; the rest of each part stays as it is.
+// document is an OpenAPI document as far as merging needs to know it; the rest of each part stays
+// as it is.
 type document struct {
 	OpenAPI    string                    `json:"openapi"`
 	Info       map[string]any            `json:"info"`
@@ -18,8 +19,9 @@ type document struct {
 	Components map[string]map[string]any `json:"components"`
 }
 
-// merge joins documents into one with its members in order, so that the same routes always give the same bytes. Info is the first one's. It
-// refuses two meanings for one name: an operation that two functions serve, or a schema that two functions define differently.
+// merge joins documents into one with its members in order, so that the same routes always give the
+// same bytes. Info is the first one's. It refuses two meanings for one name: an operation that two
+// functions serve, or a schema that two functions define differently.
 func merge(documents [][]byte) ([]byte, error) {
 	var all document
 	for i, raw := range documents {
@@ -35,17 +37,21 @@ func merge(documents [][]byte) ([]byte, error) {
 				Paths: map[string]map[string]any{}, Components: map[string]map[string]any{}}
 		}
 		if one.OpenAPI != all.OpenAPI {
-			return nil, fmt.Errorf("document %d is OpenAPI %q and the first is %q", i+1, one.OpenAPI, all.OpenAPI)
+			return nil, fmt.Errorf("document %d is OpenAPI %q and the first is %q", i+1,
+				one.OpenAPI, all.OpenAPI)
 		}
 		for _, tag := range one.Tags {
-			if !slices.ContainsFunc(all.Tags, func(t map[string]any) bool { return t["name"] == tag["name"] }) {
+			if !slices.ContainsFunc(all.Tags,
+				func(t map[string]any) bool { return t["name"] == tag["name"] }) {
 				all.Tags = append(all.Tags, tag)
 			}
 		}
-		if err := add(all.Paths, one.Paths, "path", func(any, any) bool { return false }); err != nil {
+		if err := add(all.Paths, one.Paths, "path",
+			func(any, any) bool { return false }); err != nil {
 			return nil, err
 		}
-		if err := add(all.Components, one.Components, "component", func(a, b any) bool { return reflect.DeepEqual(a, b) }); err != nil {
+		if err := add(all.Components, one.Components, "component",
+			func(a, b any) bool { return reflect.DeepEqual(a, b) }); err != nil {
 			return nil, err
 		}
 	}

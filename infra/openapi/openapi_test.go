@@ -30,7 +30,8 @@ func TestDocumentsBecomeOne(t *testing.T) {
 		t.Errorf("merged into\n%s", got)
 	}
 	for range 20 {
-		if again, err := merge([][]byte{[]byte(files), []byte(notices)}); err != nil || !slices.Equal(again, got) {
+		if again, err := merge([][]byte{[]byte(files), []byte(notices)}); err != nil ||
+			!slices.Equal(again, got) {
 			t.Fatalf("another run gave other bytes: %v", err)
 		}
 	}
@@ -47,7 +48,8 @@ func TestTwoMeaningsOfOneNameAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if _, err := merge([][]byte{[]byte(files), []byte(tc.second)}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if _, err := merge([][]byte{[]byte(files), []byte(tc.second)}); err == nil ||
+				!strings.Contains(err.Error(), tc.want) {
 				t.Errorf("merge says %v, want something about %q", err, tc.want)
 			}
 		})

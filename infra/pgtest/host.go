@@ -39,8 +39,10 @@ func takeHost(ctx context.Context) (*host, error) {
 			Dir:       filepath.Join(scratch, "pgtest", strconv.Itoa(n)),
 			Throwaway: true,
 			Settings: map[string]string{
-				"autovacuum":   "off",  // a worker in a database would hold up copying and dropping it
-				"min_wal_size": "32MB", // the least that there is: clusters are kept, maybe in memory
+				// a worker in a database would hold up copying and dropping it
+				"autovacuum": "off",
+				// the least that there is: clusters are kept, maybe in memory
+				"min_wal_size": "32MB",
 				"max_wal_size": "64MB",
 			},
 		})
@@ -55,7 +57,8 @@ func takeHost(ctx context.Context) (*host, error) {
 			err = h.prepare(ctx)
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("prepare the test cluster: %w", err), cluster.Stop(ctx))
+			return nil, errors.Join(fmt.Errorf("prepare the test cluster: %w", err),
+				cluster.Stop(ctx))
 		}
 		return h, nil
 	}
@@ -70,7 +73,8 @@ func (h *host) prepare(ctx context.Context) error {
 		return err
 	}
 	h.template = "template_" + hash[:16]
-	rows, err := h.admin.Query(ctx, `SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')`)
+	rows, err := h.admin.Query(ctx, `SELECT datname FROM pg_database
+		WHERE datname NOT IN ('postgres', 'template0', 'template1')`)
 	if err != nil {
 		return err
 	}
@@ -119,7 +123,8 @@ func (h *host) makeTemplate(ctx context.Context) error {
 }
 
 func (h *host) drop(ctx context.Context, name string) error {
-	_, err := h.admin.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
+	_, err := h.admin.Exec(ctx,
+		"DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
 	return err
 }
 
@@ -128,7 +133,8 @@ func (h *host) database(t testing.TB) *Database {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(h.made.Add(1), 10)
 	// FILE_COPY: half the time of the default, which logs every page.
-	if _, err := h.admin.Exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+h.template+" OWNER "+Owner+" STRATEGY file_copy"); err != nil {
+	if _, err := h.admin.Exec(t.Context(),
+		"CREATE DATABASE "+name+" TEMPLATE "+h.template+" OWNER "+Owner+" STRATEGY file_copy"); err != nil {
 		t.Fatalf("copy the template database: %v", err)
 	}
 	t.Cleanup(func() {

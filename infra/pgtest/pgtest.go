@@ -83,7 +83,8 @@ func (d *Database) URL(entry string) string {
 // DB opens the database as an entry does. It is closed when the test ends.
 func (d *Database) DB(t testing.TB, entry string) *tenantdb.DB {
 	t.Helper()
-	db, err := tenantdb.Open(t.Context(), tenantdb.Config{URL: d.URL(entry), StatementTimeout: time.Minute, LockTimeout: 30 * time.Second})
+	db, err := tenantdb.Open(t.Context(), tenantdb.Config{URL: d.URL(entry),
+		StatementTimeout: time.Minute, LockTimeout: 30 * time.Second})
 	if err != nil {
 		t.Fatalf("open the database as %s: %v", entry, err)
 	}

@@ -39,7 +39,8 @@ func TestDatabaseIsGoneAfterTheTest(t *testing.T) {
 		name = d.name
 		connect(t, d.OwnerURL) // left open: it must not hold the drop up
 	})
-	if got := count(t, New(t), `SELECT count(*) FROM pg_database WHERE datname = '`+name+`'`); got != 0 {
+	if got := count(t, New(t),
+		`SELECT count(*) FROM pg_database WHERE datname = '`+name+`'`); got != 0 {
 		t.Errorf("%s is still there", name)
 	}
 }
@@ -49,7 +50,9 @@ func TestOwnerIsOrdinary(t *testing.T) {
 	d := New(t)
 	var super, bypass, owns bool
 	err := connect(t, d.OwnerURL).QueryRow(t.Context(), `SELECT rolsuper, rolbypassrls,
-		(SELECT pg_get_userbyid(relowner) = current_user FROM pg_class WHERE oid = 'files'::regclass) FROM pg_roles WHERE rolname = current_user`).Scan(&super, &bypass, &owns)
+		(SELECT pg_get_userbyid(relowner) = current_user FROM pg_class
+			WHERE oid = 'files'::regclass) FROM pg_roles
+			WHERE rolname = current_user`).Scan(&super, &bypass, &owns)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +71,8 @@ func TestEntriesSignIn(t *testing.T) {
 	}
 	var role string
 	err := d.DB(t, "file-api/http").InTenant(t.Context(), organization, func(tx pgx.Tx) error {
-		return tx.QueryRow(t.Context(), `SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2`, organization, person.User).Scan(&role)
+		return tx.QueryRow(t.Context(), `SELECT role FROM memberships
+			WHERE organization_id = $1 AND user_id = $2`, organization, person.User).Scan(&role)
 	})
 	if err != nil || role != "staff" {
 		t.Errorf("the member's role is %q, %v", role, err)
@@ -115,7 +119,8 @@ func TestDying(t *testing.T) {
 	}
 	d := New(t)
 	var directory string
-	if err := d.Superuser.QueryRow(t.Context(), `SHOW data_directory`).Scan(&directory); err != nil {
+	if err := d.Superuser.QueryRow(t.Context(),
+		`SHOW data_directory`).Scan(&directory); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Println("data", directory)
@@ -124,7 +129,8 @@ func TestDying(t *testing.T) {
 		t.Fatal("as wanted")
 	case "panic":
 		panic("as wanted")
-	case "time limit": // testing's own is a panic of another goroutine as well, but it waits for whole seconds
+	// testing's own is a panic of another goroutine as well, but it waits for whole seconds
+	case "time limit":
 		go panic("as wanted")
 		select {}
 	}
@@ -152,7 +158,8 @@ func TestServerEndsWithItsTests(t *testing.T) {
 				t.Fatalf("no server was started:\n%s", out)
 			}
 			for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-				if _, err := os.Stat(directory + "/postmaster.pid"); errors.Is(err, os.ErrNotExist) {
+				if _, err := os.Stat(directory + "/postmaster.pid"); errors.Is(err,
+					os.ErrNotExist) {
 					break // a server removes it when it has shut down cleanly
 				}
 				if time.Now().After(deadline) {

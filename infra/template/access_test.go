@@ -9,16 +9,21 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/migrations"
 )
 
-// everyResource lists the statements that may name "*", and why. Anything else names what it is for.
+// everyResource lists the statements that may name "*", and why. Anything else names what it is
+// for.
 var everyResource = map[string]string{
-	"ec2:CreateNetworkInterface ec2:DescribeNetworkInterfaces ec2:DescribeSubnets ec2:DeleteNetworkInterface " +
-		"ec2:AssignPrivateIpAddresses ec2:UnassignPrivateIpAddresses": "Lambda's network interfaces have no name beforehand; the function's own code is denied them",
+	"ec2:CreateNetworkInterface ec2:DescribeNetworkInterfaces ec2:DescribeSubnets " +
+		"ec2:DeleteNetworkInterface " +
+		"ec2:AssignPrivateIpAddresses " +
+		"ec2:UnassignPrivateIpAddresses": "Lambda's network interfaces have no name " +
+		"beforehand; the function's own code is denied them",
 }
 
 // role is the IAM role of a function.
 func (d *Template) role(f resource) resource { return d.target(f.properties["Role"]) }
 
-// allowed lists "action on resource" for everything that a role of this template may do, but for the shared network policy.
+// allowed lists "action on resource" for everything that a role of this template may do, but for
+// the shared network policy.
 func allowed(role resource) []string {
 	var all []string
 	for _, s := range statements(role.properties) {
@@ -36,7 +41,8 @@ func allowed(role resource) []string {
 
 var databaseUser = regexp.MustCompile(`^postgres://([^@:]+)@`)
 
-// roles: every entry has an IAM role and a database role that no other has, and signs in as exactly that one.
+// roles: every entry has an IAM role and a database role that no other has, and signs in as exactly
+// that one.
 func roles(d *Template, entries []migrations.Entry) (found faults) {
 	owner, user := map[string]string{}, map[string]string{}
 	for _, f := range d.functions() {
@@ -68,7 +74,8 @@ func roles(d *Template, entries []migrations.Entry) (found faults) {
 				connects = append(connects, may)
 			}
 		}
-		want := "rds-db:connect on arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${DatabaseResourceId}/" + match[1]
+		want := "rds-db:connect on " +
+			"arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${DatabaseResourceId}/" + match[1]
 		if !slices.Equal(connects, []string{want}) {
 			found.add("%s may sign in as %v, and has to as %s alone", f.name, connects, match[1])
 		}
@@ -89,7 +96,8 @@ func roles(d *Template, entries []migrations.Entry) (found faults) {
 // wildcards: no role may do everything, or do something to everything.
 func wildcards(d *Template) (found faults) {
 	used := map[string]bool{}
-	for _, kind := range []string{"AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"} {
+	for _, kind := range []string{"AWS::IAM::Role", "AWS::IAM::ManagedPolicy",
+		"AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"} {
 		for _, r := range d.ofKind(kind) {
 			for _, s := range statements(r.properties) {
 				if s.effect != "Allow" {
@@ -132,8 +140,10 @@ func wildcards(d *Template) (found faults) {
 	return found
 }
 
-// narrow is one resource, a secret that a parameter names, or the objects under a prefix of one bucket.
-var narrow = regexp.MustCompile(`^(\$\{\w+\.Arn\}|\$\{\w+SecretArn\}|arn:[^*]+?(/(incoming|original|variant|quarantine)/\*)?)$`)
+// narrow is one resource, a secret that a parameter names, or the objects under a prefix of one
+// bucket.
+var narrow = regexp.MustCompile(
+	`^(\$\{\w+\.Arn\}|\$\{\w+SecretArn\}|arn:[^*]+?(/(incoming|original|variant|quarantine)/\*)?)$`)
 
 // buckets: versioned, private, encrypted, reached by TLS alone, kept when the stack goes.
 func buckets(d *Template) (found faults) {
@@ -142,8 +152,10 @@ func buckets(d *Template) (found faults) {
 		for _, s := range statements(policy.properties) {
 			bucket := d.target(policy.properties["Bucket"]).name
 			arn := "${" + bucket + ".Arn}"
-			if s.effect == "Deny" && spell(s.all["Principal"]) == "*" && slices.Equal(s.actions, []string{"s3:*"}) &&
-				slices.Equal(s.resources, []string{arn, arn + "/*"}) && spell(at(s.condition, "Bool")["aws:SecureTransport"]) == "false" {
+			if s.effect == "Deny" && spell(s.all["Principal"]) == "*" &&
+				slices.Equal(s.actions, []string{"s3:*"}) &&
+				slices.Equal(s.resources, []string{arn, arn + "/*"}) &&
+				spell(at(s.condition, "Bool")["aws:SecureTransport"]) == "false" {
 				secured[bucket] = true
 			}
 		}
@@ -152,7 +164,8 @@ func buckets(d *Template) (found faults) {
 		if spell(at(b.properties, "VersioningConfiguration")["Status"]) != "Enabled" {
 			found.add("%s is not versioned", b.name)
 		}
-		for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
+		for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls",
+			"RestrictPublicBuckets"} {
 			if spell(at(b.properties, "PublicAccessBlockConfiguration")[block]) != "true" {
 				found.add("%s: %s is off", b.name, block)
 			}
@@ -163,11 +176,13 @@ func buckets(d *Template) (found faults) {
 		if !secured[b.name] {
 			found.add("%s can be read without TLS", b.name)
 		}
-		if spell(b.all["DeletionPolicy"]) != "Retain" || spell(b.all["UpdateReplacePolicy"]) != "Retain" {
+		if spell(b.all["DeletionPolicy"]) != "Retain" ||
+			spell(b.all["UpdateReplacePolicy"]) != "Retain" {
 			found.add("%s goes with the stack", b.name)
 		}
 		lifecycle := fmt.Sprint(b.properties["LifecycleConfiguration"])
-		for _, rule := range []string{"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload", "ExpiredObjectDeleteMarker"} {
+		for _, rule := range []string{"NoncurrentVersionExpiration",
+			"AbortIncompleteMultipartUpload", "ExpiredObjectDeleteMarker"} {
 			if !strings.Contains(lifecycle, rule) {
 				found.add("%s has no %s: it grows for ever", b.name, rule)
 			}
@@ -176,8 +191,8 @@ func buckets(d *Template) (found faults) {
 	return found
 }
 
-// flow: objects go one way. What the trigger listens to is written by clients and read by the checker, so that nothing
-// can start itself and nothing unchecked can be handed out.
+// flow: objects go one way. What the trigger listens to is written by clients and read by the
+// checker, so that nothing can start itself and nothing unchecked can be handed out.
 func flow(d *Template) (found faults) {
 	var trigger resource
 	for _, b := range d.ofKind("AWS::S3::Bucket") {
@@ -200,7 +215,8 @@ func flow(d *Template) (found faults) {
 		}
 		for _, name := range []string{"FILES_BUCKET", "QUARANTINE_BUCKET"} {
 			if given := env[name]; given != nil && d.target(given).name == trigger.name {
-				found.add("%s: %s sends events: what is written there starts the work again", f.name, name)
+				found.add("%s: %s sends events: what is written there starts the work again",
+					f.name, name)
 			}
 		}
 		writes, reads := false, false
@@ -226,7 +242,8 @@ func flow(d *Template) (found faults) {
 
 // notification: the bucket's events reach a queue that a function consumes, and nobody else's do.
 func notification(d *Template, trigger resource, arn string) (found faults) {
-	configurations, _ := at(trigger.properties, "NotificationConfiguration")["QueueConfigurations"].([]any)
+	configurations, _ := at(trigger.properties,
+		"NotificationConfiguration")["QueueConfigurations"].([]any)
 	for _, c := range configurations {
 		queue := d.target(c.(object)["Queue"])
 		if !slices.ContainsFunc(d.functions(), func(f resource) bool {

@@ -13,7 +13,10 @@ import (
 // faults collects what a check finds.
 type faults []string
 
-func (f *faults) add(format string, values ...any) { *f = append(*f, fmt.Sprintf(format, values...)) }
+func (f *faults) add(format string, values ...any) {
+	*f =
+		append(*f, fmt.Sprintf(format, values...))
+}
 
 // references: whatever is named exists, and whatever is declared is used.
 func references(d *Template) (found faults) {
@@ -85,7 +88,8 @@ func code(d *Template, built []string, arch string) (found faults) {
 		if !slices.Contains(built, uri) {
 			found.add("%s: make build does not write %s", f.name, uri)
 		}
-		if spell(f.properties["Runtime"]) != "provided.al2023" || spell(f.properties["Handler"]) != "bootstrap" {
+		if spell(f.properties["Runtime"]) != "provided.al2023" ||
+			spell(f.properties["Handler"]) != "bootstrap" {
 			found.add("%s: a Go binary runs as bootstrap under provided.al2023", f.name)
 		}
 		if got := spelled(f.properties["Architectures"]); !slices.Equal(got, []string{arch}) {
@@ -102,8 +106,9 @@ func code(d *Template, built []string, arch string) (found faults) {
 
 func takesFiles(f resource) bool { return environment(f)["MAX_FILE_SIZE"] != nil }
 
-// room: the largest file that the template lets in has room where it is processed: once on disk with as much
-// to spare, and seven times in memory, which is what a PNG of 247 MiB was measured to take (its bytes three times, its pixels, what is made of it).
+// room: the largest file that the template lets in has room where it is processed: once on disk
+// with as much to spare, and seven times in memory, which is what a PNG of 247 MiB was measured to
+// take (its bytes three times, its pixels, what is made of it).
 func room(d *Template) (found faults) {
 	largest, err := strconv.ParseInt(spell(at(d.parameters, "MaxFileSize")["MaxValue"]), 10, 64)
 	if err != nil {
@@ -118,7 +123,8 @@ func room(d *Template) (found faults) {
 			if what == "EphemeralStorage" {
 				value = at(f.properties, what)["Size"]
 			}
-			if mebibytes, err := strconv.ParseInt(spell(value), 10, 64); err != nil || mebibytes<<20 < times*largest {
+			if mebibytes, err := strconv.ParseInt(spell(value), 10, 64); err != nil ||
+				mebibytes<<20 < times*largest {
 				found.add("%s: %s has no room for a file of %d bytes", f.name, what, largest)
 			}
 		}
@@ -133,7 +139,8 @@ type setting struct {
 	Required bool
 }
 
-// settings: a function gets the variables that its binary reads, and parameters have the same defaults.
+// settings: a function gets the variables that its binary reads, and parameters have the same
+// defaults.
 func settings(d *Template, f resource, described []setting) (found faults) {
 	env := environment(f)
 	known := map[string]bool{}
@@ -154,7 +161,8 @@ func settings(d *Template, f resource, described []setting) (found faults) {
 			continue // who deploys is asked
 		}
 		if fallback := spell(parameter["Default"]); fallback != s.Default {
-			found.add("%s: parameter %s defaults to %q, %s to %q", f.name, reference, fallback, s.Name, s.Default)
+			found.add("%s: parameter %s defaults to %q, %s to %q", f.name, reference, fallback,
+				s.Name, s.Default)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -165,7 +173,8 @@ func settings(d *Template, f resource, described []setting) (found faults) {
 	return found
 }
 
-// queues: what cannot be done ends in a dead-letter queue, with the function's own ceiling coming first.
+// queues: what cannot be done ends in a dead-letter queue, with the function's own ceiling coming
+// first.
 func queues(d *Template, attempts int) (found faults) {
 	consumed := map[string]bool{}
 	for _, f := range d.functions() {
@@ -178,13 +187,16 @@ func queues(d *Template, attempts int) (found faults) {
 			queue := d.target(p["Queue"])
 			consumed[queue.name] = true
 			if !slices.Contains(spelled(p["FunctionResponseTypes"]), "ReportBatchItemFailures") {
-				found.add("%s: without ReportBatchItemFailures one failure repeats its whole batch", f.name)
+				found.add("%s: without ReportBatchItemFailures one failure repeats its whole batch",
+					f.name)
 			}
 			if takesFiles(f) && number(p["BatchSize"]) != 1 {
 				found.add("%s: one bad file must take down only itself: BatchSize 1", f.name)
 			}
-			if visibility, timeout := number(queue.properties["VisibilityTimeout"]), number(f.properties["Timeout"]); timeout <= 0 || visibility < 6*timeout {
-				found.add("%s is invisible for %d s, less than six times the timeout of %s (%d s)", queue.name, visibility, f.name, timeout)
+			if visibility, timeout := number(queue.properties["VisibilityTimeout"]),
+				number(f.properties["Timeout"]); timeout <= 0 || visibility < 6*timeout {
+				found.add("%s is invisible for %d s, less than six times the timeout of %s (%d s)",
+					queue.name, visibility, f.name, timeout)
 			}
 			redrive := at(queue.properties, "RedrivePolicy")
 			dead := d.target(redrive["deadLetterTargetArn"])
@@ -192,9 +204,11 @@ func queues(d *Template, attempts int) (found faults) {
 				found.add("%s has no dead-letter queue", queue.name)
 			}
 			if received := number(redrive["maxReceiveCount"]); received <= attempts {
-				found.add("%s gives up after %d receives, the function after %d attempts: nobody would tell the reason", queue.name, received, attempts)
+				found.add("%s gives up after %d receives, the function after %d attempts: nobody "+
+					"would tell the reason", queue.name, received, attempts)
 			}
-			if number(dead.properties["MessageRetentionPeriod"]) <= number(queue.properties["MessageRetentionPeriod"]) {
+			if number(dead.properties["MessageRetentionPeriod"]) <= number(
+				queue.properties["MessageRetentionPeriod"]) {
 				found.add("%s keeps messages no longer than %s", dead.name, queue.name)
 			}
 			if !watched(d, dead.name, "ApproximateNumberOfMessagesVisible") {
@@ -236,7 +250,8 @@ func schedules(d *Template) (found faults) {
 			if err := json.Unmarshal([]byte(spell(p["Input"])), &input); err != nil {
 				found.add("%s: the schedule's input is no JSON: %v", f.name, err)
 			}
-			if input.Schedule != spell(p["Name"]) || input.Time != "<aws.scheduler.scheduled-time>" {
+			if input.Schedule != spell(p["Name"]) ||
+				input.Time != "<aws.scheduler.scheduled-time>" {
 				found.add("%s: the input %s does not name the schedule %s and its time", f.name,
 					spell(p["Input"]), spell(p["Name"]))
 			}
@@ -266,7 +281,8 @@ func events(d *Template, binary string, takes description) (found faults) {
 	var http, sqs bool
 	sent := map[string]string{}
 	for _, f := range d.functions() {
-		if strings.Trim(strings.TrimPrefix(spell(f.properties["CodeUri"]), "build/"), "/") != binary {
+		if strings.Trim(strings.TrimPrefix(spell(f.properties["CodeUri"]), "build/"),
+			"/") != binary {
 			continue
 		}
 		http = http || len(eventsOf(f, "HttpApi")) > 0

@@ -116,7 +116,8 @@ func (t *Template) Resolve(p Place) (*Deployment, error) {
 			continue
 		}
 		for key := range r.all {
-			if !slices.Contains([]string{"Type", "Properties", "Condition", "DependsOn", "DeletionPolicy", "UpdateReplacePolicy", "Metadata"}, key) {
+			if !slices.Contains([]string{"Type", "Properties", "Condition", "DependsOn",
+				"DeletionPolicy", "UpdateReplacePolicy", "Metadata"}, key) {
 				root.fault(r.path()+"/"+key, "%s of a resource is not understood here", key)
 			}
 		}

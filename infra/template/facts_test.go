@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// spell spells a value so that equal values are spelled the same: intrinsic functions as ${…}, as in Fn::Sub.
+// spell spells a value so that equal values are spelled the same: intrinsic functions as ${…}, as
+// in Fn::Sub.
 func spell(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -105,7 +106,8 @@ func statements(value any) []statement {
 				continue
 			}
 			all = append(all, statement{
-				effect: spell(s["Effect"]), actions: spelled(s["Action"]), resources: spelled(s["Resource"]), condition: at(s, "Condition"), all: s,
+				effect: spell(s["Effect"]), actions: spelled(s["Action"]),
+				resources: spelled(s["Resource"]), condition: at(s, "Condition"), all: s,
 			})
 		}
 	})

@@ -82,7 +82,8 @@ func (f *fields) seconds(key string) time.Duration {
 // want refuses every value but the ones that are understood.
 func (f *fields) want(key string, understood ...string) {
 	if values := texts(f.value(key)); len(values) != 1 || !slices.Contains(understood, values[0]) {
-		f.fault(f.path+"/"+key, "%s.%s is %q: only %q is understood", f.what, key, values, understood)
+		f.fault(f.path+"/"+key, "%s.%s is %q: only %q is understood", f.what, key, values,
+			understood)
 	}
 }
 
@@ -115,5 +116,6 @@ func (f *fields) done() {
 }
 
 func (f *fields) unread(what, path string) {
-	f.deployment.Unread = append(f.deployment.Unread, Unread{What: what, Resource: f.name, Line: f.line(path)})
+	f.deployment.Unread = append(f.deployment.Unread,
+		Unread{What: what, Resource: f.name, Line: f.line(path)})
 }

@@ -12,7 +12,8 @@ import (
 func (f *fields) function() {
 	fn := Function{
 		Name: f.text("FunctionName"), Code: strings.TrimSuffix(f.text("CodeUri"), "/"),
-		MemoryMB: f.number("MemorySize"), Timeout: f.seconds("Timeout"), Concurrency: f.number("ReservedConcurrentExecutions"),
+		MemoryMB: f.number("MemorySize"), Timeout: f.seconds("Timeout"),
+		Concurrency: f.number("ReservedConcurrentExecutions"),
 		Environment: map[string]string{}, Role: f.role("Role"),
 	}
 	if fn.Name == "" {
@@ -56,12 +57,15 @@ func (f *fields) event(fn *Function, name string) {
 		scaling.done()
 		fn.Mappings = append(fn.Mappings, m)
 	case "ScheduleV2":
-		s := Schedule{Name: p.text("Name"), Rate: p.rate("ScheduleExpression"), Input: p.text("Input")}
+		s := Schedule{Name: p.text("Name"), Rate: p.rate("ScheduleExpression"),
+			Input: p.text("Input")}
 		if s.Name == "" {
 			s.Name = name
 		}
-		if placeholder := strings.ReplaceAll(s.Input, "<aws.scheduler.scheduled-time>", ""); strings.Contains(placeholder, "<aws.") {
-			p.fault(p.path+"/Input", "the input has a placeholder that is not understood here: %s", s.Input)
+		if placeholder := strings.ReplaceAll(s.Input, "<aws.scheduler.scheduled-time>",
+			""); strings.Contains(placeholder, "<aws.") {
+			p.fault(p.path+"/Input", "the input has a placeholder that is not understood here: %s",
+				s.Input)
 		}
 		fn.Schedules = append(fn.Schedules, s)
 	default:
@@ -80,7 +84,8 @@ func (f *fields) route() Route {
 	if r.Path != "" && r.Method == "" || r.Method == "X-AMAZON-APIGATEWAY-ANY-METHOD" {
 		r.Method = "ANY"
 	}
-	if r.Path != "" && !regexp.MustCompile(`^(/([^/{}]+|\{\w+\}))*(/|/\{\w+\+\})?$`).MatchString(r.Path) {
+	if r.Path != "" && !regexp.MustCompile(`^(/([^/{}]+|\{\w+\}))*(/|/\{\w+\+\})?$`).MatchString(
+		r.Path) {
 		f.fault(f.path+"/Path", "%q is no path of an HTTP API", r.Path)
 	}
 	return r
@@ -93,7 +98,8 @@ func (f *fields) rate(key string) time.Duration {
 	if regexp.MustCompile(`^cron\(\S+( \S+){5}\)$`).MatchString(expression) {
 		return 0
 	}
-	match := regexp.MustCompile(`^rate\((\d+) (minute|hour|day)s?\)$`).FindStringSubmatch(expression)
+	match := regexp.MustCompile(`^rate\((\d+) (minute|hour|day)s?\)$`).FindStringSubmatch(
+		expression)
 	if match == nil {
 		f.fault(f.path+"/"+key, "%q is no rate and no cron expression", expression)
 		return 0
@@ -102,6 +108,7 @@ func (f *fields) rate(key string) time.Duration {
 	if err != nil {
 		f.fault(f.path+"/"+key, "%v", err)
 	}
-	unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
+	unit := map[string]time.Duration{"minute": time.Minute, "hour": time.Hour,
+		"day": 24 * time.Hour}
 	return time.Duration(n) * unit[match[2]]
 }

@@ -10,8 +10,8 @@ import (
 
 const day = 24 * time.Hour
 
-// outages: what waits for the end of an outage is kept for longer than it is waited for, with a day to
-// spare, whatever age the parameter allows.
+// outages: what waits for the end of an outage is kept for longer than it is waited for, with a day
+// to spare, whatever age the parameter allows.
 func outages(d *Template) (found faults) {
 	for _, f := range d.functions() {
 		env := environment(f)
@@ -36,7 +36,8 @@ func outages(d *Template) (found faults) {
 		}
 		kept := func(what string, least time.Duration) {
 			if least <= age+day {
-				found.add("%s keeps an upload for %s, which is tried for up to %s", what, least, age)
+				found.add("%s keeps an upload for %s, which is tried for up to %s", what, least,
+					age)
 			}
 		}
 		bucket := d.target(env["INCOMING_BUCKET"])
@@ -53,7 +54,8 @@ func outages(d *Template) (found faults) {
 		for _, event := range at(f.properties, "Events") {
 			e, _ := event.(object)
 			if queue := d.target(at(e, "Properties")["Queue"]); queue.name != "" {
-				kept(queue.name, time.Duration(number(queue.properties["MessageRetentionPeriod"]))*time.Second)
+				kept(queue.name, time.Duration(
+					number(queue.properties["MessageRetentionPeriod"]))*time.Second)
 			}
 		}
 	}
@@ -86,16 +88,23 @@ func TestOutagesAndPatience(t *testing.T) {
 		check    func(*Template) faults
 		found    bool
 	}{
-		"as it is, outages":           {"", "", outages, false},
-		"as it is, patience":          {"", "", patience, false},
-		"uploads expire":              {"ExpirationInDays: 7", "ExpirationInDays: 6", outages, true},
-		"the claimed version expires": {"NoncurrentDays: 7 }", "NoncurrentDays: 1 }", outages, true},
-		"messages expire":             {"MessageRetentionPeriod: 604800", "MessageRetentionPeriod: 518400", outages, true},
-		"an age beyond the bucket's":  {"|14[0-3])h$", "|14[0-9])h$", outages, true},
-		"any age":                     {"    AllowedPattern: \"^([1-9]|", "    Pattern: \"^([1-9]|", outages, true},
-		"a statement outlives it":     {"DATABASE_STATEMENT_TIMEOUT: 10s", "DATABASE_STATEMENT_TIMEOUT: 29s", patience, true},
-		"a lock outlives a statement": {"DATABASE_LOCK_TIMEOUT: 3s", "DATABASE_LOCK_TIMEOUT: 10s", patience, true},
-		"no limit on locks":           {"DATABASE_LOCK_TIMEOUT: 5s", "DATABASE_LOCK_TIMEOUT: 0s", patience, true},
+		"as it is, outages":  {"", "", outages, false},
+		"as it is, patience": {"", "", patience, false},
+		"uploads expire": {"ExpirationInDays: 7", "ExpirationInDays: 6", outages,
+			true},
+		"the claimed version expires": {"NoncurrentDays: 7 }", "NoncurrentDays: 1 }", outages,
+			true},
+		"messages expire": {"MessageRetentionPeriod: 604800",
+			"MessageRetentionPeriod: 518400", outages, true},
+		"an age beyond the bucket's": {"|14[0-3])h$", "|14[0-9])h$", outages, true},
+		"any age": {"    AllowedPattern: \"^([1-9]|", "    Pattern: \"^([1-9]|",
+			outages, true},
+		"a statement outlives it": {"DATABASE_STATEMENT_TIMEOUT: 10s",
+			"DATABASE_STATEMENT_TIMEOUT: 29s", patience, true},
+		"a lock outlives a statement": {"DATABASE_LOCK_TIMEOUT: 3s", "DATABASE_LOCK_TIMEOUT: 10s",
+			patience, true},
+		"no limit on locks": {"DATABASE_LOCK_TIMEOUT: 5s", "DATABASE_LOCK_TIMEOUT: 0s",
+			patience, true},
 	} {
 		if c.old != "" && !strings.Contains(whole, c.old) {
 			t.Errorf("%s: the template has no %q", name, c.old)

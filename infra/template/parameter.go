@@ -21,10 +21,13 @@ func (r *resolver) parameter(name string) any {
 		}
 		value = text("Default")
 	}
-	if allowed := texts(declared["AllowedValues"]); allowed != nil && !slices.Contains(allowed, value) {
-		r.fault(path, "parameter %s is %q and has to be one of %s", name, value, strings.Join(allowed, ", "))
+	if allowed := texts(declared["AllowedValues"]); allowed != nil &&
+		!slices.Contains(allowed, value) {
+		r.fault(path, "parameter %s is %q and has to be one of %s", name, value,
+			strings.Join(allowed, ", "))
 	}
-	if pattern, err := regexp.Compile("^(?:" + text("AllowedPattern") + ")$"); err != nil || text("AllowedPattern") != "" && !pattern.MatchString(value) {
+	if pattern, err := regexp.Compile("^(?:" + text("AllowedPattern") + ")$"); err != nil ||
+		text("AllowedPattern") != "" && !pattern.MatchString(value) {
 		r.fault(path, "parameter %s is %q and has to match %s", name, value, text("AllowedPattern"))
 	}
 	switch kind := text("Type"); {
@@ -41,7 +44,8 @@ func (r *resolver) parameter(name string) any {
 		least, noLeast := strconv.ParseFloat(text("MinValue"), 64)
 		most, noMost := strconv.ParseFloat(text("MaxValue"), 64)
 		if err != nil || noLeast == nil && n < least || noMost == nil && n > most {
-			r.fault(path, "parameter %s is %q, which is no number that the template allows", name, value)
+			r.fault(path, "parameter %s is %q, which is no number that the template allows", name,
+				value)
 		}
 	}
 	return value

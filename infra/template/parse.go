@@ -68,7 +68,8 @@ func Parse(text []byte) (*Template, error) {
 		kind, _ := whole["Type"].(string)
 		r := resource{name: name, kind: kind, all: whole, properties: at(whole, "Properties")}
 		if kind == functionKind {
-			r.properties = t.inherit(r.properties, at(t.all, "Globals", "Function"), r.path()+"/Properties", "/Globals/Function")
+			r.properties = t.inherit(r.properties, at(t.all, "Globals", "Function"),
+				r.path()+"/Properties", "/Globals/Function")
 		}
 		t.resources[name] = r
 	}

@@ -41,7 +41,8 @@ func (r *resolver) arn(service, rest string) string {
 // physicalName is the name that the template gives a resource, or else its logical one.
 func (r *resolver) physicalName(target resource) string {
 	property := map[string]string{
-		"AWS::S3::Bucket": "BucketName", "AWS::SQS::Queue": "QueueName", functionKind: "FunctionName",
+		"AWS::S3::Bucket": "BucketName", "AWS::SQS::Queue": "QueueName",
+		functionKind: "FunctionName",
 	}[target.kind]
 	if given, ok := target.properties[property]; ok {
 		if text, ok := r.resolve(given, target.path()+"/Properties/"+property).(string); ok {

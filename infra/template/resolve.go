@@ -25,7 +25,8 @@ type resolver struct {
 }
 
 func (r *resolver) fault(path, format string, values ...any) {
-	r.faults = append(r.faults, fmt.Errorf("line %d: %s", r.line(path), fmt.Sprintf(format, values...)))
+	r.faults = append(r.faults, fmt.Errorf("line %d: %s", r.line(path),
+		fmt.Sprintf(format, values...)))
 }
 
 func (r *resolver) err() error { return errors.Join(r.faults...) }

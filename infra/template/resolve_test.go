@@ -69,26 +69,36 @@ func TestNotUnderstood(t *testing.T) {
 	t.Parallel()
 	whole := string(read(t))
 	for name, c := range map[string]struct{ old, new, want string }{
-		"an intrinsic":           {"LOG_LEVEL: !Ref LogLevel", "LOG_LEVEL: !Select [0, [a]]", "Fn::Select"},
-		"a condition":            {"LOG_LEVEL: !Ref LogLevel", "LOG_LEVEL: !If [Never, a, b]", "Never"},
-		"a name":                 {"VisibilityTimeout: 720", "VisibilityTimeout: !Ref Visible", "Visible"},
-		"an attribute":           {"INGEST_QUEUE_URL: !Ref IngestQueue", "INGEST_QUEUE_URL: !GetAtt IngestQueue.Url", "IngestQueue.Url"},
-		"a number":               {"Timeout: 29", "Timeout: soon", "Timeout"},
-		"an event":               {"Type: ScheduleV2", "Type: Schedule", "Schedule"},
-		"an expression":          {"rate(5 minutes)", "at(2026-01-01T00:00:00)", "at(2026"},
-		"a placeholder":          {"<aws.scheduler.scheduled-time>", "<aws.scheduler.execution-id>", "placeholder"},
-		"a path":                 {"/v1/files/{proxy+}", "/v1/{proxy+}/files", "proxy+"},
-		"a queue":                {"Queue: !GetAtt IngestQueue.Arn", "Queue: arn:aws:sqs:us-east-1:1:other", "no queue"},
-		"a managed policy":       {"ManagedPolicyArns: [!Ref VpcAccess]", "ManagedPolicyArns: [arn:aws:iam::aws:policy/ReadOnlyAccess]", "managed policy"},
-		"a secret elsewhere":     {"LOG_LEVEL: !Ref LogLevel", `LOG_LEVEL: "{{resolve:ssm:level}}"`, "resolve:ssm"},
-		"batches without report": {"FunctionResponseTypes: [ReportBatchItemFailures]", "FunctionResponseTypes: []", "ReportBatchItemFailures"},
-		"another runtime":        {"Runtime: provided.al2023", "Runtime: python3.13", "Runtime"},
-		"another event of S3":    {"s3:ObjectCreated:*", "s3:ObjectRemoved:*", "ObjectRemoved"},
-		"a resource's attribute": {"    DeletionPolicy: Retain", "    CreationPolicy: Retain", "CreationPolicy"},
-		"a policy of no bucket":  {"Bucket: !Ref FilesBucket", "Bucket: other", "no bucket"},
-		"a value not allowed":    {"Default: info", "Default: loud", "loud"},
-		"a number too large":     {"Default: 52428800", "Default: 999999999", "999999999"},
-		"a parameter without":    {"    Default: satchel\n", "", "DatabaseName"},
+		"an intrinsic": {"LOG_LEVEL: !Ref LogLevel", "LOG_LEVEL: !Select [0, [a]]",
+			"Fn::Select"},
+		"a condition": {"LOG_LEVEL: !Ref LogLevel", "LOG_LEVEL: !If [Never, a, b]",
+			"Never"},
+		"a name": {"VisibilityTimeout: 720", "VisibilityTimeout: !Ref Visible",
+			"Visible"},
+		"an attribute": {"INGEST_QUEUE_URL: !Ref IngestQueue",
+			"INGEST_QUEUE_URL: !GetAtt IngestQueue.Url", "IngestQueue.Url"},
+		"a number":      {"Timeout: 29", "Timeout: soon", "Timeout"},
+		"an event":      {"Type: ScheduleV2", "Type: Schedule", "Schedule"},
+		"an expression": {"rate(5 minutes)", "at(2026-01-01T00:00:00)", "at(2026"},
+		"a placeholder": {"<aws.scheduler.scheduled-time>", "<aws.scheduler.execution-id>",
+			"placeholder"},
+		"a path": {"/v1/files/{proxy+}", "/v1/{proxy+}/files", "proxy+"},
+		"a queue": {"Queue: !GetAtt IngestQueue.Arn",
+			"Queue: arn:aws:sqs:us-east-1:1:other", "no queue"},
+		"a managed policy": {"ManagedPolicyArns: [!Ref VpcAccess]",
+			"ManagedPolicyArns: [arn:aws:iam::aws:policy/ReadOnlyAccess]", "managed policy"},
+		"a secret elsewhere": {"LOG_LEVEL: !Ref LogLevel", `LOG_LEVEL: "{{resolve:ssm:level}}"`,
+			"resolve:ssm"},
+		"batches without report": {"FunctionResponseTypes: [ReportBatchItemFailures]",
+			"FunctionResponseTypes: []", "ReportBatchItemFailures"},
+		"another runtime":     {"Runtime: provided.al2023", "Runtime: python3.13", "Runtime"},
+		"another event of S3": {"s3:ObjectCreated:*", "s3:ObjectRemoved:*", "ObjectRemoved"},
+		"a resource's attribute": {"    DeletionPolicy: Retain", "    CreationPolicy: Retain",
+			"CreationPolicy"},
+		"a policy of no bucket": {"Bucket: !Ref FilesBucket", "Bucket: other", "no bucket"},
+		"a value not allowed":   {"Default: info", "Default: loud", "loud"},
+		"a number too large":    {"Default: 52428800", "Default: 999999999", "999999999"},
+		"a parameter without":   {"    Default: satchel\n", "", "DatabaseName"},
 	} {
 		broken := strings.Replace(whole, c.old, c.new, 1)
 		if broken == whole {
@@ -101,7 +111,8 @@ func TestNotUnderstood(t *testing.T) {
 			continue
 		}
 		_, err = parsed.Resolve(place(local()))
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "line ") {
+		if err == nil || !strings.Contains(err.Error(), c.want) ||
+			!strings.Contains(err.Error(), "line ") {
 			t.Errorf("%s: the error does not tell of %s and its line: %v", name, c.want, err)
 		}
 	}
@@ -114,19 +125,22 @@ func TestConditionNotUnderstood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parsed.Resolve(place(nil)); err == nil || !strings.Contains(err.Error(), "line 8: this condition") {
+	if _, err := parsed.Resolve(place(nil)); err == nil ||
+		!strings.Contains(err.Error(), "line 8: this condition") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func local() map[string]string {
 	return map[string]string{
-		"BucketPrefix": "satchel", "DatabaseHost": "db.test", "DatabaseResourceId": "local", "CorsOrigins": "*",
-		"AuthIssuer": "issuer", "AuthJwksUrl": "keys", "AuthAudience": "satchel",
+		"BucketPrefix": "satchel", "DatabaseHost": "db.test", "DatabaseResourceId": "local",
+		"CorsOrigins": "*",
+		"AuthIssuer":  "issuer", "AuthJwksUrl": "keys", "AuthAudience": "satchel",
 	}
 }
 
-// TestUnread: what is not read is told with its line, and what Globals say counts for each function.
+// TestUnread: what is not read is told with its line, and what Globals say counts for each
+// function.
 func TestUnread(t *testing.T) {
 	t.Parallel()
 	parsed, err := Parse([]byte(`Globals:
@@ -157,13 +171,15 @@ Resources:
 		t.Fatal(err)
 	}
 	wantUnread := []Unread{
-		{functionKind + ".Events.ScheduleV2.State", "F", 18}, {functionKind + ".Tracing", "F", 7}, {"AWS::SNS::Topic", "Topic", 10},
+		{functionKind + ".Events.ScheduleV2.State", "F", 18}, {functionKind + ".Tracing", "F", 7},
+		{"AWS::SNS::Topic", "Topic", 10},
 	}
 	if !reflect.DeepEqual(d.Unread, wantUnread) {
 		t.Errorf("unread is %+v, want %+v", d.Unread, wantUnread)
 	}
 	f := d.Functions[0]
-	if f.Timeout != 7*time.Second || !reflect.DeepEqual(f.Environment, map[string]string{"SHARED": "all", "OWN": "mine"}) {
+	if f.Timeout != 7*time.Second || !reflect.DeepEqual(f.Environment,
+		map[string]string{"SHARED": "all", "OWN": "mine"}) {
 		t.Errorf("the function has %v and %v", f.Timeout, f.Environment)
 	}
 	wantSchedules := []Schedule{{"hourly", time.Hour, "{}"}, {"Nightly", 0, "{}"}}

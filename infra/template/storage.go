@@ -5,8 +5,10 @@ import "slices"
 // A policy of a bucket that is not there would be lost without a word.
 func (f *fields) bucketPolicy() {
 	name := f.text("Bucket")
-	if !slices.ContainsFunc(f.ofKind("AWS::S3::Bucket"), func(r resource) bool { return f.physicalName(r) == name }) {
-		f.fault(f.path+"/Bucket", "%s is %q, which is no bucket of this template", f.what+".Bucket", name)
+	if !slices.ContainsFunc(f.ofKind("AWS::S3::Bucket"),
+		func(r resource) bool { return f.physicalName(r) == name }) {
+		f.fault(f.path+"/Bucket", "%s is %q, which is no bucket of this template", f.what+".Bucket",
+			name)
 	}
 }
 
@@ -48,8 +50,10 @@ func (f *fields) bucket() {
 	cors := f.child("CorsConfiguration")
 	for _, rule := range cors.children("CorsRules") {
 		b.CORS = append(b.CORS, CORSRule{
-			Origins: texts(rule.value("AllowedOrigins")), Methods: texts(rule.value("AllowedMethods")),
-			Headers: texts(rule.value("AllowedHeaders")), Exposed: texts(rule.value("ExposedHeaders")), MaxAge: rule.number("MaxAge"),
+			Origins: texts(rule.value("AllowedOrigins")),
+			Methods: texts(rule.value("AllowedMethods")),
+			Headers: texts(rule.value("AllowedHeaders")),
+			Exposed: texts(rule.value("ExposedHeaders")), MaxAge: rule.number("MaxAge"),
 		})
 		rule.done()
 	}
@@ -89,7 +93,8 @@ func (f *fields) role(key string) Role {
 		return f.attribute(r.name, "Arn", r.path()) == role.ARN
 	})
 	if i < 0 {
-		f.fault(f.path+"/"+key, "%s.%s is %q, which is no role of this template", f.what, key, role.ARN)
+		f.fault(f.path+"/"+key, "%s.%s is %q, which is no role of this template", f.what, key,
+			role.ARN)
 		return role
 	}
 	r := f.ofKind("AWS::IAM::Role")[i]

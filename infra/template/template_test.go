@@ -1,6 +1,7 @@
-// Package template checks the deployment template against what the binaries say of themselves and against the rules
-// that a cloud account would only show when it is too late. Every check is a plain function from the parsed
-// template to a list of faults; broken_test.go breaks the template for each of them.
+// Package template checks the deployment template against what the binaries say of themselves and
+// against the rules that a cloud account would only show when it is too late. Every check is a
+// plain function from the parsed template to a list of faults; broken_test.go breaks the template
+// for each of them.
 package template
 
 import (
@@ -68,7 +69,8 @@ func TestSettings(t *testing.T) {
 	for _, f := range d.functions() {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			name := strings.TrimSuffix(strings.TrimPrefix(spell(f.properties["CodeUri"]), "build/"), "/")
+			name := strings.TrimSuffix(strings.TrimPrefix(spell(f.properties["CodeUri"]), "build/"),
+				"/")
 			var described []setting
 			ask(t, source(name), "-describe-config", &described)
 			for _, fault := range settings(d, f, described) {
@@ -122,8 +124,8 @@ func ask(t *testing.T, pkg, flag string, into any) {
 		err = json.Unmarshal(out, into)
 	}
 	if err != nil {
-		t.Fatalf("%s does not answer %s as the other functions do in main: %v\n%s%s", pkg, flag, err,
-			out, stderr.String())
+		t.Fatalf("%s does not answer %s as the other functions do in main: %v\n%s%s", pkg, flag,
+			err, out, stderr.String())
 	}
 }
 
@@ -140,7 +142,8 @@ func makeBuild(t *testing.T) (folders []string, arch string) {
 	if err != nil {
 		t.Fatalf("make --dry-run build: %v", err)
 	}
-	for _, match := range regexp.MustCompile(`GOARCH=(\S+) .*? -o (build/\S+)/bootstrap `).FindAllStringSubmatch(string(out), -1) {
+	for _, match := range regexp.MustCompile(
+		`GOARCH=(\S+) .*? -o (build/\S+)/bootstrap `).FindAllStringSubmatch(string(out), -1) {
 		arch = match[1]
 		folders = append(folders, match[2])
 	}
@@ -150,10 +153,12 @@ func makeBuild(t *testing.T) (folders []string, arch string) {
 	return folders, arch
 }
 
-// maxAttempts is file-processing's own ceiling. It is read from the source, because infra imports no function.
+// maxAttempts is file-processing's own ceiling. It is read from the source, because infra imports
+// no function.
 func maxAttempts(t *testing.T) int {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(root, "functions/file-processing/internal/ingest/*.go"))
+	files, err := filepath.Glob(filepath.Join(root,
+		"functions/file-processing/internal/ingest/*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,8 @@ func isForm(contentType string) bool {
 
 func (a *API) refused(ctx huma.Context, w http.ResponseWriter, status int, wrong []FieldProblem) {
 	problem := problemOfStatus(ctx.Context(), status)
-	if len(wrong) > 0 && !slices.ContainsFunc(wrong, func(p FieldProblem) bool { return p.Message != msgText }) {
+	if len(wrong) > 0 && !slices.ContainsFunc(wrong,
+		func(p FieldProblem) bool { return p.Message != msgText }) {
 		problem = a.problemOf(ctx.Context(), tenantdb.InvalidText(nil))
 	}
 	problem.Errors = bounded(wrong)
@@ -123,7 +124,10 @@ func badText(query url.Values) (wrong []FieldProblem) {
 			wrong = append(wrong, FieldProblem{"query." + name, msgText})
 		}
 	}
-	slices.SortFunc(wrong, func(a, b FieldProblem) int { return strings.Compare(a.Location, b.Location) })
+	slices.SortFunc(wrong, func(a, b FieldProblem) int {
+		return strings.Compare(a.Location,
+			b.Location)
+	})
 	return wrong
 }
 

@@ -82,7 +82,8 @@ func (a *API) finish(method, path string) {
 			response.Headers = map[string]*huma.Param{}
 		}
 		response.Headers["X-Request-Id"] = &huma.Param{
-			Description: "The id of the request; tell it to support.", Schema: &huma.Schema{Type: huma.TypeString},
+			Description: "The id of the request; tell it to support.",
+			Schema:      &huma.Schema{Type: huma.TypeString},
 		}
 		for kind, media := range response.Content {
 			if kind == "application/problem+json" {

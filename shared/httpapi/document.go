@@ -36,8 +36,11 @@ func (a *API) document() ([]byte, error) {
 	delete(described.Components.Schemas.Map(), "ErrorModel")
 	delete(described.Components.Schemas.Map(), "ErrorDetail")
 	described.Servers = []*huma.Server{{URL: "/", Description: "Where this document is served."}}
-	described.Info.Description = "Answers that are no success are problems (RFC 9457). Times are RFC 3339 in UTC, sizes are bytes."
-	described.Info.Contact = &huma.Contact{Name: "Satchel", URL: "https://github.com/toolboxai-solutions/satchel"}
+	described.Info.Description =
+		"Answers that are no success are problems (RFC 9457). Times are RFC 3339 in UTC, sizes " +
+			"are bytes."
+	described.Info.Contact = &huma.Contact{Name: "Satchel",
+		URL: "https://github.com/toolboxai-solutions/satchel"}
 	described.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	described.Tags = tagsOf(described)
 	document, err := json.Marshal(described)
@@ -59,7 +62,8 @@ func (a *API) document() ([]byte, error) {
 func tagsOf(described *huma.OpenAPI) (tags []*huma.Tag) {
 	var names []string
 	for _, item := range described.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch,
+			item.Delete} {
 			if op != nil {
 				names = append(names, op.Tags...)
 			}

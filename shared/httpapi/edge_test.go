@@ -189,7 +189,8 @@ func TestTheAPIDescribesItself(t *testing.T) {
 		t.Errorf("described %s", out.String())
 	}
 	responses := post["responses"].(map[string]any)
-	for _, status := range []string{"201", "400", "401", "409", "413", "415", "422", "429", "500", "503"} {
+	for _, status := range []string{"201", "400", "401", "409", "413", "415", "422", "429", "500",
+		"503"} {
 		if responses[status] == nil {
 			t.Errorf("no response %s in %v", status, responses)
 		}
@@ -228,7 +229,8 @@ func TestADatabaseThatIsDownIsTemporary(t *testing.T) {
 	expect(t, w.get(token), 500, "internal")
 	w.exec(`ALTER TABLE organizations_gone RENAME TO organizations`)
 	w.exec(
-		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'satchel_file_api_http' AND datname = current_database()`)
+		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE usename = 'satchel_file_api_http' AND datname = current_database()`)
 	if a := w.get(token); a.status != 200 && a.status != 503 {
 		t.Errorf("with its connections cut: %d %s", a.status, a.raw)
 	}

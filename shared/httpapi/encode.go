@@ -33,7 +33,8 @@ func encode(ctx context.Context, out any) error {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	if size := carried(encoded.Bytes()); size > maxAnswer {
-		return fmt.Errorf("the answer has %d bytes, more than the %d that can be sent", size, maxAnswer)
+		return fmt.Errorf("the answer has %d bytes, more than the %d that can be sent", size,
+			maxAnswer)
 	}
 	accessRecordOf(ctx).answer = encoded.Bytes()
 	return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
-// exampleOf makes a value that fits schema: the field's own example, its first allowed value, or one
-// of its format. Written by hand for each operation, examples would not follow the types.
+// exampleOf makes a value that fits schema: the field's own example, its first allowed value, or
+// one of its format. Written by hand for each operation, examples would not follow the types.
 func (a *API) exampleOf(schema *huma.Schema, depth int) any {
 	s := resolve(a.schemas(), schema)
 	switch {
@@ -72,9 +72,11 @@ func exampleProblem(status string) any {
 		http.StatusBadRequest: "malformed-request", http.StatusUnauthorized: codeInvalidToken,
 		http.StatusForbidden: "not-a-member", http.StatusNotFound: "no-such-route",
 		http.StatusRequestTimeout: "request-timeout", http.StatusConflict: "request-in-progress",
-		http.StatusRequestEntityTooLarge: "body-too-large", http.StatusUnsupportedMediaType: "unsupported-media-type",
-		http.StatusUnprocessableEntity: "invalid-request", http.StatusTooManyRequests: "rate-limited",
-		http.StatusServiceUnavailable: "database-unavailable",
+		http.StatusRequestEntityTooLarge: "body-too-large",
+		http.StatusUnsupportedMediaType:  "unsupported-media-type",
+		http.StatusUnprocessableEntity:   "invalid-request",
+		http.StatusTooManyRequests:       "rate-limited",
+		http.StatusServiceUnavailable:    "database-unavailable",
 	}
 	kind, known := kinds[code]
 	if !known {
@@ -82,6 +84,7 @@ func exampleProblem(status string) any {
 	}
 	return map[string]any{
 		"type": fault.TypeURI(kind), "title": http.StatusText(code), "status": code, "code": kind,
-		"detail": "What is wrong and what to do, as a sentence.", "instance": "3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11",
+		"detail":   "What is wrong and what to do, as a sentence.",
+		"instance": "3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11",
 	}
 }

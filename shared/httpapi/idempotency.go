@@ -56,7 +56,8 @@ func BeginIdempotent(ctx context.Context, tx pgx.Tx, by tenant.Caller, route, ke
 		return row.Scan(&locked)
 	})
 	batch.Queue(`SELECT request_hash, resource_id FROM idempotency_keys
-		WHERE organization_id = $1 AND user_id = $2 AND route = $3 AND key = $4 AND expires_at > now()`,
+		WHERE organization_id = $1 AND user_id = $2 AND route = $3 AND key = $4
+			AND expires_at > now()`,
 		by.Organization, by.User, route, key).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(&earlier, &resource)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -94,7 +95,8 @@ func CompleteIdempotent(ctx context.Context, tx Execer, by tenant.Caller, route,
 		return nil
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO idempotency_keys AS k (organization_id, user_id, route, key, request_hash, resource_id)
+		INSERT INTO idempotency_keys AS k (organization_id, user_id, route, key, request_hash,
+			resource_id)
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (organization_id, user_id, route, key) DO UPDATE
 		SET request_hash = excluded.request_hash, resource_id = excluded.resource_id,

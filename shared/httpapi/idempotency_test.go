@@ -134,7 +134,8 @@ func TestAnExpiredKeyIsFree(t *testing.T) {
 	w := newFixture(t)
 	first := w.keyed("key-1", `{"name":"a"}`)
 	w.exec(
-		`UPDATE idempotency_keys SET created_at = created_at - interval '25 hours', expires_at = expires_at - interval '25 hours'`)
+		`UPDATE idempotency_keys SET created_at = created_at - interval '25 hours',
+			expires_at = expires_at - interval '25 hours'`)
 	second := w.keyed("key-1", `{"name":"b"}`)
 	if second.status != 201 || second.body["id"] == first.body["id"] {
 		t.Errorf("after expiry: %d %s", second.status, second.raw)
@@ -144,7 +145,8 @@ func TestAnExpiredKeyIsFree(t *testing.T) {
 		t.Errorf("the new request is not remembered: %s", third.raw)
 	}
 	if n := w.count(
-		`SELECT count(*) FROM idempotency_keys WHERE expires_at > now() + interval '23 hours'`); n != 1 {
+		`SELECT count(*) FROM idempotency_keys
+			WHERE expires_at > now() + interval '23 hours'`); n != 1 {
 		t.Errorf("%d fresh keys, want 1", n)
 	}
 }

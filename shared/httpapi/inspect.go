@@ -42,7 +42,8 @@ func (a *API) checkBody(body []byte, schema *huma.Schema) (status int, wrong, te
 	}
 	var parsed any
 	if err := json.Unmarshal(body, &parsed); err != nil {
-		if _, number := errors.AsType[*json.UnmarshalTypeError](err); !number { // inspect says which
+		// inspect says which
+		if _, number := errors.AsType[*json.UnmarshalTypeError](err); !number {
 			return http.StatusBadRequest, []FieldProblem{{"body", err.Error()}}, nil
 		}
 	}
@@ -154,7 +155,8 @@ func (i *inspector) object(location string, s *huma.Schema, depth int) error {
 				return err
 			}
 		}
-		if err := i.value(location+"."+cutText(name, maxLocation), member(s, name), depth+1); err != nil {
+		if err := i.value(location+"."+cutText(name, maxLocation), member(s, name),
+			depth+1); err != nil {
 			return err
 		}
 	}

@@ -15,19 +15,24 @@ import (
 )
 
 const (
-	keysFresh       = 10 * time.Minute       // the issuer is asked again after this long, so that a key which it withdrew is refused
-	keysPause       = 30 * time.Second       // and at most this often, whoever wants it
-	keysFirstPause  = time.Second            // after a failure; it doubles with each one more, up to keysPause
-	refreshPatience = 250 * time.Millisecond // what a request whose key is known may lose to a refresh
-	unknownPatience = 2 * time.Second        // what a request whose key is not known may wait
+	// the issuer is asked again after this long, so that a key which it withdrew is refused
+	keysFresh = 10 * time.Minute
+	keysPause = 30 * time.Second // and at most this often, whoever wants it
+	// after a failure; it doubles with each one more, up to keysPause
+	keysFirstPause = time.Second
+	// what a request whose key is known may lose to a refresh
+	refreshPatience = 250 * time.Millisecond
+	unknownPatience = 2 * time.Second // what a request whose key is not known may wait
 )
 
 var errKeysUnavailable = errors.New("the issuer's keys cannot be had")
 
-// keySet holds the issuer's published keys (JWKS, RFC 7517). It fetches when the first token comes and not at start, so that a cold start does
-// not wait for it, and only inside a request: a Lambda's sandbox is frozen after its answer, and what ran on would be torn apart.
+// keySet holds the issuer's published keys (JWKS, RFC 7517). It fetches when the first token comes
+// and not at start, so that a cold start does not wait for it, and only inside a request: a
+// Lambda's sandbox is frozen after its answer, and what ran on would be torn apart.
 //
-// A key that is known answers from memory, also through an outage of the issuer, until maxAge has passed since the issuer last confirmed it.
+// A key that is known answers from memory, also through an outage of the issuer, until maxAge has
+// passed since the issuer last confirmed it.
 type keySet struct {
 	source keySource
 	maxAge time.Duration
@@ -46,14 +51,16 @@ type keySet struct {
 func newKeySet(url string, maxAge time.Duration, now func() time.Time, log *slog.Logger) *keySet {
 	s := &keySet{
 		source: keySource{url: url, proxy: http.ProxyFromEnvironment}, maxAge: maxAge, log: log,
-		now:      func() time.Time { return now().Round(0) }, // by the wall: the monotonic clock stands still while a sandbox is frozen
+		// by the wall: the monotonic clock stands still while a sandbox is frozen
+		now:      func() time.Time { return now().Round(0) },
 		fetching: make(chan struct{}, 1),
 	}
 	s.fetching <- struct{}{}
 	return s
 }
 
-// find returns the key function for one parse. Its error is errKeysUnavailable when it cannot be told whether the token's key is the issuer's.
+// find returns the key function for one parse. Its error is errKeysUnavailable when it cannot be
+// told whether the token's key is the issuer's.
 func (s *keySet) find(ctx context.Context) jwt.Keyfunc {
 	return func(token *jwt.Token) (any, error) {
 		key, err := s.known(ctx, token)
@@ -101,8 +108,8 @@ func (s *keySet) failing() bool {
 	return s.failures > 0
 }
 
-// refresh replaces the keys within patience if, once it is this request's turn, they are still wanted. What cannot be fetched leaves the old ones
-// as they are.
+// refresh replaces the keys within patience if, once it is this request's turn, they are still
+// wanted. What cannot be fetched leaves the old ones as they are.
 func (s *keySet) refresh(ctx context.Context, patience time.Duration, wanted func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -110,7 +117,8 @@ func (s *keySet) refresh(ctx context.Context, patience time.Duration, wanted fun
 	case <-s.fetching:
 		defer func() { s.fetching <- struct{}{} }()
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w while another request asked for them", errKeysUnavailable, ctx.Err())
+		return fmt.Errorf("%w: %w while another request asked for them", errKeysUnavailable,
+			ctx.Err())
 	}
 	if !wanted() {
 		return nil
@@ -123,7 +131,8 @@ func (s *keySet) refresh(ctx context.Context, patience time.Duration, wanted fun
 	defer s.mu.Unlock()
 	if err != nil {
 		s.failures++
-		s.log.ErrorContext(ctx, "fetch the issuer's keys", "error", err, "failures", s.failures, "last_fetched", s.fetched)
+		s.log.ErrorContext(ctx, "fetch the issuer's keys", "error", err, "failures", s.failures,
+			"last_fetched", s.fetched)
 		return fmt.Errorf("%w: %w", errKeysUnavailable, err)
 	}
 	s.keys, s.fetched, s.failures = keys, s.now(), 0

@@ -44,7 +44,8 @@ func TestTheLimitIsExactUnderSixteenClients(t *testing.T) {
 			w.exec(`UPDATE organizations SET rate_limit_per_minute = $1`, perMinute)
 			urls := w.instances(4)
 			w.exec(`UPDATE memberships SET role = 'admin'`)
-			second := w.db.Member(t, w.org, tenant.Admin) // admins have half each, and no reserve above
+			// admins have half each, and no reserve above
+			second := w.db.Member(t, w.org, tenant.Admin)
 			tokens := []string{w.token(nil), w.token(map[string]any{"sub": second.Subject})}
 			var admitted, refused atomic.Int64
 			var all sync.WaitGroup

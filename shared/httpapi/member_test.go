@@ -26,7 +26,8 @@ func TestTheCallerIsWhoTheDatabaseSays(t *testing.T) {
 		t.Fatal(a.raw)
 	}
 	c := w.seen.Load()
-	if c.Organization != w.member.Organization || c.User != w.member.User || c.Role != tenant.Staff {
+	if c.Organization != w.member.Organization || c.User != w.member.User ||
+		c.Role != tenant.Staff {
 		t.Errorf("caller %+v, want %+v", c, w.member.Caller)
 	}
 	if c.RequestID == "" || c.RequestID != a.header.Get("X-Request-Id") || c.IP == nil ||
@@ -127,7 +128,8 @@ func TestJustInTimeMembership(t *testing.T) {
 		}
 		all.Wait()
 		n := w.count(
-			`SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id WHERE u.subject = 'new-user' AND u.email = 'new@example.test' AND role = 'member'`)
+			`SELECT count(*) FROM memberships m JOIN users u ON u.id = m.user_id
+				WHERE u.subject = 'new-user' AND u.email = 'new@example.test' AND role = 'member'`)
 		if n != 1 {
 			t.Errorf("%d memberships, want 1", n)
 		}

@@ -17,7 +17,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-// AuthConfig says whose tokens are taken. Any OpenID Connect issuer will do: Supabase, Cognito, Auth0.
+// AuthConfig says whose tokens are taken. Any OpenID Connect issuer will do: Supabase, Cognito,
+// Auth0.
 type AuthConfig struct {
 	Issuer            string        `env:"AUTH_ISSUER,required" help:"the exact iss of accepted tokens"`
 	JWKSURL           string        `env:"AUTH_JWKS_URL" help:"where the issuer publishes its keys; default: AUTH_ISSUER/.well-known/jwks.json"`
@@ -27,21 +28,30 @@ type AuthConfig struct {
 	JITMembership     bool          `env:"AUTH_JIT_MEMBERSHIP" envDefault:"false" help:"a valid token makes its bearer a member of the organization it names"`
 }
 
-// Validate refuses what would let a user choose their own organization, or somebody else their keys.
+// Validate refuses what would let a user choose their own organization, or somebody else their
+// keys.
 func (c AuthConfig) Validate() error {
 	var all []error
 	if userEditable(c.OrganizationClaim) {
-		all = append(all, errors.New("AUTH_ORGANIZATION_CLAIM: must not be a claim that users can edit themselves (user_metadata, a profile claim, "+
-			"a custom: attribute of Cognito); docs/sign-in.md says which to use"))
+		all = append(all, errors.New(
+			"AUTH_ORGANIZATION_CLAIM: must not be a claim that users can edit themselves "+
+				"(user_metadata, a profile claim, "+
+				"a custom: attribute of Cognito); docs/sign-in.md says which to use"))
 	}
 	if slices.Contains(strings.Split(c.OrganizationClaim, "."), "") {
-		all = append(all, errors.New("AUTH_ORGANIZATION_CLAIM: must be a claim's name, or names with a dot between each two"))
+		all = append(all, errors.New(
+			"AUTH_ORGANIZATION_CLAIM: must be a claim's name, or names with a dot between each "+
+				"two"))
 	}
 	if keys, err := url.Parse(c.jwksURL()); err != nil || !trustworthy(keys) {
-		all = append(all, errors.New("AUTH_JWKS_URL: must be an https URL (or http to a loopback address); it follows from AUTH_ISSUER when it is not set"))
+		all = append(all, errors.New(
+			"AUTH_JWKS_URL: must be an https URL (or http to a loopback address); it follows "+
+				"from AUTH_ISSUER when it is not set"))
 	}
 	if c.KeysMaxAge < keysFresh {
-		all = append(all, fmt.Errorf("AUTH_KEYS_MAX_AGE: must be %s or more, which is how often the issuer is asked", keysFresh))
+		all = append(all, fmt.Errorf(
+			"AUTH_KEYS_MAX_AGE: must be %s or more, which is how often the issuer is asked",
+			keysFresh))
 	}
 	return errors.Join(all...)
 }
@@ -99,23 +109,26 @@ const (
 	codeInvalidToken = "invalid-token"
 )
 
-// verify returns who the Authorization header names. Whatever is wrong with a token, the answer is the same: a client that may know is the one
-// that can decode its own token, and the log tells us.
+// verify returns who the Authorization header names. Whatever is wrong with a token, the answer is
+// the same: a client that may know is the one that can decode its own token, and the log tells us.
 func (v *verifier) verify(ctx context.Context, headers []string) (identity, error) {
 	if len(headers) == 0 {
 		return identity{}, fault.New(fault.Unauthenticated, codeMissingToken,
-			"This route needs a signed-in user. Send an access token in the header Authorization: Bearer <token>.")
+			"This route needs a signed-in user. Send an access token in the header "+
+				"Authorization: Bearer <token>.")
 	}
 	who, err := v.identify(ctx, headers)
 	if errors.Is(err, errKeysUnavailable) {
 		return identity{}, fault.Wrap(err, fault.Temporary, "sign-in-unavailable",
-			"Tokens cannot be checked just now, because the sign-in service does not answer. Try again in a moment.").After(2 * time.Second)
+			"Tokens cannot be checked just now, because the sign-in service does not answer. Try "+
+				"again in a moment.").After(2 * time.Second)
 	}
 	if fault.KindOf(err) == fault.Invalid {
 		return identity{}, err
 	}
 	if err != nil {
-		return identity{}, fault.Wrap(err, fault.Unauthenticated, codeInvalidToken, "The access token was not accepted. Sign in again to get a new one.")
+		return identity{}, fault.Wrap(err, fault.Unauthenticated, codeInvalidToken,
+			"The access token was not accepted. Sign in again to get a new one.")
 	}
 	return who, nil
 }
@@ -126,13 +139,15 @@ func (v *verifier) identify(ctx context.Context, headers []string) (identity, er
 	}
 	scheme, raw, _ := strings.Cut(headers[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") || raw == "" || strings.ContainsAny(raw, " ,") {
-		return identity{}, errors.New("the Authorization header does not hold exactly one bearer token")
+		return identity{}, errors.New(
+			"the Authorization header does not hold exactly one bearer token")
 	}
 	claims := jwt.MapClaims{}
 	if _, err := v.parser.ParseWithClaims(raw, claims, v.keyOf(ctx)); err != nil {
 		return identity{}, err
 	}
-	// Cognito says what a token is for, and an ID token is for the client that asked for it, not for an API.
+	// Cognito says what a token is for, and an ID token is for the client that asked for it, not
+	// for an API.
 	if use, says := claims["token_use"]; says && use != "access" {
 		return identity{}, errors.New("token is no access token")
 	}
@@ -145,7 +160,8 @@ func (v *verifier) identify(ctx context.Context, headers []string) (identity, er
 	}
 	if len(subject) > maxSubject || !storable(subject) {
 		return identity{}, fault.New(fault.Invalid, "invalid-subject",
-			"The token's subject cannot be kept: it has more than 255 bytes, or a character that cannot be stored.").At("token.sub")
+			"The token's subject cannot be kept: it has more than 255 bytes, or a character that "+
+				"cannot be stored.").At("token.sub")
 	}
 	organization, err := organizationOf(claims, v.config.OrganizationClaim)
 	if err != nil {
@@ -161,8 +177,9 @@ func (v *verifier) identify(ctx context.Context, headers []string) (identity, er
 	}, nil
 }
 
-// keyOf finds the key of a token whose header asks for nothing that is not done here. RFC 7515, section 4.1.11: who does not understand what crit
-// lists must refuse, and nothing that it could list is understood.
+// keyOf finds the key of a token whose header asks for nothing that is not done here. RFC 7515,
+// section 4.1.11: who does not understand what crit lists must refuse, and nothing that it could
+// list is understood.
 func (v *verifier) keyOf(ctx context.Context) jwt.Keyfunc {
 	find := v.keys.find(ctx)
 	return func(token *jwt.Token) (any, error) {
@@ -173,7 +190,8 @@ func (v *verifier) keyOf(ctx context.Context) jwt.Keyfunc {
 	}
 }
 
-// checkAudience accepts a Cognito access token by its client_id, because Cognito puts no aud into it:
+// checkAudience accepts a Cognito access token by its client_id, because Cognito puts no aud into
+// it:
 // https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
 func (v *verifier) checkAudience(claims jwt.MapClaims) error {
 	accepted := func(name string) bool { return slices.Contains(v.config.Audience, name) }

@@ -26,8 +26,8 @@ func Incoming(organization, file uuid.UUID, version int) string {
 	return IncomingPrefix + tail(organization, file, version)
 }
 
-// Original is where an accepted version is kept as it came. Fence, here and below, is the one of the
-// claim that wrote it: no two attempts share a key, so that a late one overwrites nothing.
+// Original is where an accepted version is kept as it came. Fence, here and below, is the one of
+// the claim that wrote it: no two attempts share a key, so that a late one overwrites nothing.
 func Original(organization, file uuid.UUID, version int, fence int64) string {
 	return "original/" + tail(organization, file, version) + "/" + strconv.FormatInt(fence, 10)
 }
@@ -44,8 +44,8 @@ func Quarantine(organization, file uuid.UUID, version int, fence int64) string {
 	return "quarantine/" + tail(organization, file, version) + "/" + strconv.FormatInt(fence, 10)
 }
 
-// Held is where a version is kept that ended without a verdict. Processing may read it again, and by
-// this key's "held" its IAM role tells it from what is infected.
+// Held is where a version is kept that ended without a verdict. Processing may read it again, and
+// by this key's "held" its IAM role tells it from what is infected.
 func Held(organization, file uuid.UUID, version int, fence int64) string {
 	return "quarantine/" + tail(organization, file, version) + "/held/" +
 		strconv.FormatInt(fence, 10)

@@ -32,7 +32,8 @@ func Queue(batch *pgx.Batch, organization uuid.UUID, n Notification) error {
 	if n.User != uuid.Nil {
 		user = &n.User
 	}
-	const insert = `INSERT INTO notification_inbox (organization_id, topic, subject_id, user_id, payload) VALUES ($1, $2, $3, $4, $5)`
+	const insert = `INSERT INTO notification_inbox (organization_id, topic, subject_id, user_id,
+		payload) VALUES ($1, $2, $3, $4, $5)`
 	batch.Queue(insert, organization, n.Topic, n.Subject, user, payload)
 	return nil
 }

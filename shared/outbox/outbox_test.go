@@ -59,7 +59,8 @@ func TestQueue(t *testing.T) {
 	var got string
 	err := d.Superuser.QueryRow(
 		t.Context(),
-		`SELECT string_agg(concat_ws(' ', topic, payload, user_id), ', ' ORDER BY position) FROM notification_inbox
+		`SELECT string_agg(concat_ws(' ', topic, payload, user_id), ', ' ORDER BY position)
+			FROM notification_inbox
 		WHERE organization_id = $1 AND subject_id = $2`,
 		school,
 		subject,

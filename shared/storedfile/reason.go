@@ -108,7 +108,8 @@ func details() map[Reason]string {
 			"accepted. Upload it again later.",
 		TooManyAttempts: "The file could not be processed after several attempts. Upload it " +
 			"again, and ask for help if it fails again.",
-		ProcessingUnavailable: "The file could not be processed for days, for a reason on our side. " +
+		ProcessingUnavailable: "The file could not be processed for days, for a reason on our " +
+			"side. " +
 			"It is kept. Ask for help, or upload it again.",
 		OrganizationSuspended: "Your organization was suspended before the upload was processed. " +
 			"Ask one of its admins, and upload the file again later.",

@@ -17,8 +17,8 @@ import (
 // pause is what a client is asked to wait when Postgres is away or overloaded.
 const pause = 5 * time.Second
 
-// classify gives an error of Postgres its kind. What is classified already keeps its kind, and pgx.ErrNoRows stays what it is: only the caller
-// knows whether an absent row is a fault.
+// classify gives an error of Postgres its kind. What is classified already keeps its kind, and
+// pgx.ErrNoRows stays what it is: only the caller knows whether an absent row is a fault.
 func classify(err error) error {
 	if err == nil || fault.KindOf(err) != fault.Internal || errors.Is(err, pgx.ErrNoRows) {
 		return err
@@ -39,7 +39,8 @@ func classify(err error) error {
 func classifyCode(err error, pg *pgconn.PgError) error {
 	switch pg.Code {
 	case "40001", "40P01", "55P03": // serialization failure, deadlock, lock not available
-		return fault.Wrap(err, fault.Temporary, "busy", "Another change was in the way. Try again.").After(time.Second)
+		return fault.Wrap(err, fault.Temporary, "busy",
+			"Another change was in the way. Try again.").After(time.Second)
 	case "57014": // statement timeout
 		return outOfTime(err)
 	case "25P03": // idle in transaction for too long
@@ -53,7 +54,9 @@ func classifyCode(err error, pg *pgconn.PgError) error {
 	}
 	switch pg.Code[:2] {
 	case "22", "23", "54": // data exception, integrity constraint, a limit of Postgres itself
-		return fault.Wrap(err, fault.Invalid, "invalid-value", "A value cannot be stored: it is out of range, too long or does not fit the others.").At(columnOf(pg))
+		return fault.Wrap(err, fault.Invalid, "invalid-value",
+			"A value cannot be stored: it is out of range, too long or does not fit the "+
+				"others.").At(columnOf(pg))
 	case "08", "53", "57": // connection, resources, operator intervention: a restart shows as 57P01
 		return unavailable(err)
 	}
@@ -63,7 +66,8 @@ func classifyCode(err error, pg *pgconn.PgError) error {
 // InvalidText is the failure of a text that Postgres cannot keep; cause may be nil.
 func InvalidText(cause error) error {
 	return fault.Wrap(cause, fault.Invalid, "invalid-text",
-		"The text has a character that cannot be stored. Remove control characters and send it again.")
+		"The text has a character that cannot be stored. Remove control characters and send it "+
+			"again.")
 }
 
 // columnOf names the column of an error that has one, or whose constraint's name was made of it, as
@@ -81,11 +85,13 @@ func columnOf(pg *pgconn.PgError) string {
 }
 
 func unavailable(err error) error {
-	return fault.Wrap(err, fault.Temporary, "database-unavailable", "The database cannot be reached just now. Try again in a moment.").After(pause)
+	return fault.Wrap(err, fault.Temporary, "database-unavailable",
+		"The database cannot be reached just now. Try again in a moment.").After(pause)
 }
 
 func outOfTime(err error) error {
-	return fault.Wrap(err, fault.Temporary, "out-of-time", "The work did not end in time. Try again.").After(pause)
+	return fault.Wrap(err, fault.Temporary, "out-of-time",
+		"The work did not end in time. Try again.").After(pause)
 }
 
 func unreachable(err error) bool {
@@ -95,5 +101,6 @@ func unreachable(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
 }

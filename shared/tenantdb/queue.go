@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Queue stands for a transaction where statements that return nothing are to share one round trip: each is added to Batch, and runs when the
-// caller sends that.
+// Queue stands for a transaction where statements that return nothing are to share one round trip:
+// each is added to Batch, and runs when the caller sends that.
 type Queue struct{ Batch *pgx.Batch }
 
 var errQueueReads = errors.New("a queued statement has no rows to return")
@@ -21,7 +21,10 @@ func (q Queue) Exec(_ context.Context, sql string, arguments ...any) (pgconn.Com
 }
 
 // Query refuses.
-func (q Queue) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errQueueReads }
+func (q Queue) Query(context.Context, string,
+	...any) (pgx.Rows, error) {
+	return nil, errQueueReads
+}
 
 // QueryRow refuses.
 func (q Queue) QueryRow(context.Context, string, ...any) pgx.Row { return noRow{} }

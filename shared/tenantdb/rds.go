@@ -11,16 +11,19 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// rdsAuthorities sign the certificates of RDS clusters and instances, and are in no operating system's roots. A proxy's certificate is public.
+// rdsAuthorities sign the certificates of RDS clusters and instances, and are in no operating
+// system's roots. A proxy's certificate is public.
 //
 //go:embed rds.pem
 var rdsAuthorities []byte
 
-// rdsDomain is where the names of clusters, instances and proxies end. These authorities are trusted for no other name.
+// rdsDomain is where the names of clusters, instances and proxies end. These authorities are
+// trusted for no other name.
 const rdsDomain = ".rds.amazonaws.com"
 
-// TrustRDS makes a connection that checks certificates (sslmode=verify-full or verify-ca) trust Amazon's authorities beside the system's roots,
-// when its host lies in Amazon's domain for databases. A sslrootcert in the URL stands as it is.
+// TrustRDS makes a connection that checks certificates (sslmode=verify-full or verify-ca) trust
+// Amazon's authorities beside the system's roots, when its host lies in Amazon's domain for
+// databases. A sslrootcert in the URL stands as it is.
 func TrustRDS(c *pgconn.Config) error {
 	return trust(c, rdsAuthorities, x509.SystemCertPool)
 }
@@ -49,7 +52,8 @@ func trust(c *pgconn.Config, authorities []byte, system func() (*x509.CertPool, 
 	return nil
 }
 
-// secure returns the TLS settings of a connection to RDS that would be checked against the system's roots, and nil for any other.
+// secure returns the TLS settings of a connection to RDS that would be checked against the system's
+// roots, and nil for any other.
 func secure(host string, t *tls.Config) *tls.Config {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if t == nil || t.RootCAs != nil || !strings.HasSuffix(host, rdsDomain) {

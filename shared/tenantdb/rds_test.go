@@ -35,8 +35,10 @@ func newAuthority(t *testing.T, name string) authority {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -115,7 +117,8 @@ func letIn(connection net.Conn, certificate tls.Certificate) {
 
 func TestCertificatesOfRDS(t *testing.T) {
 	t.Parallel()
-	rds, public, foreign := newAuthority(t, "rds"), newAuthority(t, "public"), newAuthority(t, "foreign")
+	rds, public, foreign := newAuthority(t, "rds"), newAuthority(t, "public"),
+		newAuthority(t, "foreign")
 	const cluster = "house.cluster-c0ffee.eu-central-1.rds.amazonaws.com"
 	const proxy = "house.proxy-c0ffee.eu-central-1.rds.amazonaws.com"
 	file := filepath.Join(t.TempDir(), "roots.pem")
@@ -129,28 +132,45 @@ func TestCertificatesOfRDS(t *testing.T) {
 		options     string
 		trusted     bool
 	}{
-		"a cluster":                     {cluster, rds.sign(t, cluster, valid), "verify-full", true},
-		"a cluster in capitals":         {strings.ToUpper(cluster), rds.sign(t, cluster, valid), "verify-full", true},
-		"a cluster, authority alone":    {cluster, rds.sign(t, "another.example.com", valid), "verify-ca", true},
-		"a proxy":                       {proxy, public.sign(t, "*.proxy-c0ffee.eu-central-1.rds.amazonaws.com", valid), "verify-full", true},
-		"a host elsewhere":              {"db.example.com", public.sign(t, "db.example.com", valid), "verify-full", true},
-		"a wrong host":                  {cluster, rds.sign(t, proxy, valid), "verify-full", false},
-		"an unknown authority":          {cluster, foreign.sign(t, cluster, valid), "verify-full", false},
-		"an unknown authority, alone":   {cluster, foreign.sign(t, cluster, valid), "verify-ca", false},
-		"an expired certificate":        {cluster, rds.sign(t, cluster, past), "verify-full", false},
-		"RDS for a host elsewhere":      {"db.example.com", rds.sign(t, "db.example.com", valid), "verify-full", false},
-		"RDS for a name like Amazon's":  {"x.rds.amazonaws.com.example", rds.sign(t, "x.rds.amazonaws.com.example", valid), "verify-full", false},
-		"RDS for a name that ends like": {"evilrds.amazonaws.com", rds.sign(t, "evilrds.amazonaws.com", valid), "verify-full", false},
-		"RDS where the URL names roots": {cluster, rds.sign(t, cluster, valid), "verify-full&sslrootcert=" + file, false},
+		"a cluster": {cluster, rds.sign(t, cluster, valid), "verify-full",
+			true},
+		"a cluster in capitals": {strings.ToUpper(cluster), rds.sign(t, cluster, valid),
+			"verify-full", true},
+		"a cluster, authority alone": {cluster, rds.sign(t, "another.example.com", valid),
+			"verify-ca", true},
+		"a proxy": {proxy,
+			public.sign(t, "*.proxy-c0ffee.eu-central-1.rds.amazonaws.com", valid), "verify-full",
+			true},
+		"a host elsewhere": {"db.example.com", public.sign(t, "db.example.com", valid),
+			"verify-full", true},
+		"a wrong host": {cluster, rds.sign(t, proxy, valid), "verify-full", false},
+		"an unknown authority": {cluster, foreign.sign(t, cluster, valid), "verify-full",
+			false},
+		"an unknown authority, alone": {cluster, foreign.sign(t, cluster, valid), "verify-ca",
+			false},
+		"an expired certificate": {cluster, rds.sign(t, cluster, past), "verify-full",
+			false},
+		"RDS for a host elsewhere": {"db.example.com", rds.sign(t, "db.example.com", valid),
+			"verify-full", false},
+		"RDS for a name like Amazon's": {"x.rds.amazonaws.com.example",
+			rds.sign(t, "x.rds.amazonaws.com.example", valid), "verify-full", false},
+		"RDS for a name that ends like": {"evilrds.amazonaws.com",
+			rds.sign(t, "evilrds.amazonaws.com", valid), "verify-full", false},
+		"RDS where the URL names roots": {cluster, rds.sign(t, cluster, valid),
+			"verify-full&sslrootcert=" + file, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address := secured(t, tc.certificate)
-			config, err := pgconn.ParseConfig("postgres://satchel_file_api_http@" + tc.host + "/satchel?sslmode=" + tc.options)
+			config, err := pgconn.ParseConfig("postgres://satchel_file_api_http@" + tc.host +
+				"/satchel?sslmode=" + tc.options)
 			if err != nil {
 				t.Fatal(err)
 			}
-			config.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
+			config.LookupFunc = func(context.Context, string) ([]string,
+				error) {
+				return []string{"127.0.0.1"}, nil
+			}
 			config.DialFunc = func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, address.String())
 			}
@@ -162,7 +182,8 @@ func TestCertificatesOfRDS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tc.host == "db.example.com" { // a host elsewhere has the system's roots, which no test can change
+			// a host elsewhere has the system's roots, which no test can change
+			if tc.host == "db.example.com" {
 				if config.TLSConfig.RootCAs != nil {
 					t.Error("another host's authorities were touched")
 				}
@@ -176,7 +197,8 @@ func TestCertificatesOfRDS(t *testing.T) {
 			if (err == nil) != tc.trusted {
 				t.Errorf("trusted %t, want %t (%v)", err == nil, tc.trusted, err)
 			}
-			if verification := (*tls.CertificateVerificationError)(nil); err != nil && !errors.As(err, &verification) && !strings.Contains(err.Error(), "x509") {
+			if verification := (*tls.CertificateVerificationError)(nil); err != nil &&
+				!errors.As(err, &verification) && !strings.Contains(err.Error(), "x509") {
 				t.Errorf("it failed for another reason: %v", err)
 			}
 		})
@@ -197,7 +219,8 @@ func TestAuthoritiesOfRDSAreAmazons(t *testing.T) {
 		}
 		organization := strings.Join(certificate.Subject.Organization, "")
 		if organization != "Amazon Web Services, Inc." || !certificate.IsCA {
-			t.Errorf("certificate %d is %s, which is no authority of Amazon's", n, certificate.Subject)
+			t.Errorf("certificate %d is %s, which is no authority of Amazon's", n,
+				certificate.Subject)
 		}
 	}
 	if n < 30 {
@@ -208,7 +231,8 @@ func TestAuthoritiesOfRDSAreAmazons(t *testing.T) {
 // Both ways to a database ask for the bundle: the pool here, and the migrations with TrustRDS.
 func TestTheBundleIsTrusted(t *testing.T) {
 	t.Parallel()
-	config, err := pgconn.ParseConfig("postgres://x@house.cluster-c0ffee.eu-central-1.rds.amazonaws.com/satchel?sslmode=verify-full")
+	config, err := pgconn.ParseConfig(
+		"postgres://x@house.cluster-c0ffee.eu-central-1.rds.amazonaws.com/satchel?sslmode=verify-full")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +244,8 @@ func TestTheBundleIsTrusted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := root.Verify(x509.VerifyOptions{Roots: config.TLSConfig.RootCAs, CurrentTime: root.NotBefore.Add(time.Hour)}); err != nil {
+	if _, err := root.Verify(x509.VerifyOptions{Roots: config.TLSConfig.RootCAs,
+		CurrentTime: root.NotBefore.Add(time.Hour)}); err != nil {
 		t.Errorf("an authority of the bundle is not trusted: %v", err)
 	}
 }

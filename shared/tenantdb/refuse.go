@@ -8,8 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ErrPowerfulRole means that DATABASE_URL names a role which row-level security does not bind, or which could become one.
-var ErrPowerfulRole = errors.New("row-level security does not bind the role in DATABASE_URL: use the entry's own role, which infra/migrate makes")
+// ErrPowerfulRole means that DATABASE_URL names a role which row-level security does not bind, or
+// which could become one.
+var ErrPowerfulRole = errors.New(
+	"row-level security does not bind the role in DATABASE_URL: use the entry's own role, which " +
+		"infra/migrate makes")
 
 // A role counts as powerful with all that it could SET ROLE to.
 const findPower = `

@@ -43,7 +43,8 @@ func TestATenantSeesItsOwnRowsOnly(t *testing.T) {
 		seen(t, func() error {
 			return db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
 				var id uuid.UUID
-				if err := tx.QueryRow(t.Context(), "SELECT id FROM organizations").Scan(&id); err != nil {
+				if err := tx.QueryRow(t.Context(),
+					"SELECT id FROM organizations").Scan(&id); err != nil {
 					return err
 				}
 				if id != organization {
@@ -72,12 +73,14 @@ func TestWithNoOrganizationEveryTableIsEmpty(t *testing.T) {
 	}
 	look("a new connection")
 	seen(t, func() error {
-		return db.InTenant(t.Context(), d.Organization(t, "b"), func(tx pgx.Tx) error { count(t, tx, "organizations"); return nil })
+		return db.InTenant(t.Context(), d.Organization(t, "b"),
+			func(tx pgx.Tx) error { count(t, tx, "organizations"); return nil })
 	})
 	look("a connection that a tenant used")
 }
 
-// What one user of a connection left in its session must not reach the next: a setting, or a temporary table under the name of ours.
+// What one user of a connection left in its session must not reach the next: a setting, or a
+// temporary table under the name of ours.
 func TestASessionIsNotTakenOver(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
@@ -86,7 +89,8 @@ func TestASessionIsNotTakenOver(t *testing.T) {
 	seen(t, func() error {
 		return db.InTenant(t.Context(), a, func(tx pgx.Tx) error {
 			_, err := tx.Exec(t.Context(), fmt.Sprintf(`SELECT set_config('app.current_organization_id', '%s', false);
-				CREATE TEMP TABLE organizations AS SELECT '%s'::uuid AS id FROM generate_series(1, 5)`, a, a))
+				CREATE TEMP TABLE organizations AS SELECT '%s'::uuid AS id
+					FROM generate_series(1, 5)`, a, a))
 			return err
 		})
 	})
@@ -119,7 +123,8 @@ func TestTheNilOrganizationIsRefused(t *testing.T) {
 	}
 }
 
-// Many tenants through two connections: the setting of one must never be seen by the next, also after errors, rollbacks and cancelled contexts.
+// Many tenants through two connections: the setting of one must never be seen by the next, also
+// after errors, rollbacks and cancelled contexts.
 func TestThePoolCarriesNoTenantOver(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
@@ -136,7 +141,8 @@ func TestThePoolCarriesNoTenantOver(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				err := db.InTenant(ctx, organization, func(tx pgx.Tx) error {
 					var id uuid.UUID
-					if err := tx.QueryRow(ctx, "SELECT id FROM organizations").Scan(&id); err != nil {
+					if err := tx.QueryRow(ctx,
+						"SELECT id FROM organizations").Scan(&id); err != nil {
 						return err
 					}
 					if id != organization {
@@ -165,14 +171,18 @@ func role(t *testing.T, d *pgtest.Database, attributes string) (name, url string
 	t.Helper()
 	name, password := "r"+strings.ReplaceAll(uuid.NewString(), "-", ""), "not-a-real-secret"
 	var database string
-	if err := d.Superuser.QueryRow(t.Context(), "SELECT current_database()").Scan(&database); err != nil {
+	if err := d.Superuser.QueryRow(t.Context(),
+		"SELECT current_database()").Scan(&database); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Superuser.Exec(t.Context(), fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' %s", name, password, attributes)); err != nil {
+	if _, err := d.Superuser.Exec(t.Context(),
+		fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s' %s", name, password,
+			attributes)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := d.Superuser.Exec(context.WithoutCancel(t.Context()), "DROP ROLE "+name); err != nil {
+		if _, err := d.Superuser.Exec(context.WithoutCancel(t.Context()),
+			"DROP ROLE "+name); err != nil {
 			t.Error(err)
 		}
 	})
@@ -221,7 +231,9 @@ func TestEachNewConnectionIsChecked(t *testing.T) {
 	if _, err := d.Superuser.Exec(t.Context(), "ALTER ROLE "+name+" BYPASSRLS"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Superuser.Exec(t.Context(), "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1", name); err != nil {
+	if _, err := d.Superuser.Exec(t.Context(),
+		"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1",
+		name); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 { // the first try may still meet the ended connection
@@ -239,12 +251,14 @@ func TestFailuresAreClassified(t *testing.T) {
 	organization := d.Organization(t, "a")
 	db := d.DB(t, http)
 	for query, want := range map[string]fault.Kind{
-		"SELECT 1/0":                                 fault.Internal,
-		"SELECT * FROM nowhere":                      fault.Internal,
-		"DELETE FROM memberships":                    fault.Internal, // not granted: our fault, not the client's
+		"SELECT 1/0":            fault.Internal,
+		"SELECT * FROM nowhere": fault.Internal,
+		// not granted: our fault, not the client's
+		"DELETE FROM memberships":                    fault.Internal,
 		"DO $$ BEGIN RAISE SQLSTATE '40001'; END $$": fault.Temporary,
 		"DO $$ BEGIN RAISE SQLSTATE '57P01'; END $$": fault.Temporary,
-		"INSERT INTO storage_quotas (organization_id) VALUES ($1::uuid), ($1::uuid)": fault.Conflict,
+		"INSERT INTO storage_quotas (organization_id) VALUES ($1::uuid), " +
+			"($1::uuid)": fault.Conflict,
 	} {
 		err := db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
 			var err error
@@ -261,24 +275,28 @@ func TestFailuresAreClassified(t *testing.T) {
 	}
 }
 
-// What a worker locked before it went silent, without a word to its connection, is free again before long.
+// What a worker locked before it went silent, without a word to its connection, is free again
+// before long.
 func TestASilentTransactionEnds(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	db := d.DB(t, http)
 	err := db.InTenant(t.Context(), d.Organization(t, "a"), func(tx pgx.Tx) error {
 		var pid, timeout int
-		if err := tx.QueryRow(t.Context(), `SELECT pg_backend_pid(), setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'`).Scan(&pid, &timeout); err != nil {
+		if err := tx.QueryRow(t.Context(), `SELECT pg_backend_pid(), setting::int FROM pg_settings
+			WHERE name = 'idle_in_transaction_session_timeout'`).Scan(&pid, &timeout); err != nil {
 			return err
 		}
 		if timeout < 1_000 || timeout > 60_000 {
 			t.Errorf("a silent transaction ends after %d ms", timeout)
 		}
-		if _, err := tx.Exec(t.Context(), `SET LOCAL idle_in_transaction_session_timeout = 1`); err != nil {
+		if _, err := tx.Exec(t.Context(),
+			`SET LOCAL idle_in_transaction_session_timeout = 1`); err != nil {
 			return err
 		}
 		for gone := false; !gone; {
-			if err := d.Superuser.QueryRow(t.Context(), `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)`, pid).Scan(&gone); err != nil {
+			if err := d.Superuser.QueryRow(t.Context(), `SELECT NOT EXISTS (SELECT
+				FROM pg_stat_activity WHERE pid = $1)`, pid).Scan(&gone); err != nil {
 				return err
 			}
 		}
@@ -325,7 +343,8 @@ func TestARestartOfPostgresIsTemporary(t *testing.T) {
 
 func TestAnUnreachableDatabaseDoesNotStopTheStart(t *testing.T) {
 	t.Parallel()
-	db, err := tenantdb.Open(t.Context(), tenantdb.Config{URL: "postgres://nobody@127.0.0.1:1/none?connect_timeout=1"})
+	db, err := tenantdb.Open(t.Context(),
+		tenantdb.Config{URL: "postgres://nobody@127.0.0.1:1/none?connect_timeout=1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +357,8 @@ func TestAnUnreachableDatabaseDoesNotStopTheStart(t *testing.T) {
 
 func TestABadURLIsRefusedWithoutRepeatingIt(t *testing.T) {
 	t.Parallel()
-	_, err := tenantdb.Open(t.Context(), tenantdb.Config{URL: "postgres://user:not-a-real-secret@host:port/db"})
+	_, err := tenantdb.Open(t.Context(),
+		tenantdb.Config{URL: "postgres://user:not-a-real-secret@host:port/db"})
 	if err == nil || strings.Contains(err.Error(), "not-a-real-secret") {
 		t.Errorf("got %v", err)
 	}

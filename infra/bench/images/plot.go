@@ -68,7 +68,8 @@ func plot(results []result, path string) error {
 	for i, s := range []struct {
 		name string
 		ink  color.RGBA
-	}{{"imaging", color.RGBA{150, 150, 150, 255}}, {"sharp", color.RGBA{210, 60, 40, 255}}, {"ours", color.RGBA{30, 90, 200, 255}}} {
+	}{{"imaging", color.RGBA{150, 150, 150, 255}}, {"sharp", color.RGBA{210, 60, 40, 255}},
+		{"ours", color.RGBA{30, 90, 200, 255}}} {
 		label(chart, image.Pt(margin+20, margin+20+16*i), s.name, s.ink)
 		for _, p := range series[s.name] {
 			at := place(p)
@@ -116,7 +117,8 @@ func wholeByImaging(path string) (float64, error) {
 		if size > 0 {
 			made = imaging.Fit(pixels, size, size, imaging.Lanczos)
 		}
-		if err := imaging.Save(made, fmt.Sprintf("%s/%d.jpg", dir, size), imaging.JPEGQuality(80)); err != nil {
+		if err := imaging.Save(made, fmt.Sprintf("%s/%d.jpg", dir, size),
+			imaging.JPEGQuality(80)); err != nil {
 			return 0, err
 		}
 	}

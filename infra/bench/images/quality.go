@@ -10,8 +10,8 @@ import (
 	"github.com/disintegration/imaging"
 )
 
-// quality compares what was made with the decoded original: the full size as it is, a thumbnail with
-// the original scaled by Lanczos from all its pixels. Decibels over red, green and blue.
+// quality compares what was made with the decoded original: the full size as it is, a thumbnail
+// with the original scaled by Lanczos from all its pixels. Decibels over red, green and blue.
 func quality(f file, dir string) (map[string]float64, error) {
 	original, err := imaging.Open(f.path, imaging.AutoOrientation(true))
 	if err != nil {

@@ -31,11 +31,13 @@ samples.sha256) with libjpeg-turbo 2.1.5: they are real photographs written agai
 collection of many cameras' files. Quality is PSNR in dB against the decoded original, for thumbnails against
 Lanczos on all its pixels; no butteraugli or SSIMULACRA2 was at hand.
 
-`, rounds, rounds, only, runtime.GOARCH, runtime.NumCPU(), time.Now().Format("2006-01-02"), bytes.TrimSpace(load))
+`, rounds, rounds, only, runtime.GOARCH, runtime.NumCPU(), time.Now().Format("2006-01-02"),
+		bytes.TrimSpace(load))
 	summary(&out, results)
 	out.WriteString("\n![CPU against megapixels](cpu.png)\n\n")
 	out.WriteString(
-		"| file | MP | CPU ms ours | sharp | ratio | wall | memory MB ours | sharp | cold CPU ratio |" +
+		"| file | MP | CPU ms ours | sharp | ratio | wall | memory MB ours | sharp | cold CPU " +
+			"ratio |" +
 			" bytes ratio | full size dB ours | sharp | 600 dB ours | sharp |\n|" + strings.Repeat(
 			" --- |",
 			14,
@@ -45,7 +47,8 @@ Lanczos on all its pixels; no butteraugli or SSIMULACRA2 was at hand.
 		a, b := r.sides[0], r.sides[1]
 		fmt.Fprintf(
 			&out,
-			"| %s | %.1f | %.0f | %.0f | %.2f | %.2f | %.0f | %.0f | %.2f | %s | %s | %s | %s | %s |\n",
+			"| %s | %.1f | %.0f | %.0f | %.2f | %.2f | %.0f | %.0f | %.2f | %s | %s | %s | %s | "+
+				"%s |\n",
 			r.name,
 			r.megapixels(),
 			a.median(cpuOf),
@@ -83,7 +86,8 @@ func decibel(o outcome, name string) string {
 
 func summary(out *bytes.Buffer, results []result) {
 	out.WriteString(
-		"| geomean of | files | CPU | worst CPU | wall | memory | cold process, CPU | bytes | worst bytes |\n" +
+		"| geomean of | files | CPU | worst CPU | wall | memory | cold process, CPU | bytes | " +
+			"worst bytes |\n" +
 			"|" + strings.Repeat(
 			" --- |",
 			9,

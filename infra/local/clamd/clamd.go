@@ -22,7 +22,8 @@ import (
 
 // ErrNotInstalled says that the machine has no clamd, and what to install.
 var ErrNotInstalled = errors.New("clamd is not installed: install ClamAV's daemon " +
-	"(Debian, Ubuntu: apt-get install clamav-daemon; Fedora: dnf install clamd; macOS: brew install clamav)")
+	"(Debian, Ubuntu: apt-get install clamav-daemon; Fedora: dnf install clamd; macOS: brew " +
+	"install clamav)")
 
 // EICAROnly is Clamd.Database where the machine has no signature database: such
 // a clamd recognizes the EICAR test file and nothing else.
@@ -68,7 +69,8 @@ func Start(ctx context.Context, o Options) (*Clamd, error) {
 		o.StreamMaxLength = 100 << 20
 	}
 	if o.StreamMaxLength > maxStream {
-		return nil, fmt.Errorf("clamd cannot scan streams of %d bytes: the most is %d", o.StreamMaxLength, maxStream)
+		return nil, fmt.Errorf("clamd cannot scan streams of %d bytes: the most is %d",
+			o.StreamMaxLength, maxStream)
 	}
 	if o.DatabaseDir == "" {
 		o.DatabaseDir = "/var/lib/clamav"
@@ -97,7 +99,8 @@ func (c *Clamd) configureAndRun(ctx context.Context, o Options) error {
 		return err
 	}
 	c.Address = fmt.Sprintf("tcp://127.0.0.1:%d", port)
-	if err := os.WriteFile(c.config(), configuration(port, database, c.dir, o.StreamMaxLength), 0o644); err != nil {
+	if err := os.WriteFile(c.config(), configuration(port, database, c.dir, o.StreamMaxLength),
+		0o644); err != nil {
 		return fmt.Errorf("write clamd's configuration: %w", err)
 	}
 	if err := handOver(c.dir); err != nil {
@@ -212,7 +215,8 @@ func (c *Clamd) ask(command string) (string, error) {
 }
 
 func find() (string, error) {
-	for _, name := range []string{"clamd", "/usr/sbin/clamd", "/usr/local/sbin/clamd", "/opt/homebrew/sbin/clamd"} {
+	for _, name := range []string{"clamd", "/usr/sbin/clamd", "/usr/local/sbin/clamd",
+		"/opt/homebrew/sbin/clamd"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}

@@ -102,7 +102,8 @@ func TestFailureTellsWhatClamdPrinted(t *testing.T) {
 	t.Parallel()
 	start(t, Options{}) // skips where clamd is missing
 	broken := t.TempDir()
-	if err := os.WriteFile(filepath.Join(broken, "main.cvd"), []byte("no database"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(broken, "main.cvd"), []byte("no database"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(filepath.Dir(broken), 0o755); err != nil {

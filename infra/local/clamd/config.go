@@ -28,7 +28,8 @@ func chooseDatabase(machine, dir string) (database string, full bool, err error)
 	if err := os.Mkdir(database, 0o755); err != nil {
 		return "", false, fmt.Errorf("make a signature directory: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(database, "eicar.ndb"), []byte(eicarSignature()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(database, "eicar.ndb"), []byte(eicarSignature()),
+		0o644); err != nil {
 		return "", false, fmt.Errorf("write the test signature: %w", err)
 	}
 	return database, false, nil

@@ -71,7 +71,8 @@ func signIn(ctx context.Context, api, organization, user string) (*client, error
 		Organization string `json:"organization_id"`
 		User         string `json:"user_id"`
 	}
-	err := c.call(ctx, "POST", "/local/token", map[string]string{"organization": organization, "user": user, "role": "staff"}, &answer)
+	err := c.call(ctx, "POST", "/local/token",
+		map[string]string{"organization": organization, "user": user, "role": "staff"}, &answer)
 	if err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
@@ -114,7 +115,8 @@ func (c *client) upload(ctx context.Context, f local) (string, error) {
 	}
 	all := form.Bytes()
 	body := io.MultiReader(bytes.NewReader(all[:head]), content, bytes.NewReader(all[head:]))
-	request, err := http.NewRequestWithContext(ctx, reserved.Upload.Method, reserved.Upload.URL, body)
+	request, err := http.NewRequestWithContext(ctx, reserved.Upload.Method, reserved.Upload.URL,
+		body)
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +155,8 @@ func (c *client) list(ctx context.Context) ([]File, error) {
 // save downloads a variant by the signed URL that the API answers.
 func (c *client) save(ctx context.Context, id, variant, path string) error {
 	var signed struct{ URL string }
-	if err := c.call(ctx, "GET", "/v1/files/"+id+"/download?variant="+url.QueryEscape(variant), nil, &signed); err != nil {
+	if err := c.call(ctx, "GET", "/v1/files/"+id+"/download?variant="+url.QueryEscape(variant), nil,
+		&signed); err != nil {
 		return err
 	}
 	request, err := http.NewRequestWithContext(ctx, "GET", signed.URL, nil)
@@ -196,8 +199,8 @@ func (c *client) call(ctx context.Context, method, path string, ask, answer any)
 	return nil
 }
 
-// send returns a *Problem for an answer that is no success. An error of the transport would repeat the URL,
-// which may be a signed one.
+// send returns a *Problem for an answer that is no success. An error of the transport would repeat
+// the URL, which may be a signed one.
 func (c *client) send(request *http.Request, into io.Writer) error {
 	response, err := c.http.Do(request)
 	if err != nil {

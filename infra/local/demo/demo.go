@@ -1,4 +1,5 @@
-// Package demo sends files through a running stack the way a browser does, and prints what became of them.
+// Package demo sends files through a running stack the way a browser does, and prints what became
+// of them.
 package demo
 
 import (
@@ -16,7 +17,8 @@ import (
 	"github.com/gabriel-vasile/mimetype"
 )
 
-// patience is how long one file may take to its final state. It covers a retry after a crashed function.
+// patience is how long one file may take to its final state. It covers a retry after a crashed
+// function.
 const patience = 2 * time.Minute
 
 // Options of a demo.
@@ -46,8 +48,8 @@ type row struct {
 	err  error
 }
 
-// Run sends the files one after the other and prints a table. The error is ErrUnfinished when one of them
-// was refused or did not reach a final state.
+// Run sends the files one after the other and prints a table. The error is ErrUnfinished when one
+// of them was refused or did not reach a final state.
 func Run(ctx context.Context, o Options) error {
 	c, err := signIn(ctx, o.API, o.Organization, o.User)
 	if err != nil {
@@ -112,7 +114,8 @@ func one(ctx context.Context, c *client, path string, known map[string]File) row
 	if err != nil {
 		return r
 	}
-	if old, ok := known[f.name]; ok && old.final() && old.Status != "deleted" && old.Size == f.size {
+	if old, ok := known[f.name]; ok && old.final() && old.Status != "deleted" &&
+		old.Size == f.size {
 		r.file, r.kept = old, true
 		return r
 	}
@@ -149,7 +152,8 @@ func table(out io.Writer, rows []row) error {
 		if main.Width > 0 {
 			pixels += fmt.Sprintf(" → %d×%d", main.Width, main.Height)
 		}
-		fmt.Fprintf(text, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.name, status, kind, r.size, sent, pixels, took, reason)
+		fmt.Fprintf(text, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.name, status, kind, r.size, sent,
+			pixels, took, reason)
 	}
 	aligned := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if _, err := text.WriteTo(aligned); err != nil {
@@ -158,7 +162,8 @@ func table(out io.Writer, rows []row) error {
 	return aligned.Flush()
 }
 
-// main is the variant that stands for the file: the optimized picture, or what is not a picture itself.
+// main is the variant that stands for the file: the optimized picture, or what is not a picture
+// itself.
 func (f File) main() Variant {
 	for _, v := range f.Variants {
 		if v.Name == "optimized" || v.Name == "original" {
@@ -202,5 +207,6 @@ func saved(index int, name string, v Variant) string {
 	if media := mimetype.Lookup(v.ContentType); media != nil && v.Name != "original" {
 		extension = media.Extension()
 	}
-	return fmt.Sprintf("%02d-%s-%s%s", index+1, strings.TrimSuffix(name, filepath.Ext(name)), v.Name, extension)
+	return fmt.Sprintf("%02d-%s-%s%s", index+1, strings.TrimSuffix(name, filepath.Ext(name)),
+		v.Name, extension)
 }

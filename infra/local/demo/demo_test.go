@@ -29,7 +29,10 @@ type api struct {
 func serve(t *testing.T) *api {
 	a := &api{t: t, content: map[string][]byte{}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /local/token", func(w http.ResponseWriter, _ *http.Request) { a.answer(w, `{"token":"sesame"}`) })
+	mux.HandleFunc("POST /local/token", func(w http.ResponseWriter,
+		_ *http.Request) {
+		a.answer(w, `{"token":"sesame"}`)
+	})
 	mux.HandleFunc("POST /v1/files", a.reserve)
 	mux.HandleFunc("POST /storage", a.store)
 	mux.HandleFunc("GET /v1/files", func(w http.ResponseWriter, _ *http.Request) {
@@ -37,7 +40,8 @@ func serve(t *testing.T) *api {
 	})
 	mux.HandleFunc("GET /v1/files/{id}", a.get)
 	mux.HandleFunc("GET /v1/files/{id}/download", func(w http.ResponseWriter, r *http.Request) {
-		a.answer(w, fmt.Sprintf(`{"url":%q}`, a.url+"/signed/"+r.PathValue("id")+"/"+r.URL.Query().Get("variant")+"?secret"))
+		a.answer(w, fmt.Sprintf(`{"url":%q}`,
+			a.url+"/signed/"+r.PathValue("id")+"/"+r.URL.Query().Get("variant")+"?secret"))
 	})
 	mux.HandleFunc("GET /signed/{id}/{variant}", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(r.PathValue("variant") + " of " + r.PathValue("id")))
@@ -56,7 +60,8 @@ func (a *api) reserve(w http.ResponseWriter, r *http.Request) {
 		ContentType string `json:"content_type"`
 		Size        int64
 	}
-	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil || r.Header.Get("Authorization") != "Bearer sesame" {
+	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil ||
+		r.Header.Get("Authorization") != "Bearer sesame" {
 		a.t.Errorf("reserve: %v, %v", err, r.Header)
 	}
 	if ask.Filename == "refused.txt" {
@@ -133,7 +138,8 @@ func TestWhatBecameOfEachFileIsTold(t *testing.T) {
 	t.Parallel()
 	a, out, saved := serve(t), bytes.Buffer{}, filepath.Join(t.TempDir(), "pictures")
 	photo := picture(t)
-	err := Run(t.Context(), Options{API: a.url, Files: []string{photo, file(t, "virus.txt", "bad")}, SaveTo: saved, Out: &out})
+	err := Run(t.Context(), Options{API: a.url, Files: []string{photo, file(t, "virus.txt", "bad")},
+		SaveTo: saved, Out: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,13 +147,16 @@ func TestWhatBecameOfEachFileIsTold(t *testing.T) {
 	if !bytes.Equal(a.content["photo.png"], sent) {
 		t.Error("the storage did not get the file's bytes")
 	}
-	if got := line(out.String(), "photo.png"); !strings.Contains(got, fmt.Sprintf("available image/jpeg %d 77 40×30 → 30×20", len(sent))) {
+	if got := line(out.String(), "photo.png"); !strings.Contains(got,
+		fmt.Sprintf("available image/jpeg %d 77 40×30 → 30×20", len(sent))) {
 		t.Errorf("photo: %q", got)
 	}
-	if got := line(out.String(), "virus.txt"); !strings.HasPrefix(got, "virus.txt quarantined text/plain 3 - -") || !strings.HasSuffix(got, "infected") {
+	if got := line(out.String(), "virus.txt"); !strings.HasPrefix(got,
+		"virus.txt quarantined text/plain 3 - -") || !strings.HasSuffix(got, "infected") {
 		t.Errorf("virus: %q", got)
 	}
-	for name, want := range map[string]string{"01-photo-thumbnail.png": "thumbnail of photo.png", "01-photo-optimized.jpg": "optimized of photo.png"} {
+	for name, want := range map[string]string{"01-photo-thumbnail.png": "thumbnail of photo.png",
+		"01-photo-optimized.jpg": "optimized of photo.png"} {
 		if got, err := os.ReadFile(filepath.Join(saved, name)); err != nil || string(got) != want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -156,13 +165,15 @@ func TestWhatBecameOfEachFileIsTold(t *testing.T) {
 
 func TestOnlyFinalStatesAreSuccess(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]string{"refused.txt": "refused text/plain", "stuck.txt": "failed text/plain"} {
+	for name, want := range map[string]string{"refused.txt": "refused text/plain",
+		"stuck.txt": "failed text/plain"} {
 		a, out := serve(t), bytes.Buffer{}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		a.stuck = cancel
 		err := Run(ctx, Options{API: a.url, Files: []string{file(t, name, "text")}, Out: &out})
-		if !errors.Is(err, ErrUnfinished) || !strings.HasPrefix(line(out.String(), name), name+" "+want) {
+		if !errors.Is(err, ErrUnfinished) || !strings.HasPrefix(line(out.String(), name),
+			name+" "+want) {
 			t.Errorf("%s: %v\n%s", name, err, out.String())
 		}
 	}
@@ -176,11 +187,14 @@ func TestOnlyFinalStatesAreSuccess(t *testing.T) {
 func TestFilesOfAnEarlierRunAreNotSentAgain(t *testing.T) {
 	t.Parallel()
 	a, out := serve(t), bytes.Buffer{}
-	err := Run(t.Context(), Options{API: a.url, Files: []string{file(t, "kept.txt", "text"), file(t, "grown.txt", "text")}, Reuse: true, Out: &out})
+	err := Run(t.Context(), Options{API: a.url,
+		Files: []string{file(t, "kept.txt", "text"), file(t, "grown.txt", "text")}, Reuse: true,
+		Out: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, sent := a.content["kept.txt"]; sent || !strings.Contains(line(out.String(), "kept.txt"), "kept") {
+	if _, sent := a.content["kept.txt"]; sent ||
+		!strings.Contains(line(out.String(), "kept.txt"), "kept") {
 		t.Errorf("kept.txt was sent again:\n%s", out.String())
 	}
 	if _, sent := a.content["grown.txt"]; !sent {

@@ -46,7 +46,8 @@ func (c *client) listen(ctx context.Context, address, key string) (<-chan heard,
 		return nil, err
 	}
 	var signed map[string]string
-	if err := c.form(ctx, "/v1/channels/user-auth", url.Values{"socket_id": {hello.SocketID}}, &signed); err != nil {
+	if err := c.form(ctx, "/v1/channels/user-auth", url.Values{"socket_id": {hello.SocketID}},
+		&signed); err != nil {
 		return nil, fmt.Errorf("sign the connection in: %w", err)
 	}
 	if err := send(ctx, conn, "pusher:signin", signed); err != nil {
@@ -57,7 +58,8 @@ func (c *client) listen(ctx context.Context, address, key string) (<-chan heard,
 	}
 	name := "private-org-" + c.organization + "-user-" + c.user
 	var admitted map[string]string
-	if err := c.form(ctx, "/v1/channels/auth", url.Values{"socket_id": {hello.SocketID}, "channel_name": {name}}, &admitted); err != nil {
+	if err := c.form(ctx, "/v1/channels/auth",
+		url.Values{"socket_id": {hello.SocketID}, "channel_name": {name}}, &admitted); err != nil {
 		return nil, fmt.Errorf("be let into a channel: %w", err)
 	}
 	admitted["channel"] = name
@@ -168,7 +170,8 @@ func tellHeard(
 			if name, ok := names[h.file]; ok {
 				fmt.Fprintf(
 					out,
-					"notification  %-20s %s reached a subscribed client %d ms after its transaction\n",
+					"notification  %-20s %s reached a subscribed client %d ms after its "+
+						"transaction\n",
 					name,
 					h.event,
 					h.after.Milliseconds(),

@@ -48,13 +48,15 @@ func describe(path string) (local, error) {
 		return f, err
 	}
 	f.contentType, _, _ = strings.Cut(mimetype.Detect(head[:n]).String(), ";")
-	if c, _, err := image.DecodeConfig(io.MultiReader(bytes.NewReader(head[:n]), file)); err == nil {
+	if c, _, err := image.DecodeConfig(io.MultiReader(bytes.NewReader(head[:n]),
+		file)); err == nil {
 		f.pixels = fmt.Sprintf("%d×%d", c.Width, c.Height)
 	}
 	return f, nil
 }
 
-// Samples lists the files of a directory that are meant to be sent: pictures and documents, no notes about them.
+// Samples lists the files of a directory that are meant to be sent: pictures and documents, no
+// notes about them.
 func Samples(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 
 // event is the request in payload format 2.0
 // (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html).
-func event(r *http.Request, body []byte, route match, id string, now time.Time) events.APIGatewayV2HTTPRequest {
+func event(r *http.Request, body []byte, route match, id string,
+	now time.Time) events.APIGatewayV2HTTPRequest {
 	source, _, _ := net.SplitHostPort(r.RemoteAddr)
 	e := events.APIGatewayV2HTTPRequest{
 		Version: "2.0", RouteKey: route.key(), PathParameters: route.parameters,
@@ -44,7 +45,8 @@ func event(r *http.Request, body []byte, route match, id string, now time.Time) 
 		RequestID: id, DomainName: r.Host, DomainPrefix: "local",
 		Time: now.UTC().Format("02/Jan/2006:15:04:05 -0700"), TimeEpoch: now.UnixMilli(),
 		HTTP: events.APIGatewayV2HTTPRequestContextHTTPDescription{
-			Method: r.Method, Path: r.URL.EscapedPath(), Protocol: r.Proto, SourceIP: source, UserAgent: r.UserAgent(),
+			Method: r.Method, Path: r.URL.EscapedPath(), Protocol: r.Proto, SourceIP: source,
+			UserAgent: r.UserAgent(),
 		},
 	}
 	return e
@@ -86,8 +88,8 @@ func isText(contentType string, body []byte) bool {
 		(strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml"))
 }
 
-// write sends a function's answer. As the HTTP API does, an answer without statusCode is a 200 with that
-// JSON as body.
+// write sends a function's answer. As the HTTP API does, an answer without statusCode is a 200 with
+// that JSON as body.
 func write(w http.ResponseWriter, answer []byte) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(answer, &fields) != nil || fields["statusCode"] == nil {
@@ -117,7 +119,8 @@ func write(w http.ResponseWriter, answer []byte) error {
 	for _, cookie := range response.Cookies {
 		w.Header().Add("Set-Cookie", cookie)
 	}
-	if response.StatusCode == http.StatusNoContent || response.StatusCode == http.StatusNotModified {
+	if response.StatusCode == http.StatusNoContent ||
+		response.StatusCode == http.StatusNotModified {
 		w.Header().Del("Content-Type")
 	}
 	w.WriteHeader(response.StatusCode)

@@ -1,5 +1,6 @@
-// Package gateway is the front of the local stack: an HTTP server that does to functions what API Gateway's
-// HTTP API does with payload format 2.0, and the few paths under /local that only a local stack may have.
+// Package gateway is the front of the local stack: an HTTP server that does to functions what API
+// Gateway's HTTP API does with payload format 2.0, and the few paths under /local that only a local
+// stack may have.
 package gateway
 
 import (
@@ -79,7 +80,8 @@ func (g Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		message(w, http.StatusInternalServerError, "Internal Server Error")
 	default:
 		if err := write(w, answer); err != nil {
-			g.Log.Error("answer is not one of an HTTP function", "function", route.Function, "request", id, "error", err)
+			g.Log.Error("answer is not one of an HTTP function", "function", route.Function,
+				"request", id, "error", err)
 			message(w, http.StatusInternalServerError, "Internal Server Error")
 		}
 	}

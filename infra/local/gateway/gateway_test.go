@@ -22,8 +22,10 @@ import (
 func serve(t *testing.T, timeout time.Duration, invoke Invoke) string {
 	t.Helper()
 	server := httptest.NewServer(Gateway{
-		Invoke: invoke, Routes: []Route{{template.Route{Method: "ANY", Path: "/v1/files/{proxy+}"}, "file-api-http"}}, Timeout: timeout,
-		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return time.Unix(1583348638, 390e6) },
+		Invoke: invoke, Routes: []Route{{template.Route{Method: "ANY", Path: "/v1/files/{proxy+}"},
+			"file-api-http"}}, Timeout: timeout,
+		Log: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { return time.Unix(1583348638, 390e6) },
 	})
 	t.Cleanup(server.Close)
 	return server.URL
@@ -52,7 +54,8 @@ func TestEventIsPayloadFormat2(t *testing.T) {
 		}
 		return []byte(`{"statusCode":200}`), json.Unmarshal(payload, &got)
 	})
-	request, _ := http.NewRequest("PATCH", url+"/v1/files/a%20b/c?x=1&x=2&y=%2B", strings.NewReader(`{"title":"ü"}`))
+	request, _ := http.NewRequest("PATCH", url+"/v1/files/a%20b/c?x=1&x=2&y=%2B",
+		strings.NewReader(`{"title":"ü"}`))
 	request.Header.Set("Content-Type", "application/json; charset=utf-8")
 	request.Header.Add("X-Twice", "one")
 	request.Header.Add("X-Twice", "two")
@@ -60,7 +63,8 @@ func TestEventIsPayloadFormat2(t *testing.T) {
 	request.Header.Set("User-Agent", "test")
 	do(t, request)
 
-	if got.Version != "2.0" || got.RawPath != "/v1/files/a%20b/c" || got.RawQueryString != "x=1&x=2&y=%2B" {
+	if got.Version != "2.0" || got.RawPath != "/v1/files/a%20b/c" ||
+		got.RawQueryString != "x=1&x=2&y=%2B" {
 		t.Errorf("version %q path %q query %q", got.Version, got.RawPath, got.RawQueryString)
 	}
 	if got.RouteKey != "ANY /v1/files/{proxy+}" || got.PathParameters["proxy"] != "a b/c" {
@@ -69,7 +73,8 @@ func TestEventIsPayloadFormat2(t *testing.T) {
 	if got.QueryStringParameters["x"] != "1,2" || got.QueryStringParameters["y"] != "+" {
 		t.Errorf("parameters %v", got.QueryStringParameters)
 	}
-	if got.Headers["x-twice"] != "one,two" || got.Headers["host"] == "" || got.Headers["cookie"] != "" || got.Headers["content-length"] != "14" {
+	if got.Headers["x-twice"] != "one,two" || got.Headers["host"] == "" ||
+		got.Headers["cookie"] != "" || got.Headers["content-length"] != "14" {
 		t.Errorf("headers %v", got.Headers)
 	}
 	if strings.Join(got.Cookies, "|") != "a=1|b=2" {
@@ -79,8 +84,10 @@ func TestEventIsPayloadFormat2(t *testing.T) {
 		t.Errorf("body %q, base64 %v", got.Body, got.IsBase64Encoded)
 	}
 	c := got.RequestContext
-	if c.HTTP.Method != "PATCH" || c.HTTP.SourceIP != "127.0.0.1" || c.HTTP.UserAgent != "test" || c.Stage != "$default" ||
-		c.Time != "04/Mar/2020:19:03:58 +0000" || c.TimeEpoch != 1583348638390 || len(c.RequestID) != 36 {
+	if c.HTTP.Method != "PATCH" || c.HTTP.SourceIP != "127.0.0.1" || c.HTTP.UserAgent != "test" ||
+		c.Stage != "$default" ||
+		c.Time != "04/Mar/2020:19:03:58 +0000" || c.TimeEpoch != 1583348638390 ||
+		len(c.RequestID) != 36 {
 		t.Errorf("context %+v", c)
 	}
 }
@@ -88,8 +95,10 @@ func TestEventIsPayloadFormat2(t *testing.T) {
 func TestBodyThatIsNotTextTravelsInBase64(t *testing.T) {
 	t.Parallel()
 	for contentType, want := range map[string]bool{
-		"application/octet-stream": true, "image/png": true, "": true, "application/x-www-form-urlencoded": true,
-		"text/plain": false, "application/problem+json": false, "application/xml": false,
+		"application/octet-stream": true, "image/png": true, "": true,
+		"application/x-www-form-urlencoded": true,
+		"text/plain":                        false, "application/problem+json": false,
+		"application/xml": false,
 	} {
 		if got := !isText(contentType, []byte("abc")); got != want {
 			t.Errorf("%q: base64 %v, want %v", contentType, got, want)
@@ -109,28 +118,42 @@ func TestAnswers(t *testing.T) {
 		header [2]string
 		body   string
 	}{
-		"plain":          {answer: `{"statusCode":201,"headers":{"X-A":"1","content-type":"application/json"},"body":"{}"}`, status: 201, header: [2]string{"X-A", "1"}, body: "{}"},
-		"cookies":        {answer: `{"statusCode":200,"cookies":["a=1"]}`, status: 200, header: [2]string{"Set-Cookie", "a=1"}},
-		"base64":         {answer: `{"statusCode":200,"isBase64Encoded":true,"body":"aGk="}`, status: 200, body: "hi"},
-		"no type":        {answer: `{"statusCode":200,"body":"x"}`, status: 200, header: [2]string{"Content-Type", "text/plain;charset=UTF-8"}, body: "x"},
-		"no content":     {answer: `{"statusCode":204}`, status: 204, header: [2]string{"Content-Type", ""}},
-		"inferred":       {answer: `{"a":1}`, status: 200, header: [2]string{"Content-Type", "application/json"}, body: `{"a":1}`},
-		"broken base64":  {answer: `{"statusCode":200,"isBase64Encoded":true,"body":"?"}`, status: 500, body: `{"message":"Internal Server Error"}` + "\n"},
-		"status":         {answer: `{"statusCode":7}`, status: 500, body: `{"message":"Internal Server Error"}` + "\n"},
-		"function error": {err: &runtime.FunctionError{Message: "secret"}, status: 500, body: `{"message":"Internal Server Error"}` + "\n"},
-		"too large":      {err: runtime.ErrTooLarge, status: 413, body: `{"message":"Request Entity Too Large"}` + "\n"},
-		"closed":         {err: runtime.ErrClosed, status: 503, body: `{"message":"Service Unavailable"}` + "\n"},
+		"plain": {answer: `{"statusCode":201,"headers":{"X-A":"1","content-type":"application/json"},"body":"{}"}`, status: 201, header: [2]string{"X-A", "1"}, body: "{}"},
+		"cookies": {answer: `{"statusCode":200,"cookies":["a=1"]}`, status: 200,
+			header: [2]string{"Set-Cookie", "a=1"}},
+		"base64": {answer: `{"statusCode":200,"isBase64Encoded":true,"body":"aGk="}`,
+			status: 200, body: "hi"},
+		"no type": {answer: `{"statusCode":200,"body":"x"}`, status: 200,
+			header: [2]string{"Content-Type", "text/plain;charset=UTF-8"}, body: "x"},
+		"no content": {answer: `{"statusCode":204}`, status: 204,
+			header: [2]string{"Content-Type", ""}},
+		"inferred": {answer: `{"a":1}`, status: 200,
+			header: [2]string{"Content-Type", "application/json"}, body: `{"a":1}`},
+		"broken base64": {answer: `{"statusCode":200,"isBase64Encoded":true,"body":"?"}`,
+			status: 500, body: `{"message":"Internal Server Error"}` + "\n"},
+		"status": {answer: `{"statusCode":7}`, status: 500,
+			body: `{"message":"Internal Server Error"}` + "\n"},
+		"function error": {err: &runtime.FunctionError{Message: "secret"}, status: 500,
+			body: `{"message":"Internal Server Error"}` + "\n"},
+		"too large": {err: runtime.ErrTooLarge, status: 413,
+			body: `{"message":"Request Entity Too Large"}` + "\n"},
+		"closed": {err: runtime.ErrClosed, status: 503,
+			body: `{"message":"Service Unavailable"}` + "\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := serve(t, 0, func(context.Context, string, []byte) ([]byte, error) { return []byte(c.answer), c.err })
+			url := serve(t, 0, func(context.Context, string, []byte) ([]byte,
+				error) {
+				return []byte(c.answer), c.err
+			})
 			request, _ := http.NewRequest("GET", url+"/v1/files/x", nil)
 			response, body := do(t, request)
 			if response.StatusCode != c.status || body != c.body {
 				t.Errorf("%d %q, want %d %q", response.StatusCode, body, c.status, c.body)
 			}
 			if c.header[0] != "" && response.Header.Get(c.header[0]) != c.header[1] {
-				t.Errorf("%s = %q, want %q", c.header[0], response.Header.Get(c.header[0]), c.header[1])
+				t.Errorf("%s = %q, want %q", c.header[0], response.Header.Get(c.header[0]),
+					c.header[1])
 			}
 		})
 	}
@@ -138,7 +161,8 @@ func TestAnswers(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	url := serve(t, 20*time.Millisecond, func(ctx context.Context, _ string, payload []byte) ([]byte, error) {
+	url := serve(t, 20*time.Millisecond, func(ctx context.Context, _ string,
+		payload []byte) ([]byte, error) {
 		if len(payload) > maxRequest {
 			return nil, errors.New("the body should not have come here")
 		}
@@ -146,15 +170,18 @@ func TestLimits(t *testing.T) {
 		return nil, ctx.Err()
 	})
 	slow, _ := http.NewRequest("GET", url+"/v1/files/x", nil)
-	if response, body := do(t, slow); response.StatusCode != 503 || !strings.Contains(body, "Service Unavailable") {
+	if response, body := do(t, slow); response.StatusCode != 503 ||
+		!strings.Contains(body, "Service Unavailable") {
 		t.Errorf("slow: %d %s", response.StatusCode, body)
 	}
-	large, _ := http.NewRequest("POST", url+"/v1/files/x", bytes.NewReader(make([]byte, maxRequest+1)))
+	large, _ := http.NewRequest("POST", url+"/v1/files/x",
+		bytes.NewReader(make([]byte, maxRequest+1)))
 	if response, _ := do(t, large); response.StatusCode != 413 {
 		t.Errorf("large: %d", response.StatusCode)
 	}
 	other, _ := http.NewRequest("GET", url+"/v1/elsewhere", nil)
-	if response, body := do(t, other); response.StatusCode != 404 || !strings.Contains(body, "Not Found") {
+	if response, body := do(t, other); response.StatusCode != 404 ||
+		!strings.Contains(body, "Not Found") {
 		t.Errorf("other: %d %s", response.StatusCode, body)
 	}
 }

@@ -14,8 +14,8 @@ import (
 // linkReader is the member of staff as whom links are followed.
 const linkReader = "links@example.org"
 
-// link leads to a file for as long as the stack runs. A signed URL is long and ends after minutes, so this asks for a new one each time, as a
-// browser does, and redirects to it.
+// link leads to a file for as long as the stack runs. A signed URL is long and ends after minutes,
+// so this asks for a new one each time, as a browser does, and redirects to it.
 func (l Local) link(w http.ResponseWriter, r *http.Request) {
 	slug := r.PathValue("organization")
 	exists, err := l.Members.Exists(r.Context(), slug)
@@ -32,12 +32,14 @@ func (l Local) link(w http.ResponseWriter, r *http.Request) {
 		message(w, http.StatusInternalServerError, "the link could not be followed: see the log")
 		return
 	}
-	token, err := l.Issuer.Token(issuer.Claims{Subject: linkReader, Email: linkReader, Organization: organization.String()})
+	token, err := l.Issuer.Token(issuer.Claims{Subject: linkReader, Email: linkReader,
+		Organization: organization.String()})
 	if err != nil {
 		message(w, http.StatusInternalServerError, "the token could not be signed")
 		return
 	}
-	path := "/v1/files/" + url.PathEscape(r.PathValue("file")) + "/download?variant=" + url.QueryEscape(r.PathValue("variant"))
+	path := "/v1/files/" + url.PathEscape(r.PathValue("file")) + "/download?variant=" +
+		url.QueryEscape(r.PathValue("variant"))
 	ask := httptest.NewRequestWithContext(r.Context(), http.MethodGet, path, nil)
 	ask.RemoteAddr = r.RemoteAddr
 	ask.Header.Set("Authorization", "Bearer "+token)

@@ -48,7 +48,8 @@ func (l Local) Handler() http.Handler {
 func (l Local) token(w http.ResponseWriter, r *http.Request) {
 	var ask struct{ Organization, User, Role string }
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&ask); err != nil {
-		message(w, http.StatusBadRequest, `send {"organization":"<slug>","user":"<email>","role":"member|staff|admin"}`)
+		message(w, http.StatusBadRequest,
+			`send {"organization":"<slug>","user":"<email>","role":"member|staff|admin"}`)
 		return
 	}
 	organization, user, err := l.Members.Join(r.Context(), ask.Organization, ask.User, ask.Role)
@@ -62,7 +63,8 @@ func (l Local) token(w http.ResponseWriter, r *http.Request) {
 		message(w, http.StatusInternalServerError, "the member could not be made: see the log")
 		return
 	}
-	token, err := l.Issuer.Token(issuer.Claims{Subject: ask.User, Email: ask.User, Organization: organization.String()})
+	token, err := l.Issuer.Token(issuer.Claims{Subject: ask.User, Email: ask.User,
+		Organization: organization.String()})
 	if err != nil {
 		l.Log.Error("no token signed", "error", err)
 		message(w, http.StatusInternalServerError, "the token could not be signed: see the log")

@@ -13,8 +13,9 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
-// Members makes organizations, users and memberships by a connection of its own: the superuser's or, on a server that DATABASE_URL names, that of
-// whoever it signs in, maybe the owner. The functions have no such door.
+// Members makes organizations, users and memberships by a connection of its own: the superuser's
+// or, on a server that DATABASE_URL names, that of whoever it signs in, maybe the owner. The
+// functions have no such door.
 type Members struct {
 	DB *pgxpool.Pool
 	// Issuer of the tokens that these users will bring; a user's id is a function of it.
@@ -47,7 +48,8 @@ func (m Members) Exists(ctx context.Context, slug string) (exists bool, err erro
 		if err := enter(ctx, tx, organizationID(slug)); err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM organizations WHERE slug = $1)`, slug).Scan(&exists)
+		return tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM organizations
+			WHERE slug = $1)`, slug).Scan(&exists)
 	})
 	if err != nil {
 		return false, fmt.Errorf("look for organization %s: %w", slug, err)
@@ -55,9 +57,10 @@ func (m Members) Exists(ctx context.Context, slug string) (exists bool, err erro
 	return exists, nil
 }
 
-// Join makes the organization and the user when they are new, and gives the user the role there. An empty
-// role keeps the one that is there, or is member.
-func (m Members) Join(ctx context.Context, slug, email, role string) (org, user uuid.UUID, err error) {
+// Join makes the organization and the user when they are new, and gives the user the role there. An
+// empty role keeps the one that is there, or is member.
+func (m Members) Join(ctx context.Context, slug, email,
+	role string) (org, user uuid.UUID, err error) {
 	if email = strings.TrimSpace(email); email == "" {
 		return org, user, &RefusedError{"user is an e-mail address"}
 	}
@@ -71,11 +74,13 @@ func (m Members) Join(ctx context.Context, slug, email, role string) (org, user 
 		if org, err = organization(ctx, tx, slug, slug); err != nil {
 			return err
 		}
-		if _, err = tx.Exec(ctx, `INSERT INTO users (id, issuer, subject, email) VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING`,
+		if _, err = tx.Exec(ctx, `INSERT INTO users (id, issuer, subject, email)
+			VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING`,
 			user, m.Issuer, email); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, coalesce(nullif($3, ''), 'member'))
+		_, err = tx.Exec(ctx, `INSERT INTO memberships (organization_id, user_id, role)
+			VALUES ($1, $2, coalesce(nullif($3, ''), 'member'))
 			ON CONFLICT (organization_id, user_id) DO UPDATE SET role = EXCLUDED.role
 			WHERE $3 <> '' AND memberships.role <> EXCLUDED.role`, org, user, role)
 		return err
@@ -86,20 +91,24 @@ func (m Members) Join(ctx context.Context, slug, email, role string) (org, user 
 	return org, user, nil
 }
 
-// organization finds or makes a row and sets the transaction's tenant: FORCE holds for the owner too.
+// organization finds or makes a row and sets the transaction's tenant: FORCE holds for the owner
+// too.
 func organization(ctx context.Context, tx pgx.Tx, slug, name string) (uuid.UUID, error) {
 	if !slugPattern.MatchString(slug) {
-		return uuid.Nil, &RefusedError{"organization is a slug: up to 63 lower-case letters, digits and hyphens"}
+		return uuid.Nil, &RefusedError{"organization is a slug: up to 63 lower-case letters, " +
+			"digits and hyphens"}
 	}
 	id := organizationID(slug)
 	if err := enter(ctx, tx, id); err != nil {
 		return id, err
 	}
-	tag, err := tx.Exec(ctx, `INSERT INTO organizations (id, name, slug) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, id, name, slug)
+	tag, err := tx.Exec(ctx, `INSERT INTO organizations (id, name, slug) VALUES ($1, $2, $3)
+		ON CONFLICT DO NOTHING`, id, name, slug)
 	if err != nil || tag.RowsAffected() == 1 {
 		return id, err
 	}
-	if err := tx.QueryRow(ctx, `SELECT id FROM organizations WHERE slug = $1`, slug).Scan(&id); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT id FROM organizations
+		WHERE slug = $1`, slug).Scan(&id); err != nil {
 		return id, err
 	}
 	return id, enter(ctx, tx, id)
@@ -109,6 +118,7 @@ func organization(ctx context.Context, tx pgx.Tx, slug, name string) (uuid.UUID,
 func organizationID(slug string) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceDNS, []byte(slug)) }
 
 func enter(ctx context.Context, tx pgx.Tx, organization uuid.UUID) error {
-	_, err := tx.Exec(ctx, `SELECT set_config('app.current_organization_id', $1, true)`, organization.String())
+	_, err := tx.Exec(ctx, `SELECT set_config('app.current_organization_id', $1,
+		true)`, organization.String())
 	return err
 }

@@ -12,8 +12,10 @@ func TestChoose(t *testing.T) {
 	t.Parallel()
 	var routes []Route
 	for _, r := range [][2]string{
-		{"ANY", "/{proxy+}"}, {"GET", "/pets/{proxy+}"}, {"GET", "/pets/dog/{id}"}, {"GET", "/pets/dog/1"},
-		{"ANY", "/pets/dog/1"}, {"ANY", "/pets/{kind}/toys"}, {"ANY", "/pets/dog/{proxy+}"}, {"PUT", "/pets"},
+		{"ANY", "/{proxy+}"}, {"GET", "/pets/{proxy+}"}, {"GET", "/pets/dog/{id}"},
+		{"GET", "/pets/dog/1"},
+		{"ANY", "/pets/dog/1"}, {"ANY", "/pets/{kind}/toys"}, {"ANY", "/pets/dog/{proxy+}"},
+		{"PUT", "/pets"},
 	} {
 		routes = append(routes, Route{template.Route{Method: r[0], Path: r[1]}, ""})
 	}
@@ -38,7 +40,8 @@ func TestChoose(t *testing.T) {
 	} {
 		got, ok := choose(whole, request[0], request[1])
 		if !ok || got.key() != want.key || !maps.Equal(got.parameters, want.parameters) {
-			t.Errorf("%v goes to %s %v, want %s %v", request, got.key(), got.parameters, want.key, want.parameters)
+			t.Errorf("%v goes to %s %v, want %s %v", request, got.key(), got.parameters, want.key,
+				want.parameters)
 		}
 	}
 	if got, ok := choose(routes, "GET", "/"); ok {

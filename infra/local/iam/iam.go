@@ -23,7 +23,8 @@ import (
 // Keys are an access key and its secret.
 type Keys struct{ Access, Secret string }
 
-// Authority knows the access keys of functions and decides. Its methods are safe for concurrent use.
+// Authority knows the access keys of functions and decides. Its methods are safe for concurrent
+// use.
 type Authority struct {
 	root       Keys
 	log        *slog.Logger
@@ -52,7 +53,8 @@ type statement struct {
 // New derives the functions' keys from the root's secret and takes their roles' policies apart. The
 // root may do everything; no function has its keys.
 func New(root Keys, d *template.Deployment, log *slog.Logger) (*Authority, error) {
-	a := &Authority{root: root, log: log, principals: map[string]*principal{}, used: map[string]bool{}}
+	a := &Authority{root: root, log: log, principals: map[string]*principal{},
+		used: map[string]bool{}}
 	for _, fn := range d.Functions {
 		p := &principal{name: fn.Name, keys: derive(root.Secret, fn.Name), arn: fn.Role.ARN}
 		for _, text := range fn.Role.Policies {
@@ -101,7 +103,8 @@ func (p *principal) add(text string) error {
 		for _, action := range s.Action {
 			for _, resource := range s.Resource {
 				one := s
-				one.Action, one.Resource = policy.StringOrSlice{action}, policy.StringOrSlice{resource}
+				one.Action, one.Resource = policy.StringOrSlice{action},
+					policy.StringOrSlice{resource}
 				allow := alone(whole.Version, one)
 				allow.grant = p.name + " " + action + " " + resource
 				p.allows = append(p.allows, allow)
@@ -119,7 +122,8 @@ func (p *principal) addBucket(text string) error {
 	}
 	for _, s := range whole.Statement {
 		if s.Effect != "Deny" || string(s.Principal) != `"*"` {
-			return fmt.Errorf("statement %q is not understood here: only what is denied to everybody is", s.Sid)
+			return fmt.Errorf("statement %q is not understood here: only what is denied to "+
+				"everybody is", s.Sid)
 		}
 		s.Principal = nil
 		if err := s.Validate(); err != nil {
@@ -133,7 +137,8 @@ func (p *principal) addBucket(text string) error {
 func alone(version string, s policy.Statement) statement {
 	fields := map[string]any{"Effect": s.Effect}
 	for name, list := range map[string]policy.StringOrSlice{
-		"Action": s.Action, "NotAction": s.NotAction, "Resource": s.Resource, "NotResource": s.NotResource,
+		"Action": s.Action, "NotAction": s.NotAction, "Resource": s.Resource,
+		"NotResource": s.NotResource,
 	} {
 		if len(list) > 0 {
 			fields[name] = list
@@ -142,8 +147,10 @@ func alone(version string, s policy.Statement) statement {
 	if len(s.Condition) > 0 {
 		fields["Condition"] = s.Condition
 	}
-	text, _ := json.Marshal(map[string]any{"Version": version, "Statement": []any{fields}}) // what was JSON before
-	return statement{actions: s.Action, document: []types.PolicyEntry{{PolicyDocument: string(text)}}}
+	// what was JSON before
+	text, _ := json.Marshal(map[string]any{"Version": version, "Statement": []any{fields}})
+	return statement{actions: s.Action,
+		document: []types.PolicyEntry{{PolicyDocument: string(text)}}}
 }
 
 // applies tells whether a statement decides about a request. It asks of the service first, which
@@ -151,7 +158,8 @@ func alone(version string, s policy.Statement) statement {
 func (s statement) applies(want policy.Decision, request policy.RequestContext) bool {
 	service, _, _ := strings.Cut(request.Action, ":")
 	if len(s.actions) > 0 && !slices.ContainsFunc(s.actions, func(action string) bool {
-		return strings.EqualFold(action, request.Action) || strings.Contains(action, "*") && strings.HasPrefix(action, cmp.Or(service, "*"))
+		return strings.EqualFold(action, request.Action) || strings.Contains(action, "*") &&
+			strings.HasPrefix(action, cmp.Or(service, "*"))
 	}) {
 		return false
 	}
@@ -183,10 +191,12 @@ func (a *Authority) Allows(access, action, resource string) bool {
 	if !known {
 		return false
 	}
-	request := policy.RequestContext{Action: action, Resource: resource, Condition: map[string][]string{
-		"aws:PrincipalArn": {p.arn}, "aws:SecureTransport": {"true"},
-	}}
-	denied := slices.ContainsFunc(p.denies, func(s statement) bool { return s.applies(policy.DecisionDeny, request) })
+	request := policy.RequestContext{Action: action, Resource: resource,
+		Condition: map[string][]string{
+			"aws:PrincipalArn": {p.arn}, "aws:SecureTransport": {"true"},
+		}}
+	denied := slices.ContainsFunc(p.denies,
+		func(s statement) bool { return s.applies(policy.DecisionDeny, request) })
 	allowed := false
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,10 +9,12 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
-func authority(t *testing.T, bucketPolicy string, policies ...string) (*Authority, *bytes.Buffer, error) {
+func authority(t *testing.T, bucketPolicy string,
+	policies ...string) (*Authority, *bytes.Buffer, error) {
 	t.Helper()
 	log := &bytes.Buffer{}
-	d := &template.Deployment{Functions: []template.Function{{Name: "f", Role: template.Role{ARN: "arn:aws:iam::1:role/f", Policies: policies}}}}
+	d := &template.Deployment{Functions: []template.Function{{Name: "f",
+		Role: template.Role{ARN: "arn:aws:iam::1:role/f", Policies: policies}}}}
 	if bucketPolicy != "" {
 		d.Buckets = []template.Bucket{{Name: "b", Policies: []string{bucketPolicy}}}
 	}
@@ -57,7 +59,8 @@ func TestDecisions(t *testing.T) {
 	if _, known := a.Secret("NOBODY"); known {
 		t.Error("somebody unknown has a secret")
 	}
-	if text := log.String(); !strings.Contains(text, "AccessDenied") || !strings.Contains(text, "function=f action=sqs:DeleteMessage resource=arn:aws:sqs:::q") ||
+	if text := log.String(); !strings.Contains(text, "AccessDenied") ||
+		!strings.Contains(text, "function=f action=sqs:DeleteMessage resource=arn:aws:sqs:::q") ||
 		strings.Contains(text, a.Keys("f").Secret) {
 		t.Errorf("the log says %s", text)
 	}
@@ -69,11 +72,16 @@ func TestDecisions(t *testing.T) {
 func TestPoliciesThatAreNotUnderstood(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct{ bucket, role string }{
-		"no JSON":                  {"", "{"},
-		"an unknown operator":      {"", statements(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"Sometimes":{"a":"b"}}}`)},
-		"allowed by what it omits": {"", statements(`{"Effect":"Allow","NotAction":"s3:GetObject","Resource":"*"}`)},
-		"a bucket that allows":     {statements(`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"}`), statements(`{"Effect":"Deny","Action":"s3:*","Resource":"*"}`)},
-		"a bucket that denies one": {statements(`{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::1:role/f"},"Action":"s3:GetObject","Resource":"*"}`), statements(`{"Effect":"Deny","Action":"s3:*","Resource":"*"}`)},
+		"no JSON": {"", "{"},
+		"an unknown operator": {"",
+			statements(`{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"Sometimes":{"a":"b"}}}`)},
+		"allowed by what it omits": {"",
+			statements(`{"Effect":"Allow","NotAction":"s3:GetObject","Resource":"*"}`)},
+		"a bucket that allows": {statements(
+			`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"}`),
+			statements(`{"Effect":"Deny","Action":"s3:*","Resource":"*"}`)},
+		"a bucket that denies one": {statements(
+			`{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::1:role/f"},"Action":"s3:GetObject","Resource":"*"}`), statements(`{"Effect":"Deny","Action":"s3:*","Resource":"*"}`)},
 	} {
 		if _, _, err := authority(t, c.bucket, c.role); err == nil {
 			t.Errorf("%s was taken", what)

@@ -1,5 +1,5 @@
-// Package issuer is the identity provider of the local stack: an OpenID Connect issuer that signs whatever it
-// is asked to, with keys that outlive the process.
+// Package issuer is the identity provider of the local stack: an OpenID Connect issuer that signs
+// whatever it is asked to, with keys that outlive the process.
 package issuer
 
 import (
@@ -70,8 +70,9 @@ func Open(dir, url string) (*Issuer, error) {
 func (i *Issuer) Token(c Claims) (string, error) {
 	now := i.Now()
 	return i.Sign(c.Algorithm, jwt.MapClaims{
-		"iss": i.Name, "aud": Audience, "sub": c.Subject, "email": c.Email, "organization_id": c.Organization,
-		"iat": now.Unix(), "exp": now.Add(Lifetime).Unix(),
+		"iss": i.Name, "aud": Audience, "sub": c.Subject, "email": c.Email,
+		"organization_id": c.Organization,
+		"iat":             now.Unix(), "exp": now.Add(Lifetime).Unix(),
 	})
 }
 
@@ -93,16 +94,18 @@ func (i *Issuer) Sign(algorithm string, claims jwt.Claims) (string, error) {
 // Handler serves the discovery document and the keys.
 func (i *Issuer) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, map[string]any{
-			"issuer": i.Name, "jwks_uri": i.URL + "/.well-known/jwks.json",
-			"token_endpoint":                        i.URL + "/local/token",
-			"response_types_supported":              []string{"token"},
-			"subject_types_supported":               []string{"public"},
-			"id_token_signing_alg_values_supported": []string{"ES256", "RS256"},
-			"claims_supported":                      []string{"iss", "aud", "sub", "iat", "exp", "email", "organization_id"},
+	mux.HandleFunc("GET /.well-known/openid-configuration",
+		func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, map[string]any{
+				"issuer": i.Name, "jwks_uri": i.URL + "/.well-known/jwks.json",
+				"token_endpoint":                        i.URL + "/local/token",
+				"response_types_supported":              []string{"token"},
+				"subject_types_supported":               []string{"public"},
+				"id_token_signing_alg_values_supported": []string{"ES256", "RS256"},
+				"claims_supported": []string{"iss", "aud", "sub", "iat", "exp",
+					"email", "organization_id"},
+			})
 		})
-	})
 	mux.HandleFunc("GET /.well-known/jwks.json", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"keys": []any{i.ec.public(), i.rsa.public()}})
 	})

@@ -36,7 +36,8 @@ func TestTokensAreVerifiedByThePublishedKeys(t *testing.T) {
 		Issuer  string `json:"issuer"`
 		JWKSURI string `json:"jwks_uri"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&discovery); err != nil || discovery.Issuer != i.URL {
+	if err := json.NewDecoder(response.Body).Decode(&discovery); err != nil ||
+		discovery.Issuer != i.URL {
 		t.Fatalf("discovery %+v: %v", discovery, err)
 	}
 	keys, err := keyfunc.NewDefaultCtx(t.Context(), []string{discovery.JWKSURI})
@@ -44,20 +45,24 @@ func TestTokensAreVerifiedByThePublishedKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, algorithm := range []string{"ES256", "RS256"} {
-		text, err := i.Token(Claims{Subject: "ada@example.org", Email: "ada@example.org", Organization: "org", Algorithm: algorithm})
+		text, err := i.Token(Claims{Subject: "ada@example.org", Email: "ada@example.org",
+			Organization: "org", Algorithm: algorithm})
 		if err != nil {
 			t.Fatal(err)
 		}
 		claims := jwt.MapClaims{}
-		if _, err := jwt.ParseWithClaims(text, claims, keys.Keyfunc, jwt.WithValidMethods([]string{algorithm}),
-			jwt.WithIssuer(i.URL), jwt.WithAudience(Audience), jwt.WithExpirationRequired()); err != nil {
+		if _, err := jwt.ParseWithClaims(text, claims, keys.Keyfunc,
+			jwt.WithValidMethods([]string{algorithm}),
+			jwt.WithIssuer(i.URL), jwt.WithAudience(Audience),
+			jwt.WithExpirationRequired()); err != nil {
 			t.Fatalf("%s: %v", algorithm, err)
 		}
 		expires, _ := claims.GetExpirationTime()
 		if left := time.Until(expires.Time); left > time.Hour || left < 30*time.Minute {
 			t.Errorf("%s: expires in %s", algorithm, left)
 		}
-		if claims["sub"] != "ada@example.org" || claims["email"] != "ada@example.org" || claims["organization_id"] != "org" {
+		if claims["sub"] != "ada@example.org" || claims["email"] != "ada@example.org" ||
+			claims["organization_id"] != "org" {
 			t.Errorf("%s: claims %v", algorithm, claims)
 		}
 	}

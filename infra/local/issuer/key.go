@@ -26,12 +26,14 @@ func (k key) public() map[string]string {
 	jwk := map[string]string{"use": "sig", "kid": k.id}
 	switch public := k.private.Public().(type) {
 	case *ecdsa.PublicKey:
-		point, _ := public.Bytes() // 0x04, then X and Y of 32 bytes: a P-256 key always has this form
+		// 0x04, then X and Y of 32 bytes: a P-256 key always has this form
+		point, _ := public.Bytes()
 		jwk["kty"], jwk["alg"], jwk["crv"] = "EC", "ES256", "P-256"
 		jwk["x"], jwk["y"] = encode(point[1:33]), encode(point[33:])
 	case *rsa.PublicKey:
 		jwk["kty"], jwk["alg"] = "RSA", "RS256"
-		jwk["n"], jwk["e"] = encode(public.N.Bytes()), encode([]byte{byte(public.E >> 16), byte(public.E >> 8), byte(public.E)})
+		jwk["n"], jwk["e"] = encode(public.N.Bytes()),
+			encode([]byte{byte(public.E >> 16), byte(public.E >> 8), byte(public.E)})
 	}
 	return jwk
 }

@@ -38,7 +38,9 @@ func serverAccount() (account, error) {
 		}
 		return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
-	return account{}, errors.New("PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it as: add one, or run this as an ordinary user")
+	return account{}, errors.New(
+		"PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it " +
+			"as: add one, or run this as an ordinary user")
 }
 
 // place is where the cluster of dir goes: dir itself, unless the server's

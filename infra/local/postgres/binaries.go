@@ -43,7 +43,8 @@ func find(ctx context.Context, o Options, want int) (bin string, major int, err 
 		major, err = suits(bin, want)
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("%w: %s (%w)", ErrNotFound, instruction, errors.Join(append(why, err)...))
+		return "", 0, fmt.Errorf("%w: %s (%w)", ErrNotFound, instruction,
+			errors.Join(append(why, err)...))
 	}
 	return bin, major, nil
 }
@@ -58,7 +59,8 @@ func suits(bin string, want int) (int, error) {
 	case major < oldest:
 		return 0, fmt.Errorf("%s is PostgreSQL %d, older than %d", bin, major, oldest)
 	case want != 0 && major != want:
-		return 0, fmt.Errorf("%s is PostgreSQL %d, but the data was made by %d: use that, or begin anew with -fresh", bin, major, want)
+		return 0, fmt.Errorf("%s is PostgreSQL %d, but the data was made by %d: use that, or "+
+			"begin anew with -fresh", bin, major, want)
 	}
 	return major, nil
 }
@@ -73,7 +75,10 @@ func installed() []string {
 		}
 	}
 	debian, _ := filepath.Glob("/usr/lib/postgresql/*/bin") // fails on a bad pattern only
-	slices.SortFunc(debian, func(a, b string) int { return cmp.Compare(versionIn(b), versionIn(a)) })
+	slices.SortFunc(debian, func(a, b string) int {
+		return cmp.Compare(versionIn(b),
+			versionIn(a))
+	})
 	return append(found, debian...)
 }
 
@@ -94,7 +99,8 @@ func majorVersion(bin string) (int, error) {
 	}
 	match := versionOutput.FindSubmatch(out)
 	if match == nil {
-		return 0, fmt.Errorf("%s says %q instead of its version", filepath.Join(bin, "postgres"), out)
+		return 0, fmt.Errorf("%s says %q instead of its version", filepath.Join(bin, "postgres"),
+			out)
 	}
 	return strconv.Atoi(string(match[1]))
 }

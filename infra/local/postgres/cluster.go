@@ -148,7 +148,8 @@ func (c *Cluster) launch(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c.base = url.URL{Scheme: "postgres", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), RawQuery: "sslmode=disable"}
+		c.base = url.URL{Scheme: "postgres", Host: net.JoinHostPort("127.0.0.1",
+			strconv.Itoa(port)), RawQuery: "sslmode=disable"}
 		err = c.run(ctx)
 		if err == nil || try == tries || !strings.Contains(err.Error(), "Address already in use") {
 			return err
@@ -225,7 +226,8 @@ func (c *Cluster) Restart(ctx context.Context) error {
 func external(ctx context.Context, raw string) (*Cluster, error) {
 	base, err := url.Parse(raw)
 	if err != nil || (base.Scheme != "postgres" && base.Scheme != "postgresql") {
-		return nil, errors.New("DATABASE_URL: want postgres://user:password@host:port/database") // the cause would quote the password
+		// the cause would quote the password
+		return nil, errors.New("DATABASE_URL: want postgres://user:password@host:port/database")
 	}
 	c := &Cluster{base: *base, external: true, key: make([]byte, 32)}
 	if password, ok := base.User.Password(); ok {

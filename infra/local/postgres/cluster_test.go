@@ -39,7 +39,8 @@ func TestClusterStartsStopsAndStartsAgain(t *testing.T) {
 	stop(t, c)
 
 	c = start(t, Options{Dir: dir, Fresh: true})
-	if got := ask[int](t, c.SuperuserURL(), `SELECT count(*)::int FROM pg_class WHERE relname = 'kept'`); got != 0 {
+	if got := ask[int](t, c.SuperuserURL(), `SELECT count(*)::int FROM pg_class
+		WHERE relname = 'kept'`); got != 0 {
 		t.Error("a fresh start kept a table")
 	}
 }
@@ -116,12 +117,14 @@ func TestThrowawayClusterBeginsAnewAfterACrash(t *testing.T) {
 	if err := c.Crash(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(c.data, "postmaster.pid"), nil, 0o600); err != nil { // what a power cut leaves
+	// what a power cut leaves
+	if err := os.WriteFile(filepath.Join(c.data, "postmaster.pid"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	stop(t, c)
 	c = start(t, Options{Dir: dir, Throwaway: true})
-	if got := ask[int](t, c.SuperuserURL(), `SELECT count(*)::int FROM pg_class WHERE relname = 'doubtful'`); got != 0 {
+	if got := ask[int](t, c.SuperuserURL(), `SELECT count(*)::int FROM pg_class
+		WHERE relname = 'doubtful'`); got != 0 {
 		t.Error("a throwaway cluster kept what it did not shut down cleanly")
 	}
 }
@@ -141,7 +144,8 @@ func TestClusterKeepsItsSecretsToItself(t *testing.T) {
 	if _, err := pgx.Connect(t.Context(), c.URL("postgres", superuser, "wrong")); err == nil {
 		t.Error("the server lets a wrong password in")
 	}
-	if got := ask[string](t, c.SuperuserURL(), `SELECT left(rolpassword, 13) FROM pg_authid WHERE rolname = current_user`); got != "SCRAM-SHA-256" {
+	if got := ask[string](t, c.SuperuserURL(), `SELECT left(rolpassword, 13) FROM pg_authid
+		WHERE rolname = current_user`); got != "SCRAM-SHA-256" {
 		t.Errorf("the superuser's password is kept as %s", got)
 	}
 }
@@ -154,7 +158,8 @@ func TestDatabaseIsOwnedByAnOrdinaryRole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ask[bool](t, owner, `SELECT rolsuper OR rolbypassrls OR NOT rolcreaterole FROM pg_roles WHERE rolname = current_user`) {
+		if ask[bool](t, owner, `SELECT rolsuper OR rolbypassrls OR NOT rolcreaterole FROM pg_roles
+			WHERE rolname = current_user`) {
 			t.Error("the owner has other powers than to make roles")
 		}
 		execute(t, owner, `CREATE TABLE IF NOT EXISTS mine ()`)
@@ -190,7 +195,8 @@ func TestNamedServerIsUsedAsItIs(t *testing.T) {
 
 func TestLongDirectoryGetsAShortSocket(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{Dir: filepath.Join(reachableDir(t), strings.Repeat("long", 30)), Throwaway: true})
+	c := start(t, Options{Dir: filepath.Join(reachableDir(t), strings.Repeat("long", 30)),
+		Throwaway: true})
 	if !exists(filepath.Join(c.sockets, ".s.PGSQL."+c.base.Port())) {
 		t.Error("no socket where it should be")
 	}
@@ -290,6 +296,7 @@ func gone(t *testing.T, group int) {
 // A checkout may lie anywhere.
 func TestClusterBelowAnOddName(t *testing.T) {
 	t.Parallel()
-	c := start(t, Options{Dir: filepath.Join(reachableDir(t), "my work, (2) + more's"), Throwaway: true})
+	c := start(t, Options{Dir: filepath.Join(reachableDir(t), "my work, (2) + more's"),
+		Throwaway: true})
 	execute(t, c.SuperuserURL(), `SELECT 1`)
 }

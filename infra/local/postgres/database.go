@@ -23,17 +23,20 @@ func (c *Cluster) Database(ctx context.Context, name, owner string) (ownerURL st
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	var hasOwner, hasDatabase bool
-	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1), EXISTS (SELECT FROM pg_database WHERE datname = $2)`,
+	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
+		EXISTS (SELECT FROM pg_database WHERE datname = $2)`,
 		owner, name).Scan(&hasOwner, &hasDatabase)
 	if err != nil {
 		return "", fmt.Errorf("look for database %s: %w", name, err)
 	}
 	if !hasOwner {
-		if err := execf(ctx, conn, `CREATE ROLE %I NOSUPERUSER NOBYPASSRLS NOCREATEDB CREATEROLE`, owner); err != nil {
+		if err := execf(ctx, conn, `CREATE ROLE %I NOSUPERUSER NOBYPASSRLS NOCREATEDB CREATEROLE`,
+			owner); err != nil {
 			return "", fmt.Errorf("make role %s: %w", owner, err)
 		}
 	}
-	if err := execf(ctx, conn, `ALTER ROLE %I LOGIN PASSWORD %L`, owner, c.Password(owner)); err != nil {
+	if err := execf(ctx, conn, `ALTER ROLE %I LOGIN PASSWORD %L`, owner,
+		c.Password(owner)); err != nil {
 		return "", fmt.Errorf("let role %s sign in: %w", owner, err)
 	}
 	if !hasDatabase {
@@ -47,7 +50,8 @@ func (c *Cluster) Database(ctx context.Context, name, owner string) (ownerURL st
 // execf has the server quote what statements of this kind take no parameters for.
 func execf(ctx context.Context, conn *pgx.Conn, format string, args ...string) error {
 	var statement string
-	if err := conn.QueryRow(ctx, `SELECT format($1, VARIADIC $2::text[])`, format, args).Scan(&statement); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT format($1,
+		VARIADIC $2::text[])`, format, args).Scan(&statement); err != nil {
 		return err
 	}
 	_, err := conn.Exec(ctx, statement)

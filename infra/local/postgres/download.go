@@ -102,14 +102,16 @@ func download(ctx context.Context, r release, log *slog.Logger) (string, error) 
 	if exists(home) {
 		return bin, nil
 	}
-	address := fmt.Sprintf("%s/@embedded-postgres/%s/-/%s-%s.tgz", registry(ctx), platform(), platform(), r.version)
+	address := fmt.Sprintf("%s/@embedded-postgres/%s/-/%s-%s.tgz", registry(ctx), platform(),
+		platform(), r.version)
 	log.Info("downloading PostgreSQL", "version", r.version, "from", address)
 	archive, err := fetch(ctx, address)
 	if err != nil {
 		return "", fmt.Errorf("download %s: %w", address, err)
 	}
 	if sum := sha512.Sum512(archive); base64.StdEncoding.EncodeToString(sum[:]) != want {
-		return "", fmt.Errorf("download %s: what came is not what was published (its SHA-512 differs)", address)
+		return "", fmt.Errorf("download %s: what came is not what was published (its SHA-512 "+
+			"differs)", address)
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err

@@ -54,7 +54,8 @@ func TestDataOfAnotherMajorVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Start(t.Context(), Options{Dir: dir})
-	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "made by 14") || !strings.Contains(err.Error(), "-fresh") {
+	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "made by 14") ||
+		!strings.Contains(err.Error(), "-fresh") {
 		t.Errorf("Start = %v, want an error that says what to do", err)
 	}
 	start(t, Options{Dir: dir, Throwaway: true}) // begins anew by itself
@@ -73,7 +74,8 @@ func TestChangedDownloadIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "SHA-512") {
 		t.Errorf("download = %v, want it refused for its checksum", err)
 	}
-	if want := fmt.Sprintf("/@embedded-postgres/%[1]s/-/%[1]s-99.0.0.tgz", platform()); asked != want {
+	if want := fmt.Sprintf("/@embedded-postgres/%[1]s/-/%[1]s-99.0.0.tgz",
+		platform()); asked != want {
 		t.Errorf("the registry was asked for %s, want %s", asked, want)
 	}
 	t.Setenv("npm_config_registry", registry.URL[:len(registry.URL)-1]+"0/none")
@@ -113,7 +115,8 @@ func archive(t *testing.T, files map[string]string) []byte {
 	zipped := gzip.NewWriter(&raw)
 	w := tar.NewWriter(zipped)
 	for name, content := range files {
-		if err := w.WriteHeader(&tar.Header{Name: name, Size: int64(len(content)), Mode: 0o644, Typeflag: tar.TypeReg}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: name, Size: int64(len(content)), Mode: 0o644,
+			Typeflag: tar.TypeReg}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Write([]byte(content)); err != nil {

@@ -43,7 +43,8 @@ func (c *Cluster) acquire() error {
 }
 
 func (c *Cluster) clear() error {
-	return errors.Join(os.RemoveAll(c.data), os.RemoveAll(c.passwordFile()), os.RemoveAll(c.logFile()))
+	return errors.Join(os.RemoveAll(c.data), os.RemoveAll(c.passwordFile()),
+		os.RemoveAll(c.logFile()))
 }
 
 // madeBy is the major version that made the data; 0 when there is none.
@@ -69,7 +70,8 @@ func (c *Cluster) initialize(ctx context.Context) error {
 		return fmt.Errorf("keep the superuser's password: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, "initdb"), "-D", draft, "-U", superuser,
-		"--pwfile="+c.passwordFile(), "--auth=scram-sha-256", "--encoding=UTF8", "--locale="+locale(), "--no-sync", "--no-instructions")
+		"--pwfile="+c.passwordFile(), "--auth=scram-sha-256", "--encoding=UTF8",
+		"--locale="+locale(), "--no-sync", "--no-instructions")
 	cmd.Dir = c.home
 	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account.credential}

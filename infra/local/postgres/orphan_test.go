@@ -32,7 +32,8 @@ func TestOrphanParent(t *testing.T) {
 func TestServerEndsWithItsParent(t *testing.T) {
 	t.Parallel()
 	dir := reachableDir(t)
-	c := start(t, Options{Dir: dir}) // so that a missing server skips here, and the parent below starts quickly
+	// so that a missing server skips here, and the parent below starts quickly
+	c := start(t, Options{Dir: dir})
 	stop(t, c)
 	parent := exec.Command(os.Args[0], "-test.run=^TestOrphanParent$", "-test.v")
 	parent.Env = append(os.Environ(), orphanVariable+"="+dir)
@@ -52,7 +53,8 @@ func TestServerEndsWithItsParent(t *testing.T) {
 	if pid == 0 {
 		t.Fatal("the parent did not start a server")
 	}
-	if err := errors.Join(syscall.Kill(pid, syscall.SIGSTOP), parent.Process.Kill()); err != nil { // a server that takes its time
+	// a server that takes its time
+	if err := errors.Join(syscall.Kill(pid, syscall.SIGSTOP), parent.Process.Kill()); err != nil {
 		t.Fatal(err)
 	}
 	parent.Wait()
@@ -83,7 +85,8 @@ func TestWatchedServerEndsWithItsParent(t *testing.T) {
 	}
 	release() // what the end of this process would do to the pipe
 	err = cmd.Wait()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok ||
+		status.Signal() != syscall.SIGINT {
 		t.Errorf("the process ended with %v, want SIGINT", err)
 	}
 	gone(t, cmd.Process.Pid)

@@ -63,8 +63,9 @@ func (c *Cluster) run(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(filepath.Join(c.bin, "postgres"), append([]string{"-D", c.data, "-p", c.base.Port(),
-		"-c", "listen_addresses=127.0.0.1", "-k", `"` + c.sockets + `"`}, c.settings...)...)
+	cmd := exec.Command(filepath.Join(c.bin, "postgres"),
+		append([]string{"-D", c.data, "-p", c.base.Port(),
+			"-c", "listen_addresses=127.0.0.1", "-k", `"` + c.sockets + `"`}, c.settings...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.data, environment(), log, log
 	cmd.ExtraFiles = []*os.File{c.lock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account.credential, Setpgid: true}
@@ -91,7 +92,8 @@ func (c *Cluster) answer(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("address the server: %w", err)
 	}
-	config.Host, config.Fallbacks = c.sockets, nil // no URL can have every name that a directory may have
+	// no URL can have every name that a directory may have
+	config.Host, config.Fallbacks = c.sockets, nil
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
 	for {
@@ -144,7 +146,8 @@ func (c *Cluster) end(ctx context.Context, sig syscall.Signal) error {
 		return nil
 	case <-ctx.Done():
 	}
-	if err := syscall.Kill(-server.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := syscall.Kill(-server.pid, syscall.SIGKILL); err != nil &&
+		!errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("kill the server: %w", err)
 	}
 	<-server.done

@@ -32,12 +32,14 @@ func ScratchDir() (string, error) {
 // may write to /dev/shm, so what is there already may be somebody else's.
 func usable(dir string) bool {
 	var fs syscall.Statfs_t
-	if syscall.Statfs(filepath.Dir(dir), &fs) != nil || uint64(fs.Bavail)*uint64(fs.Bsize) < roomForScratch {
+	if syscall.Statfs(filepath.Dir(dir), &fs) != nil ||
+		uint64(fs.Bavail)*uint64(fs.Bsize) < roomForScratch {
 		return false
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
 		return false
 	}
 	info, err := os.Lstat(dir)
-	return err == nil && info.IsDir() && info.Mode().Perm()&0o022 == 0 && int(info.Sys().(*syscall.Stat_t).Uid) == os.Geteuid()
+	return err == nil && info.IsDir() && info.Mode().Perm()&0o022 == 0 &&
+		int(info.Sys().(*syscall.Stat_t).Uid) == os.Geteuid()
 }

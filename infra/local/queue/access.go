@@ -21,8 +21,8 @@ type Authority interface {
 
 const scheme = "AWS4-HMAC-SHA256 "
 
-// signedBy is the access key that a request is signed with: it is signed again, with the secret that
-// the key has, and both have to be the same
+// signedBy is the access key that a request is signed with: it is signed again, with the secret
+// that the key has, and both have to be the same
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html).
 func (s *Server) signedBy(r *http.Request, body []byte) (access string, err error) {
 	given := r.Header.Get("Authorization")
@@ -33,7 +33,8 @@ func (s *Server) signedBy(r *http.Request, body []byte) (access string, err erro
 	}
 	access, _, _ = strings.Cut(fields["Credential"], "/")
 	if !strings.HasPrefix(given, scheme) || access == "" {
-		return "", apiError{code: "MissingAuthenticationToken", message: "Request is missing Authentication Token"}
+		return "", apiError{code: "MissingAuthenticationToken",
+			message: "Request is missing Authentication Token"}
 	}
 	if s.authority == nil {
 		return access, nil
@@ -41,7 +42,8 @@ func (s *Server) signedBy(r *http.Request, body []byte) (access string, err erro
 	secret, known := s.authority.Secret(access)
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if !known || err != nil {
-		return "", apiError{code: "InvalidClientTokenId", message: "The security token included in the request is invalid."}
+		return "", apiError{code: "InvalidClientTokenId",
+			message: "The security token included in the request is invalid."}
 	}
 	again := r.Clone(r.Context())
 	signed := strings.Split(fields["SignedHeaders"], ";")
@@ -53,10 +55,14 @@ func (s *Server) signedBy(r *http.Request, body []byte) (access string, err erro
 	again.Header.Del("Authorization")
 	again.URL.Host = r.Host
 	sum := sha256.Sum256(body)
-	err = v4.NewSigner().SignHTTP(r.Context(), aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, again,
+	err = v4.NewSigner().SignHTTP(r.Context(),
+		aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, again,
 		hex.EncodeToString(sum[:]), "sqs", region, at)
-	if err != nil || !hmac.Equal([]byte(given), []byte(again.Header.Get("Authorization"))) || time.Since(at).Abs() > 15*time.Minute {
-		return "", apiError{code: "SignatureDoesNotMatch", message: "The request signature we calculated does not match the signature you provided."}
+	if err != nil || !hmac.Equal([]byte(given), []byte(again.Header.Get("Authorization"))) ||
+		time.Since(at).Abs() > 15*time.Minute {
+		return "", apiError{code: "SignatureDoesNotMatch",
+			message: "The request signature we calculated does not match the signature you " +
+				"provided."}
 	}
 	return access, nil
 }
@@ -68,5 +74,6 @@ func (s *Server) authorize(access, operation, queue string) error {
 	if s.authority == nil || s.authority.Allows(access, action, arn(queue)) {
 		return nil
 	}
-	return apiError{code: "AccessDeniedException", query: "AccessDenied", message: "Access to the resource " + arn(queue) + " is denied."}
+	return apiError{code: "AccessDeniedException", query: "AccessDenied",
+		message: "Access to the resource " + arn(queue) + " is denied."}
 }

@@ -23,7 +23,8 @@ func (s *Server) send(name string, out outgoing) (*message, error) {
 		return nil, err
 	}
 	now := s.now()
-	m := &message{ID: uuid.NewString(), Body: out.Body, Attributes: out.Attributes, Sent: now, Visible: now.Add(out.Delay)}
+	m := &message{ID: uuid.NewString(), Body: out.Body, Attributes: out.Attributes, Sent: now,
+		Visible: now.Add(out.Delay)}
 	if err := s.journal.write(entry{Queue: name, Send: m}); err != nil {
 		return nil, err
 	}
@@ -34,7 +35,8 @@ func (s *Server) send(name string, out outgoing) (*message, error) {
 
 // receive hands out up to limit messages, waiting up to wait for the first one.
 // What it returns is a copy that later receives do not change.
-func (s *Server) receive(ctx context.Context, name string, limit int, visibility *time.Duration, wait time.Duration) ([]message, error) {
+func (s *Server) receive(ctx context.Context, name string, limit int, visibility *time.Duration,
+	wait time.Duration) ([]message, error) {
 	deadline := time.Now().Add(wait)
 	for {
 		got, changed, next, err := s.take(name, limit, visibility)
@@ -63,7 +65,9 @@ func (s *Server) receive(ctx context.Context, name string, limit int, visibility
 
 // take is receive without waiting. When there is nothing, it says what to wait
 // for: the next change, or the time until a message becomes visible by itself.
-func (s *Server) take(name string, limit int, visibility *time.Duration) (got []message, changed <-chan struct{}, next time.Duration, err error) {
+func (s *Server) take(name string, limit int,
+	visibility *time.Duration) (got []message, changed <-chan struct{}, next time.Duration,
+	err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, err := s.queue(name)
@@ -153,7 +157,8 @@ func (s *Server) changeVisibility(name, handle string, hidden time.Duration) err
 		return invalid("Message does not exist or is not available for visibility timeout change.")
 	}
 	if m.Receives != receive || !m.Visible.After(now) {
-		return apiError{code: "MessageNotInflight", message: "The message referred to isn't in flight."}
+		return apiError{code: "MessageNotInflight",
+			message: "The message referred to isn't in flight."}
 	}
 	m.Visible = now.Add(hidden)
 	s.wake()
@@ -179,7 +184,9 @@ func (s *Server) purge(name string) error {
 func (s *Server) queue(name string) (*queue, error) {
 	q, ok := s.queues[name]
 	if !ok {
-		return nil, apiError{code: "QueueDoesNotExist", query: "AWS.SimpleQueueService.NonExistentQueue", message: "The specified queue does not exist."}
+		return nil, apiError{code: "QueueDoesNotExist",
+			query:   "AWS.SimpleQueueService.NonExistentQueue",
+			message: "The specified queue does not exist."}
 	}
 	return q, nil
 }

@@ -70,7 +70,8 @@ func client(t *testing.T, s *Server) *sqs.Client {
 	cfg, err := config.LoadDefaultConfig(t.Context(),
 		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
 		config.WithRegion("us-east-1"), config.WithBaseEndpoint(s.Endpoint),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("LOCAL", "not-a-secret", "")))
+		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("LOCAL",
+			"not-a-secret", "")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,12 +44,14 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
 	action, ok := actions()[operation]
 	if !ok {
-		refuse(w, apiError{code: "UnsupportedOperation", message: "The local queue server does not have this operation."})
+		refuse(w, apiError{code: "UnsupportedOperation",
+			message: "The local queue server does not have this operation."})
 		return
 	}
 	var in request
 	if err := json.Unmarshal(body, &in); err != nil {
-		refuse(w, apiError{code: "SerializationException", message: "The request is no JSON of the expected shape."})
+		refuse(w, apiError{code: "SerializationException",
+			message: "The request is no JSON of the expected shape."})
 		return
 	}
 	if err := s.authorize(access, operation, cmp.Or(in.QueueName, in.queue())); err != nil {
@@ -71,7 +73,8 @@ func refuse(w http.ResponseWriter, err error) {
 	var e apiError
 	if !errors.As(err, &e) {
 		slog.Error("queue server", "error", err)
-		e, status = apiError{code: "InternalFailure", message: "The queue server failed."}, http.StatusInternalServerError
+		e, status = apiError{code: "InternalFailure", message: "The queue server failed."},
+			http.StatusInternalServerError
 	}
 	if e.code == "AccessDeniedException" {
 		status = http.StatusForbidden

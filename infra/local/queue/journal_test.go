@@ -92,7 +92,8 @@ func TestHalfALineIsIgnoredAndRepaired(t *testing.T) {
 	s, _ = start(t, dir)
 	send(t, s, "next")
 	s, _ = restart(t, s, dir)
-	if got := bodies(receive(t, client(t, s), s.URL("work"), 10)); !slices.Equal(got, []string{"whole", "next"}) {
+	if got := bodies(receive(t, client(t, s), s.URL("work"), 10)); !slices.Equal(got,
+		[]string{"whole", "next"}) {
 		t.Errorf("received %v", got)
 	}
 	if err := s.Stop(); err != nil {
@@ -136,7 +137,8 @@ func TestJournalDoesNotGrowForEver(t *testing.T) {
 		t.Errorf("the journal has %d lines for one message", lines)
 	}
 	s, _ = restart(t, s, dir)
-	if got := bodies(receive(t, client(t, s), s.URL("work"), 10)); !slices.Equal(got, []string{"kept"}) {
+	if got := bodies(receive(t, client(t, s), s.URL("work"), 10)); !slices.Equal(got,
+		[]string{"kept"}) {
 		t.Errorf("received %v", got)
 	}
 }
@@ -168,7 +170,8 @@ func TestKilledServerKeepsWhatItAccepted(t *testing.T) {
 	}
 	accepted := -1
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if _, err := fmt.Sscanf(lines.Text(), "accepted %d", &accepted); err == nil && accepted == 500 {
+		if _, err := fmt.Sscanf(lines.Text(), "accepted %d", &accepted); err == nil &&
+			accepted == 500 {
 			child.Process.Kill()
 		}
 	}

@@ -59,7 +59,8 @@ func actions() map[string]action {
 		"ChangeMessageVisibility": changeMessageVisibility,
 		"ChangeMessageVisibilityBatch": func(s *Server, _ context.Context, r request) (any, error) {
 			return batch(s, r, func(e batchEntry) (any, error) {
-				return sent{Id: e.Id}, s.setVisibility(r.queue(), e.ReceiptHandle, e.VisibilityTimeout)
+				return sent{Id: e.Id}, s.setVisibility(r.queue(), e.ReceiptHandle,
+					e.VisibilityTimeout)
 			})
 		},
 		"GetQueueUrl":        getQueueURL,
@@ -78,20 +79,26 @@ type sent struct {
 	MD5OfMessageAttributes string `json:",omitempty"`
 }
 
-func (s *Server) accept(r request, id, body string, delay int, attributes map[string]attribute) (sent, error) {
+func (s *Server) accept(r request, id, body string, delay int,
+	attributes map[string]attribute) (sent, error) {
 	switch {
 	case body == "":
-		return sent{}, apiError{code: "MissingParameter", message: "The request must contain the parameter MessageBody."}
+		return sent{}, apiError{code: "MissingParameter",
+			message: "The request must contain the parameter MessageBody."}
 	case len(body)+attributesSize(attributes) > maxBody:
-		return sent{}, invalid("One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
+		return sent{}, invalid("One or more parameters are invalid. Reason: Message must be " +
+			"shorter than 1048576 bytes.")
 	case delay < 0 || delay > maxDelay:
-		return sent{}, invalid("Value for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.")
+		return sent{}, invalid("Value for parameter DelaySeconds is invalid. Reason: " +
+			"DelaySeconds must be >= 0 and <= 900.")
 	}
-	m, err := s.send(r.queue(), outgoing{Body: body, Delay: time.Duration(delay) * time.Second, Attributes: attributes})
+	m, err := s.send(r.queue(), outgoing{Body: body, Delay: time.Duration(delay) * time.Second,
+		Attributes: attributes})
 	if err != nil {
 		return sent{}, err
 	}
-	return sent{Id: id, MessageId: m.ID, MD5OfMessageBody: md5Hex(m.Body), MD5OfMessageAttributes: attributesMD5(attributes)}, nil
+	return sent{Id: id, MessageId: m.ID, MD5OfMessageBody: md5Hex(m.Body),
+		MD5OfMessageAttributes: attributesMD5(attributes)}, nil
 }
 
 func sendMessage(s *Server, _ context.Context, r request) (any, error) {
@@ -104,7 +111,9 @@ func sendMessageBatch(s *Server, _ context.Context, r request) (any, error) {
 		total += len(e.MessageBody) + attributesSize(e.MessageAttributes)
 	}
 	if total > maxBody {
-		return nil, apiError{code: "BatchRequestTooLong", query: "AWS.SimpleQueueService.BatchRequestTooLong", message: "Batch requests cannot be longer than 1048576 bytes."}
+		return nil, apiError{code: "BatchRequestTooLong",
+			query:   "AWS.SimpleQueueService.BatchRequestTooLong",
+			message: "Batch requests cannot be longer than 1048576 bytes."}
 	}
 	return batch(s, r, func(e batchEntry) (any, error) {
 		return s.accept(r, e.Id, e.MessageBody, e.DelaySeconds, e.MessageAttributes)
@@ -127,7 +136,8 @@ func changeMessageVisibility(s *Server, _ context.Context, r request) (any, erro
 
 func (s *Server) setVisibility(name, handle string, seconds *int) error {
 	if seconds == nil {
-		return apiError{code: "MissingParameter", message: "The request must contain the parameter VisibilityTimeout."}
+		return apiError{code: "MissingParameter",
+			message: "The request must contain the parameter VisibilityTimeout."}
 	}
 	hidden, err := visibility(seconds)
 	if err != nil {
@@ -141,7 +151,8 @@ func visibility(seconds *int) (*time.Duration, error) {
 		return nil, nil
 	}
 	if *seconds < 0 || *seconds > maxVisibility {
-		return nil, invalid("Value for parameter VisibilityTimeout is invalid. Reason: must be >= 0 and <= 43200.")
+		return nil, invalid("Value for parameter VisibilityTimeout is invalid. Reason: must be " +
+			">= 0 and <= 43200.")
 	}
 	hidden := time.Duration(*seconds) * time.Second
 	return &hidden, nil
@@ -167,7 +178,8 @@ func batch(s *Server, r request, do func(batchEntry) (any, error)) (any, error) 
 		case err == nil:
 			answer.Successful = append(answer.Successful, done)
 		case errors.As(err, &told):
-			answer.Failed = append(answer.Failed, failed{Id: e.Id, Code: told.code, Message: told.message, SenderFault: true})
+			answer.Failed = append(answer.Failed,
+				failed{Id: e.Id, Code: told.code, Message: told.message, SenderFault: true})
 		default:
 			return nil, err
 		}
@@ -182,15 +194,19 @@ func (s *Server) checkBatch(r request) error {
 	}
 	const old = "AWS.SimpleQueueService."
 	if len(r.Entries) == 0 {
-		return apiError{code: "EmptyBatchRequest", query: old + "EmptyBatchRequest", message: "There should be at least one entry in the request."}
+		return apiError{code: "EmptyBatchRequest", query: old + "EmptyBatchRequest",
+			message: "There should be at least one entry in the request."}
 	}
 	if len(r.Entries) > maxBatch {
-		return apiError{code: "TooManyEntriesInBatchRequest", query: old + "TooManyEntriesInBatchRequest", message: "Maximum number of entries per request are 10."}
+		return apiError{code: "TooManyEntriesInBatchRequest",
+			query:   old + "TooManyEntriesInBatchRequest",
+			message: "Maximum number of entries per request are 10."}
 	}
 	var ids []string
 	for _, e := range r.Entries {
 		if slices.Contains(ids, e.Id) {
-			return apiError{code: "BatchEntryIdsNotDistinct", query: old + "BatchEntryIdsNotDistinct", message: "Id " + e.Id + " repeated."}
+			return apiError{code: "BatchEntryIdsNotDistinct",
+				query: old + "BatchEntryIdsNotDistinct", message: "Id " + e.Id + " repeated."}
 		}
 		ids = append(ids, e.Id)
 	}
@@ -210,16 +226,19 @@ func receiveMessage(s *Server, ctx context.Context, r request) (any, error) {
 		limit = *r.MaxNumberOfMessages
 	}
 	if limit < 1 || limit > maxBatch {
-		return nil, invalid("Value for parameter MaxNumberOfMessages is invalid. Reason: must be between 1 and 10, if provided.")
+		return nil, invalid("Value for parameter MaxNumberOfMessages is invalid. Reason: must be " +
+			"between 1 and 10, if provided.")
 	}
 	if r.WaitTimeSeconds < 0 || r.WaitTimeSeconds > maxWait {
-		return nil, invalid("Value for parameter WaitTimeSeconds is invalid. Reason: must be >= 0 and <= 20, if provided.")
+		return nil, invalid("Value for parameter WaitTimeSeconds is invalid. Reason: must be >= " +
+			"0 and <= 20, if provided.")
 	}
 	hidden, err := visibility(r.VisibilityTimeout)
 	if err != nil {
 		return nil, err
 	}
-	got, err := s.receive(ctx, r.queue(), limit, hidden, time.Duration(r.WaitTimeSeconds)*time.Second)
+	got, err := s.receive(ctx, r.queue(), limit, hidden,
+		time.Duration(r.WaitTimeSeconds)*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +247,8 @@ func receiveMessage(s *Server, ctx context.Context, r request) (any, error) {
 	for _, m := range got {
 		own := chosen(m.Attributes, r.MessageAttributeNames)
 		answer.Messages = append(answer.Messages, received{
-			MessageId: m.ID, ReceiptHandle: receiptHandle(&m), Body: m.Body, MD5OfBody: md5Hex(m.Body),
+			MessageId: m.ID, ReceiptHandle: receiptHandle(&m), Body: m.Body,
+			MD5OfBody:         md5Hex(m.Body),
 			Attributes:        chosen(systemAttributes(m), system),
 			MessageAttributes: own, MD5OfMessageAttributes: attributesMD5(own),
 		})
@@ -259,7 +279,8 @@ func getQueueAttributes(s *Server, _ context.Context, r request) (any, error) {
 		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(inFlight),
 	}
 	if q.MaxReceives > 0 {
-		all["RedrivePolicy"] = `{"deadLetterTargetArn":"` + arn(q.DeadLetter) + `","maxReceiveCount":` + strconv.Itoa(q.MaxReceives) + `}`
+		all["RedrivePolicy"] = `{"deadLetterTargetArn":"` + arn(q.DeadLetter) +
+			`","maxReceiveCount":` + strconv.Itoa(q.MaxReceives) + `}`
 	}
 	return map[string]any{"Attributes": chosen(all, r.AttributeNames)}, nil
 }

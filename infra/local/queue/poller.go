@@ -70,7 +70,8 @@ func (p *Poller) once(ctx context.Context) {
 	}
 	failed, err := p.invoke(ctx, batch)
 	if err != nil {
-		slog.Warn("a batch failed and will come again", "queue", p.Queue, "messages", len(batch), "error", err)
+		slog.Warn("a batch failed and will come again", "queue", p.Queue, "messages", len(batch),
+			"error", err)
 		return
 	}
 	for _, m := range batch {
@@ -82,7 +83,8 @@ func (p *Poller) once(ctx context.Context) {
 			err = p.Server.remove(p.Queue, receiptHandle(&m))
 		}
 		if err != nil {
-			slog.Error("delete a message that is done", "queue", p.Queue, "message", m.ID, "error", err)
+			slog.Error("delete a message that is done", "queue", p.Queue, "message", m.ID, "error",
+				err)
 		}
 	}
 }

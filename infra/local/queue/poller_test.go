@@ -68,10 +68,12 @@ func TestAnswersOfAFunction(t *testing.T) {
 		{answer: `{"batchItemFailures":null}`},
 		{answer: `{"batchItemFailures":[]}`},
 		{answer: `{"batchItemFailures":[{"itemIdentifier":"m-2"}]}`, failed: []string{"m-2"}},
-		{answer: `{"batchItemFailures":[{"itemIdentifier":"m-2"},{"itemIdentifier":"m-1"}]}`, failed: []string{"m-1", "m-2"}},
+		{answer: `{"batchItemFailures":[{"itemIdentifier":"m-2"},{"itemIdentifier":"m-1"}]}`,
+			failed: []string{"m-1", "m-2"}},
 		{answer: `{"batchItemFailures":[{"itemIdentifier":""}]}`, all: true},
 		{answer: `{"batchItemFailures":[{"itemIdentifier":null}]}`, all: true},
-		{answer: `{"batchItemFailures":[{"itemIdentifier":"m-1"},{"itemIdentifier":""}]}`, all: true},
+		{answer: `{"batchItemFailures":[{"itemIdentifier":"m-1"},{"itemIdentifier":""}]}`,
+			all: true},
 		{answer: `{"batchItemFailures":[{"messageId":"m-1"}]}`, all: true},
 		{answer: `{"batchItemFailures":[{"itemIdentifier":"m-3"}]}`, all: true},
 		{answer: `{"batchItemFailures":[{"itemIdentifier":7}]}`, all: true},
@@ -102,22 +104,28 @@ func TestDoneIsDeletedAndFailedComesAgain(t *testing.T) {
 		if call > 1 {
 			return []byte(`{"batchItemFailures":[]}`), nil
 		}
-		return fmt.Appendf(nil, `{"batchItemFailures":[{"itemIdentifier":%q}]}`, e.Records[1].MessageId), nil
+		return fmt.Appendf(nil, `{"batchItemFailures":[{"itemIdentifier":%q}]}`,
+			e.Records[1].MessageId), nil
 	}}
 	run(t, &Poller{Server: s, Queue: "work", Invoke: function.invoke})
-	eventually(t, "two are deleted, one stays in flight", func() bool { return s.Stats("work") == Stats{InFlight: 1} })
+	eventually(t, "two are deleted, one stays in flight",
+		func() bool { return s.Stats("work") == Stats{InFlight: 1} })
 	now.advance(time.Minute)
 	eventually(t, "all are deleted", func() bool { return s.Stats("work") == Stats{} })
 	if function.count() != 2 {
 		t.Fatalf("%d invocations", function.count())
 	}
 	first, second := function.events[0].Records, function.events[1].Records
-	if len(first) != 3 || len(second) != 1 || second[0].Body != "bad" || second[0].Attributes["ApproximateReceiveCount"] != "2" {
+	if len(first) != 3 || len(second) != 1 || second[0].Body != "bad" ||
+		second[0].Attributes["ApproximateReceiveCount"] != "2" {
 		t.Errorf("events %+v", function.events)
 	}
 	r := first[0]
-	if r.EventSource != "aws:sqs" || r.EventSourceARN != "arn:aws:sqs:us-east-1:000000000000:work" || r.AWSRegion != "us-east-1" ||
-		r.Md5OfBody != md5Hex("good") || r.ReceiptHandle == "" || r.Attributes["SentTimestamp"] == "" {
+	if r.EventSource != "aws:sqs" ||
+		r.EventSourceARN != "arn:aws:sqs:us-east-1:000000000000:work" ||
+		r.AWSRegion != "us-east-1" ||
+		r.Md5OfBody != md5Hex("good") || r.ReceiptHandle == "" ||
+		r.Attributes["SentTimestamp"] == "" {
 		t.Errorf("record %+v", r)
 	}
 }
@@ -125,7 +133,10 @@ func TestDoneIsDeletedAndFailedComesAgain(t *testing.T) {
 func TestFunctionThatFailsEndsInDeadLetters(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(int, events.SQSEvent) ([]byte, error){
-		"error":    func(int, events.SQSEvent) ([]byte, error) { return nil, errors.New("timed out") },
+		"error": func(int, events.SQSEvent) ([]byte, error) {
+			return nil,
+				errors.New("timed out")
+		},
 		"nonsense": func(int, events.SQSEvent) ([]byte, error) { return []byte(`"oops`), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,10 +146,15 @@ func TestFunctionThatFailsEndsInDeadLetters(t *testing.T) {
 			function := &calls{answer: answer}
 			run(t, &Poller{Server: s, Queue: "work", BatchSize: 10, Invoke: function.invoke})
 			for call := 1; call <= 3; call++ {
-				eventually(t, "an invocation", func() bool { return function.count() == call && s.Stats("work").InFlight == 2 })
+				eventually(t, "an invocation",
+					func() bool {
+						return function.count() == call &&
+							s.Stats("work").InFlight == 2
+					})
 				now.advance(time.Minute)
 			}
-			eventually(t, "both are dead letters", func() bool { return s.Stats("work") == Stats{DeadLetters: 2} })
+			eventually(t, "both are dead letters",
+				func() bool { return s.Stats("work") == Stats{DeadLetters: 2} })
 			if function.count() != 3 {
 				t.Errorf("%d invocations", function.count())
 			}
@@ -155,14 +171,15 @@ func TestBatchSizeAndConcurrencyAreLimits(t *testing.T) {
 	var now, most, largest atomic.Int64
 	gate := make(chan struct{})
 	open := sync.OnceFunc(func() { close(gate) })
-	run(t, &Poller{Server: s, Queue: "work", BatchSize: 3, Concurrency: 4, Invoke: func(_ context.Context, payload []byte) ([]byte, error) {
-		running := now.Add(1)
-		defer now.Add(-1)
-		most.Store(max(most.Load(), running))
-		largest.Store(max(largest.Load(), int64(strings.Count(string(payload), `"messageId"`))))
-		<-gate
-		return nil, nil
-	}})
+	run(t, &Poller{Server: s, Queue: "work", BatchSize: 3, Concurrency: 4,
+		Invoke: func(_ context.Context, payload []byte) ([]byte, error) {
+			running := now.Add(1)
+			defer now.Add(-1)
+			most.Store(max(most.Load(), running))
+			largest.Store(max(largest.Load(), int64(strings.Count(string(payload), `"messageId"`))))
+			<-gate
+			return nil, nil
+		}})
 	t.Cleanup(open)
 	eventually(t, "four run at once", func() bool { return now.Load() == 4 })
 	if got := s.Stats("work"); got.InFlight != 12 {
@@ -183,11 +200,12 @@ func TestRunEndsWithItsContextAndLosesNothing(t *testing.T) {
 	invoked, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		p := Poller{Server: s, Queue: "work", Concurrency: 3, Invoke: func(ctx context.Context, _ []byte) ([]byte, error) {
-			close(invoked)
-			<-ctx.Done()
-			return nil, ctx.Err()
-		}}
+		p := Poller{Server: s, Queue: "work", Concurrency: 3,
+			Invoke: func(ctx context.Context, _ []byte) ([]byte, error) {
+				close(invoked)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}}
 		p.Run(ctx)
 	}()
 	<-invoked

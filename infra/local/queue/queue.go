@@ -103,7 +103,8 @@ func parseReceiptHandle(handle string) (id string, receive int, err error) {
 		receive, err = strconv.Atoi(count)
 	}
 	if err != nil {
-		return "", 0, apiError{code: "ReceiptHandleIsInvalid", message: "The input receipt handle is invalid."}
+		return "", 0, apiError{code: "ReceiptHandleIsInvalid",
+			message: "The input receipt handle is invalid."}
 	}
 	return id, receive, nil
 }

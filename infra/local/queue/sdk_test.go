@@ -35,7 +35,8 @@ func TestStockSDKFindsItByEnvironment(t *testing.T) {
 	if err != nil || aws.ToString(url.QueueUrl) != s.URL("work") {
 		t.Fatalf("%v, %v", url, err)
 	}
-	if _, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url.QueueUrl, MessageBody: aws.String("hello")}); err != nil {
+	if _, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url.QueueUrl,
+		MessageBody: aws.String("hello")}); err != nil {
 		t.Fatal(err)
 	}
 	if got := bodies(receive(t, c, *url.QueueUrl, 10)); !slices.Equal(got, []string{"hello"}) {
@@ -47,10 +48,12 @@ func TestMessageKeepsItsAttributes(t *testing.T) {
 	t.Parallel()
 	s, now := running(t)
 	c, url := client(t, s), s.URL("work")
-	sent, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("ünïcode \n"), MessageAttributes: map[string]types.MessageAttributeValue{
-		"trace": {DataType: aws.String("String"), StringValue: aws.String("a-b")},
-		"raw":   {DataType: aws.String("Binary"), BinaryValue: []byte{0, 1}},
-	}})
+	sent, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url,
+		MessageBody: aws.String("ünïcode \n"),
+		MessageAttributes: map[string]types.MessageAttributeValue{
+			"trace": {DataType: aws.String("String"), StringValue: aws.String("a-b")},
+			"raw":   {DataType: aws.String("Binary"), BinaryValue: []byte{0, 1}},
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +63,13 @@ func TestMessageKeepsItsAttributes(t *testing.T) {
 	}
 	now.advance(5 * time.Second)
 	got := receive(t, c, url, 1)[0]
-	if *got.MessageId != *sent.MessageId || *got.Body != "ünïcode \n" || *got.MessageAttributes["trace"].StringValue != "a-b" || string(got.MessageAttributes["raw"].BinaryValue) != "\x00\x01" {
+	if *got.MessageId != *sent.MessageId || *got.Body != "ünïcode \n" ||
+		*got.MessageAttributes["trace"].StringValue != "a-b" ||
+		string(got.MessageAttributes["raw"].BinaryValue) != "\x00\x01" {
 		t.Errorf("received %+v", got)
 	}
-	want := map[string]string{"SenderId": "LOCAL", "SentTimestamp": "1772352000000", "ApproximateReceiveCount": "1", "ApproximateFirstReceiveTimestamp": "1772352005000"}
+	want := map[string]string{"SenderId": "LOCAL", "SentTimestamp": "1772352000000",
+		"ApproximateReceiveCount": "1", "ApproximateFirstReceiveTimestamp": "1772352005000"}
 	for name, value := range want {
 		if got.Attributes[name] != value {
 			t.Errorf("%s is %s, want %s", name, got.Attributes[name], value)
@@ -71,7 +77,8 @@ func TestMessageKeepsItsAttributes(t *testing.T) {
 	}
 	now.advance(time.Minute)
 	plain, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url})
-	if err != nil || len(plain.Messages) != 1 || plain.Messages[0].Attributes != nil || plain.Messages[0].MessageAttributes != nil {
+	if err != nil || len(plain.Messages) != 1 || plain.Messages[0].Attributes != nil ||
+		plain.Messages[0].MessageAttributes != nil {
 		t.Errorf("without asking for attributes: %+v, %v", plain.Messages, err)
 	}
 }
@@ -93,17 +100,21 @@ func TestVisibility(t *testing.T) {
 	}
 	now.advance(time.Second)
 	second := receive(t, c, url, 1)[0]
-	if second.Attributes["ApproximateReceiveCount"] != "2" || *second.MessageId != *first.MessageId {
+	if second.Attributes["ApproximateReceiveCount"] != "2" ||
+		*second.MessageId != *first.MessageId {
 		t.Errorf("second receive: %+v", second)
 	}
-	if _, err := c.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: first.ReceiptHandle}); err != nil {
+	if _, err := c.DeleteMessage(t.Context(),
+		&sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: first.ReceiptHandle}); err != nil {
 		t.Fatal(err)
 	}
 	if s.Stats("work").InFlight != 1 {
 		t.Fatal("the handle of an earlier receive deleted the message")
 	}
 	change := func(handle *string, seconds int32) error {
-		_, err := c.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{QueueUrl: &url, ReceiptHandle: handle, VisibilityTimeout: seconds})
+		_, err := c.ChangeMessageVisibility(t.Context(),
+			&sqs.ChangeMessageVisibilityInput{QueueUrl: &url, ReceiptHandle: handle,
+				VisibilityTimeout: seconds})
 		return err
 	}
 	if err := change(second.ReceiptHandle, 600); err != nil {
@@ -121,7 +132,8 @@ func TestVisibility(t *testing.T) {
 		t.Errorf("changing a message that is not in flight: %v", err)
 	}
 	third := receive(t, c, url, 1)[0]
-	if _, err := c.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: third.ReceiptHandle}); err != nil {
+	if _, err := c.DeleteMessage(t.Context(),
+		&sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: third.ReceiptHandle}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Stats("work"); got != (Stats{}) {
@@ -133,7 +145,8 @@ func TestDelay(t *testing.T) {
 	t.Parallel()
 	s, now := running(t)
 	c, url := client(t, s), s.URL("work")
-	if _, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("later"), DelaySeconds: 30}); err != nil {
+	if _, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url,
+		MessageBody: aws.String("later"), DelaySeconds: 30}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Stats("work"); got.Depth != 1 || got.InFlight != 0 {
@@ -178,28 +191,38 @@ func TestBatches(t *testing.T) {
 	entry := func(id, body string) types.SendMessageBatchRequestEntry {
 		return types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body}
 	}
-	out, err := c.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{
-		entry("1", "a"), {Id: aws.String("2"), MessageBody: aws.String("b"), DelaySeconds: 901}, entry("3", "c"),
-	}})
-	if err != nil || len(out.Successful) != 2 || len(out.Failed) != 1 || *out.Failed[0].Id != "2" || !out.Failed[0].SenderFault {
+	out, err := c.SendMessageBatch(t.Context(),
+		&sqs.SendMessageBatchInput{QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{
+			entry("1", "a"), {Id: aws.String("2"), MessageBody: aws.String("b"), DelaySeconds: 901},
+			entry("3", "c"),
+		}})
+	if err != nil || len(out.Successful) != 2 || len(out.Failed) != 1 || *out.Failed[0].Id != "2" ||
+		!out.Failed[0].SenderFault {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	got := receive(t, c, url, 10)
 	if !slices.Equal(bodies(got), []string{"a", "c"}) {
 		t.Fatalf("received %v", bodies(got))
 	}
-	changed, err := c.ChangeMessageVisibilityBatch(t.Context(), &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
-		{Id: aws.String("x"), ReceiptHandle: got[0].ReceiptHandle, VisibilityTimeout: 0}, {Id: aws.String("y"), ReceiptHandle: aws.String("nonsense"), VisibilityTimeout: 0},
-	}})
-	if err != nil || len(changed.Successful) != 1 || *changed.Successful[0].Id != "x" || len(changed.Failed) != 1 || *changed.Failed[0].Code != "ReceiptHandleIsInvalid" {
+	changed, err := c.ChangeMessageVisibilityBatch(t.Context(),
+		&sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &url,
+			Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
+				{Id: aws.String("x"), ReceiptHandle: got[0].ReceiptHandle, VisibilityTimeout: 0},
+				{Id: aws.String("y"), ReceiptHandle: aws.String("nonsense"), VisibilityTimeout: 0},
+			}})
+	if err != nil || len(changed.Successful) != 1 || *changed.Successful[0].Id != "x" ||
+		len(changed.Failed) != 1 || *changed.Failed[0].Code != "ReceiptHandleIsInvalid" {
 		t.Fatalf("%+v, %v", changed, err)
 	}
 	if again := receive(t, c, url, 10); !slices.Equal(bodies(again), []string{"a"}) {
 		t.Fatalf("given back: %v", bodies(again))
 	}
-	deleted, err := c.DeleteMessageBatch(t.Context(), &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: []types.DeleteMessageBatchRequestEntry{
-		{Id: aws.String("a"), ReceiptHandle: got[0].ReceiptHandle}, {Id: aws.String("c"), ReceiptHandle: got[1].ReceiptHandle},
-	}})
+	deleted, err := c.DeleteMessageBatch(t.Context(),
+		&sqs.DeleteMessageBatchInput{QueueUrl: &url,
+			Entries: []types.DeleteMessageBatchRequestEntry{
+				{Id: aws.String("a"), ReceiptHandle: got[0].ReceiptHandle},
+				{Id: aws.String("c"), ReceiptHandle: got[1].ReceiptHandle},
+			}})
 	if err != nil || len(deleted.Successful) != 2 {
 		t.Fatalf("%+v, %v", deleted, err)
 	}
@@ -219,18 +242,22 @@ func TestRefusals(t *testing.T) {
 	two := types.SendMessageBatchRequestEntry{Id: aws.String("2"), MessageBody: &half}
 	eleven := make([]types.DeleteMessageBatchRequestEntry, 11)
 	for i := range eleven {
-		eleven[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(string(rune('a' + i))), ReceiptHandle: aws.String("x")}
+		eleven[i] = types.DeleteMessageBatchRequestEntry{Id: aws.String(string(rune('a' + i))),
+			ReceiptHandle: aws.String("x")}
 	}
 	tests := map[string]struct {
 		code string
 		do   func() error
 	}{
 		"unknown queue": {"AWS.SimpleQueueService.NonExistentQueue", func() error {
-			_, err := c.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(s.URL("none")), MessageBody: aws.String("x")})
+			_, err := c.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(s.URL("none")),
+				MessageBody: aws.String("x")})
 			return err
 		}},
 		"unknown queue in a batch": {"AWS.SimpleQueueService.NonExistentQueue", func() error {
-			_, err := c.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: aws.String(s.URL("none")), Entries: []types.SendMessageBatchRequestEntry{one}})
+			_, err := c.SendMessageBatch(ctx,
+				&sqs.SendMessageBatchInput{QueueUrl: aws.String(s.URL("none")),
+					Entries: []types.SendMessageBatchRequestEntry{one}})
 			return err
 		}},
 		"body too long": {"InvalidParameterValue", func() error {
@@ -238,35 +265,46 @@ func TestRefusals(t *testing.T) {
 			return err
 		}},
 		"empty body": {"MissingParameter", func() error {
-			_, err := c.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String("")})
+			_, err := c.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url,
+				MessageBody: aws.String("")})
 			return err
 		}},
 		"bad handle": {"ReceiptHandleIsInvalid", func() error {
-			_, err := c.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: aws.String("nonsense")})
+			_, err := c.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &url,
+				ReceiptHandle: aws.String("nonsense")})
 			return err
 		}},
 		"too many wanted": {"InvalidParameterValue", func() error {
-			_, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 11})
+			_, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url,
+				MaxNumberOfMessages: 11})
 			return err
 		}},
 		"too long a wait": {"InvalidParameterValue", func() error {
-			_, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 21})
+			_, err := c.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &url,
+				WaitTimeSeconds: 21})
 			return err
 		}},
 		"empty batch": {"AWS.SimpleQueueService.EmptyBatchRequest", func() error {
-			_, err := c.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: []types.DeleteMessageBatchRequestEntry{}})
+			_, err := c.DeleteMessageBatch(ctx,
+				&sqs.DeleteMessageBatchInput{QueueUrl: &url,
+					Entries: []types.DeleteMessageBatchRequestEntry{}})
 			return err
 		}},
 		"batch too large": {"AWS.SimpleQueueService.TooManyEntriesInBatchRequest", func() error {
-			_, err := c.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: eleven})
+			_, err := c.DeleteMessageBatch(ctx,
+				&sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: eleven})
 			return err
 		}},
 		"ids not distinct": {"AWS.SimpleQueueService.BatchEntryIdsNotDistinct", func() error {
-			_, err := c.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &url, Entries: []types.DeleteMessageBatchRequestEntry{eleven[0], eleven[0]}})
+			_, err := c.DeleteMessageBatch(ctx,
+				&sqs.DeleteMessageBatchInput{QueueUrl: &url,
+					Entries: []types.DeleteMessageBatchRequestEntry{eleven[0], eleven[0]}})
 			return err
 		}},
 		"batch too long": {"AWS.SimpleQueueService.BatchRequestTooLong", func() error {
-			_, err := c.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &url, Entries: []types.SendMessageBatchRequestEntry{one, two}})
+			_, err := c.SendMessageBatch(ctx,
+				&sqs.SendMessageBatchInput{QueueUrl: &url,
+					Entries: []types.SendMessageBatchRequestEntry{one, two}})
 			return err
 		}},
 		"operation it does not have": {"UnsupportedOperation", func() error {
@@ -278,7 +316,8 @@ func TestRefusals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var e smithy.APIError
-			if err := tt.do(); !errors.As(err, &e) || e.ErrorCode() != tt.code || e.ErrorFault() == smithy.FaultServer {
+			if err := tt.do(); !errors.As(err, &e) || e.ErrorCode() != tt.code ||
+				e.ErrorFault() == smithy.FaultServer {
 				t.Errorf("got %v, want %s", err, tt.code)
 			}
 		})
@@ -293,7 +332,8 @@ func TestRefusals(t *testing.T) {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), "#MissingAuthenticationToken") {
+	if err != nil || response.StatusCode != http.StatusBadRequest ||
+		!strings.Contains(string(body), "#MissingAuthenticationToken") {
 		t.Errorf("a request without credentials: %s %s, %v", response.Status, body, err)
 	}
 }
@@ -304,14 +344,17 @@ func TestQueueAttributesAndPurge(t *testing.T) {
 	c, url := client(t, s), s.URL("work")
 	send(t, s, "a", "b", "c")
 	receive(t, c, url, 1)
-	out, err := c.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
+	out, err := c.GetQueueAttributes(t.Context(),
+		&sqs.GetQueueAttributesInput{QueueUrl: &url,
+			AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "1", "VisibilityTimeout": "60",
-		"QueueArn":      "arn:aws:sqs:us-east-1:000000000000:work",
-		"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:work-dead","maxReceiveCount":3}`,
+		"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "1",
+		"VisibilityTimeout": "60",
+		"QueueArn":          "arn:aws:sqs:us-east-1:000000000000:work",
+		"RedrivePolicy":     `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:work-dead","maxReceiveCount":3}`,
 	} {
 		if out.Attributes[name] != want {
 			t.Errorf("%s is %s, want %s", name, out.Attributes[name], want)
@@ -332,7 +375,8 @@ func TestLongPollEndsWithTheMessage(t *testing.T) {
 	wait := func() <-chan []types.Message {
 		got := make(chan []types.Message, 1)
 		go func() {
-			out, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 20, VisibilityTimeout: 5})
+			out, err := c.ReceiveMessage(t.Context(),
+				&sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 20, VisibilityTimeout: 5})
 			if err != nil {
 				t.Error(err)
 				out = &sqs.ReceiveMessageOutput{}
@@ -351,7 +395,8 @@ func TestLongPollEndsWithTheMessage(t *testing.T) {
 	if m := <-got; len(m) != 1 {
 		t.Error("a message that came back did not end the wait")
 	}
-	nothing, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 1})
+	nothing, err := c.ReceiveMessage(t.Context(),
+		&sqs.ReceiveMessageInput{QueueUrl: &url, WaitTimeSeconds: 1})
 	if err != nil || len(nothing.Messages) != 0 {
 		t.Errorf("%v, %v", nothing.Messages, err)
 	}
@@ -361,8 +406,10 @@ func TestStopEndsALongPoll(t *testing.T) {
 	t.Parallel()
 	s, _ := start(t, "")
 	serving := make(chan struct{})
-	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { close(serving) }})
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Endpoint, strings.NewReader(`{"QueueUrl":"`+s.URL("work")+`","WaitTimeSeconds":20}`))
+	ctx := httptrace.WithClientTrace(t.Context(),
+		&httptrace.ClientTrace{Got100Continue: func() { close(serving) }})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.Endpoint,
+		strings.NewReader(`{"QueueUrl":"`+s.URL("work")+`","WaitTimeSeconds":20}`))
 	if err != nil {
 		t.Fatal(err)
 	}

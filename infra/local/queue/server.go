@@ -33,8 +33,8 @@ type Options struct {
 	Queues []template.Queue
 	// Listener is where to serve; nil means at a port that the system chooses.
 	Listener net.Listener
-	// Authority knows the access keys and decides what their holders may do; nil asks for no more than
-	// that a request is signed.
+	// Authority knows the access keys and decides what their holders may do; nil asks for no more
+	// than that a request is signed.
 	Authority Authority
 	// Now is the clock of delays and visibility; nil means time.Now.
 	Now func() time.Time
@@ -73,7 +73,8 @@ func Start(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{authority: o.Authority, now: o.Now, served: make(chan error, 1), stopped: make(chan struct{}), changed: make(chan struct{}), queues: map[string]*queue{}}
+	s := &Server{authority: o.Authority, now: o.Now, served: make(chan error, 1),
+		stopped: make(chan struct{}), changed: make(chan struct{}), queues: map[string]*queue{}}
 	for _, c := range o.Queues {
 		if c.Visibility == 0 {
 			c.Visibility = 30 * time.Second // as SQS has it
@@ -82,7 +83,8 @@ func Start(o Options) (*Server, error) {
 	}
 	for _, q := range s.queues {
 		if _, ok := s.queues[q.DeadLetter]; !ok && (q.MaxReceives > 0 || q.DeadLetter != "") {
-			return nil, fmt.Errorf("queue %s: its dead-letter queue %q is not declared", q.Name, q.DeadLetter)
+			return nil, fmt.Errorf("queue %s: its dead-letter queue %q is not declared", q.Name,
+				q.DeadLetter)
 		}
 	}
 	var err error
@@ -92,11 +94,13 @@ func Start(o Options) (*Server, error) {
 	listener := o.Listener
 	if listener == nil {
 		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return nil, errors.Join(fmt.Errorf("listen for queue clients: %w", err), s.journal.close())
+			return nil, errors.Join(fmt.Errorf("listen for queue clients: %w", err),
+				s.journal.close())
 		}
 	}
 	s.Endpoint = Endpoint(listener)
-	s.http = &http.Server{Handler: http.HandlerFunc(s.serveHTTP), ReadHeaderTimeout: 10 * time.Second}
+	s.http = &http.Server{Handler: http.HandlerFunc(s.serveHTTP),
+		ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.http.Serve(listener) }()
 	return s, nil
 }

@@ -46,8 +46,11 @@ func (s *sandbox) response(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxPayload))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		s.finish(result{err: s.fn.fail(TypeTooLarge, fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", MaxPayload))})
-		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the response is too large")
+		s.finish(result{err: s.fn.fail(TypeTooLarge,
+			fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).",
+				MaxPayload))})
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+			"the response is too large")
 		return
 	}
 	if err != nil {
@@ -81,8 +84,8 @@ func (s *sandbox) failedInit(w http.ResponseWriter, r *http.Request) {
 	accept(w)
 }
 
-// takes tells whether the request is about the invocation that is running; anything else is refused as
-// Lambda refuses it.
+// takes tells whether the request is about the invocation that is running; anything else is refused
+// as Lambda refuses it.
 func (s *sandbox) takes(w http.ResponseWriter, r *http.Request) bool {
 	if inv := s.current.Load(); inv != nil && inv.id == r.PathValue("id") {
 		return true

@@ -21,8 +21,8 @@ type result struct {
 	err  error
 }
 
-// function is a pool of sandboxes. A slot is held from before a sandbox is chosen until it polls for more
-// work or is gone, so that there are never more processes than slots.
+// function is a pool of sandboxes. A slot is held from before a sandbox is chosen until it polls
+// for more work or is gone, so that there are never more processes than slots.
 type function struct {
 	Function
 	dir     string
@@ -58,7 +58,8 @@ func (f *function) invoke(ctx context.Context, inv *invocation) ([]byte, error) 
 	}
 }
 
-// serve gives the invocation to a warm sandbox, else to a new one, and keeps the sandbox if it lives on.
+// serve gives the invocation to a warm sandbox, else to a new one, and keeps the sandbox if it
+// lives on.
 func (f *function) serve(inv *invocation) result {
 	s, init, err := f.hand(inv)
 	if err != nil {
@@ -81,8 +82,8 @@ func (f *function) serve(inv *invocation) result {
 	taken, peak := time.Since(began), peakMemory(s.pid())
 	used := max(0, processorTime(s.pid())-s.spent)
 
-	// A function that panicked answers first and exits then: only one that polls again is warm. The caller
-	// gets its answer after that, so that whoever calls in sequence meets one sandbox.
+	// A function that panicked answers first and exits then: only one that polls again is warm. The
+	// caller gets its answer after that, so that whoever calls in sequence meets one sandbox.
 	select {
 	case <-s.polls:
 		f.keep(s)
@@ -91,12 +92,14 @@ func (f *function) serve(inv *invocation) result {
 		s.kill()
 	}
 	if f.report != nil {
-		f.report(Report{Function: f.Name, RequestID: inv.id, Duration: taken, Init: init, CPU: used, MaxMemory: peak, Err: r.err})
+		f.report(Report{Function: f.Name, RequestID: inv.id, Duration: taken, Init: init, CPU: used,
+			MaxMemory: peak, Err: r.err})
 	}
 	return r
 }
 
-// hand passes the invocation to a sandbox that waits for work. The duration is the sandbox's own start.
+// hand passes the invocation to a sandbox that waits for work. The duration is the sandbox's own
+// start.
 func (f *function) hand(inv *invocation) (*sandbox, time.Duration, error) {
 	for {
 		s := f.takeIdle()
@@ -125,7 +128,8 @@ func (f *function) hand(inv *invocation) (*sandbox, time.Duration, error) {
 		return nil, 0, s.lastWords(inv).err
 	case <-time.After(initTimeout):
 		s.kill()
-		return nil, 0, f.fail(TypeTimeout, fmt.Sprintf("%s Init timed out after %s", inv.id, initTimeout))
+		return nil, 0, f.fail(TypeTimeout, fmt.Sprintf("%s Init timed out after %s", inv.id,
+			initTimeout))
 	}
 	init := time.Since(began)
 	inv.deadline = time.Now().Add(f.Timeout)
@@ -156,7 +160,8 @@ func (f *function) keep(s *sandbox) {
 	f.idle = append(f.idle, s)
 }
 
-// register makes a started sandbox known to Kill and Close; false when the host was stopped meanwhile.
+// register makes a started sandbox known to Kill and Close; false when the host was stopped
+// meanwhile.
 func (f *function) register(s *sandbox) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

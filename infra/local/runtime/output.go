@@ -55,7 +55,8 @@ func (l *lineWriter) flush() {
 	}
 }
 
-// pass writes one line at once. A log that cannot be written must not stop the function, so its error is
+// pass writes one line at once. A log that cannot be written must not stop the function, so its
+// error is
 // dropped: an error here would break the pipe that the function prints to.
 func (l *lineWriter) pass(line []byte) {
 	whole := append([]byte(l.prefix), bytes.TrimRight(line, "\n")...)

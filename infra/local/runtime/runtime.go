@@ -1,5 +1,6 @@
-// Package runtime runs shipped Lambda binaries the way Lambda does: each sandbox is one process that speaks
-// the Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) to a listener of its own.
+// Package runtime runs shipped Lambda binaries the way Lambda does: each sandbox is one process
+// that speaks the Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) to a
+// listener of its own.
 package runtime
 
 import (
@@ -38,10 +39,11 @@ type Function struct {
 	Env map[string]string
 	// Timeout of one invocation, 3 s by default as in Lambda.
 	Timeout time.Duration
-	// MemoryMB is the resident memory above which the sandbox is killed, 128 by default as in Lambda.
-	// It is enforced where /proc tells it (Linux).
+	// MemoryMB is the resident memory above which the sandbox is killed, 128 by default as in
+	// Lambda. It is enforced where /proc tells it (Linux).
 	MemoryMB int
-	// Concurrency is how many sandboxes may run at once; an Invoke above it waits for a free one. 4 by default.
+	// Concurrency is how many sandboxes may run at once; an Invoke above it waits for a free one. 4
+	// by default.
 	Concurrency int
 }
 
@@ -50,7 +52,8 @@ type Config struct {
 	Functions []Function
 	// Dir holds the scratch directories of sandboxes; each is removed when its sandbox ends.
 	Dir string
-	// Log takes what the functions print, each line with the function's name in front. Nil discards it.
+	// Log takes what the functions print, each line with the function's name in front. Nil discards
+	// it.
 	Log io.Writer
 	// Report is called after each invocation, when set. It must not block.
 	Report func(Report)
@@ -62,8 +65,8 @@ type Report struct {
 	Duration            time.Duration
 	// Init is how long the sandbox needed from start to its first poll; zero when it was warm.
 	Init time.Duration
-	// CPU is the processor time that the sandbox used until the function answered, user and system, that of its
-	// start included; zero when the process is gone, and outside Linux.
+	// CPU is the processor time that the sandbox used until the function answered, user and system,
+	// that of its start included; zero when the process is gone, and outside Linux.
 	CPU time.Duration
 	// MaxMemory is the sandbox's peak resident memory in bytes; zero where /proc does not tell.
 	MaxMemory int64
@@ -134,9 +137,9 @@ func Start(ctx context.Context, cfg Config) (*Host, error) {
 	return h, nil
 }
 
-// Invoke runs one function with one event and returns its answer. The error is a *FunctionError when the
-// function failed, timed out, crashed or ran out of memory. As in Lambda, an invocation whose caller goes
-// away runs to its end.
+// Invoke runs one function with one event and returns its answer. The error is a *FunctionError
+// when the function failed, timed out, crashed or ran out of memory. As in Lambda, an invocation
+// whose caller goes away runs to its end.
 func (h *Host) Invoke(ctx context.Context, name string, payload []byte) ([]byte, error) {
 	f, ok := h.functions[name]
 	if !ok {
@@ -145,11 +148,12 @@ func (h *Host) Invoke(ctx context.Context, name string, payload []byte) ([]byte,
 	if len(payload) > MaxPayload {
 		return nil, fmt.Errorf("invoke %s: %w", name, ErrTooLarge)
 	}
-	return f.invoke(ctx, &invocation{id: uuid.NewString(), payload: payload, done: make(chan result, 1)})
+	return f.invoke(ctx, &invocation{id: uuid.NewString(), payload: payload,
+		done: make(chan result, 1)})
 }
 
-// Kill ends every sandbox of a function with SIGKILL, also in the middle of an invocation, and returns how
-// many there were. The next Invoke starts a new one.
+// Kill ends every sandbox of a function with SIGKILL, also in the middle of an invocation, and
+// returns how many there were. The next Invoke starts a new one.
 func (h *Host) Kill(name string) int {
 	f, ok := h.functions[name]
 	if !ok {

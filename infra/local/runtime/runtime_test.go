@@ -116,9 +116,11 @@ func (h *host) fails(payload, kind, message string) {
 // gone waits until no process has this id.
 func gone(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(
+		time.Millisecond) {
 		state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || err == nil && bytes.Contains(state, []byte(") Z ")) {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) || err == nil &&
+			bytes.Contains(state, []byte(") Z ")) {
 			return
 		}
 	}
@@ -127,11 +129,14 @@ func gone(t *testing.T, pid int) {
 
 func TestInvocationLooksLikeLambda(t *testing.T) {
 	t.Setenv("LEAKS_FROM_THE_STACK", "yes")
-	h := start(t, Function{Env: map[string]string{"OWN": "setting"}, Timeout: time.Hour, MemoryMB: 256})
+	h := start(t, Function{Env: map[string]string{"OWN": "setting"}, Timeout: time.Hour,
+		MemoryMB: 256})
 	a := h.must(`{}`)
 	for name, want := range map[string]string{
-		"OWN": "setting", "AWS_LAMBDA_FUNCTION_NAME": "fn", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-		"AWS_REGION": "us-east-1", "LAMBDA_TASK_ROOT": filepath.Dir(binary), "LEAKS_FROM_THE_STACK": "",
+		"OWN": "setting", "AWS_LAMBDA_FUNCTION_NAME": "fn",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+		"AWS_REGION":                      "us-east-1", "LAMBDA_TASK_ROOT": filepath.Dir(binary),
+		"LEAKS_FROM_THE_STACK": "",
 	} {
 		if a.Env[name] != want {
 			t.Errorf("%s = %q, want %q", name, a.Env[name], want)
@@ -187,13 +192,16 @@ func TestFailuresKeepTheirWordsAndTheNextInvokeWorks(t *testing.T) {
 		timeout                time.Duration
 		lives                  bool
 	}{
-		"error":         {`{"Do":"error"}`, "errorString", "it went wrong", patient, true},
-		"typed error":   {`{"Do":"typed"}`, "teapotError", "short and stout", patient, true},
-		"panic":         {`{"Do":"panic"}`, "string", "ouch", patient, false},
-		"exit":          {`{"Do":"exit"}`, TypeExit, "exit status 7", patient, false},
-		"timeout":       {`{"Do":"sleep","For":300000000000}`, TypeTimeout, "Task timed out after 3.00 seconds", 3 * time.Second, false},
-		"out of memory": {`{"Do":"hog","Bytes":150000000,"For":10000000000}`, TypeOutOfMemory, "killed", patient, false},
-		"large answer":  {`{"Do":"large","Bytes":7000000}`, TypeTooLarge, "exceeded", patient, false},
+		"error":       {`{"Do":"error"}`, "errorString", "it went wrong", patient, true},
+		"typed error": {`{"Do":"typed"}`, "teapotError", "short and stout", patient, true},
+		"panic":       {`{"Do":"panic"}`, "string", "ouch", patient, false},
+		"exit":        {`{"Do":"exit"}`, TypeExit, "exit status 7", patient, false},
+		"timeout": {`{"Do":"sleep","For":300000000000}`, TypeTimeout,
+			"Task timed out after 3.00 seconds", 3 * time.Second, false},
+		"out of memory": {`{"Do":"hog","Bytes":150000000,"For":10000000000}`, TypeOutOfMemory,
+			"killed", patient, false},
+		"large answer": {`{"Do":"large","Bytes":7000000}`, TypeTooLarge, "exceeded", patient,
+			false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -229,7 +237,8 @@ func TestKillInTheMiddle(t *testing.T) {
 		t.Errorf("killed %d, want 1", n)
 	}
 	var fe *FunctionError
-	if err := <-failed; !errors.As(err, &fe) || fe.Type != TypeExit || !strings.Contains(fe.Message, "signal: killed") {
+	if err := <-failed; !errors.As(err, &fe) || fe.Type != TypeExit ||
+		!strings.Contains(fe.Message, "signal: killed") {
 		t.Errorf("got %v", err)
 	}
 	h.must(`{}`)
@@ -250,7 +259,8 @@ func TestCallerThatLeavesDoesNotStopTheFunction(t *testing.T) {
 	pid := h.must(`{}`).PID
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := h.Invoke(ctx, "fn", []byte(`{"Do":"sleep","For":200000000}`)); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := h.Invoke(ctx, "fn", []byte(`{"Do":"sleep","For":200000000}`)); !errors.Is(err,
+		context.DeadlineExceeded) {
 		t.Fatalf("got %v", err)
 	}
 	if a := h.must(`{}`); a.PID != pid || a.Calls != 3 {
@@ -298,11 +308,13 @@ func TestReportTellsColdFromWarm(t *testing.T) {
 	}
 	defer h.Close()
 	for range 2 {
-		if _, err := h.Invoke(t.Context(), "fn", []byte(`{"Do":"sleep","For":5000000}`)); err != nil {
+		if _, err := h.Invoke(t.Context(), "fn",
+			[]byte(`{"Do":"sleep","For":5000000}`)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if len(reports) != 2 || reports[0].Init == 0 || reports[1].Init != 0 || reports[1].Duration < 5*time.Millisecond {
+	if len(reports) != 2 || reports[0].Init == 0 || reports[1].Init != 0 ||
+		reports[1].Duration < 5*time.Millisecond {
 		t.Errorf("reports %+v", reports)
 	}
 	if _, err := os.Stat("/proc/self/status"); err == nil && reports[0].MaxMemory < 1<<20 {
@@ -331,7 +343,8 @@ func TestReportTellsProcessorTime(t *testing.T) {
 		t.Errorf("%s of processor time reported, 200ms were used", reports[0].CPU)
 	}
 	if reports[1].CPU >= reports[0].CPU {
-		t.Errorf("a warm invocation that did nothing used %s: that of the one before is counted again", reports[1].CPU)
+		t.Errorf("a warm invocation that did nothing used %s: that of the one before is counted "+
+			"again", reports[1].CPU)
 	}
 	if reports[2].CPU < 0 {
 		t.Errorf("%s of a process that is gone", reports[2].CPU)
@@ -341,13 +354,15 @@ func TestReportTellsProcessorTime(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	h := start(t, Function{})
-	if _, err := h.Invoke(t.Context(), "fn", make([]byte, MaxPayload+1)); !errors.Is(err, ErrTooLarge) {
+	if _, err := h.Invoke(t.Context(), "fn", make([]byte, MaxPayload+1)); !errors.Is(err,
+		ErrTooLarge) {
 		t.Errorf("large payload: %v", err)
 	}
 	if _, err := h.Invoke(t.Context(), "other", nil); !errors.Is(err, ErrUnknownFunction) {
 		t.Errorf("unknown function: %v", err)
 	}
-	_, err := Start(t.Context(), Config{Functions: []Function{{Name: "none", Binary: "missing"}}, Dir: t.TempDir()})
+	_, err := Start(t.Context(), Config{Functions: []Function{{Name: "none", Binary: "missing"}},
+		Dir: t.TempDir()})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing binary: %v", err)
 	}

@@ -78,7 +78,8 @@ func (f *function) start() (*sandbox, error) {
 	return s, nil
 }
 
-// live starts the process and stays with it: the kernel sends Pdeathsig when the starting thread ends.
+// live starts the process and stays with it: the kernel sends Pdeathsig when the starting thread
+// ends.
 func (s *sandbox) live(started chan<- error, scratch string) {
 	stdruntime.LockOSThread()
 	defer s.fn.running.Done()
@@ -118,7 +119,8 @@ func (s *sandbox) kill() {
 	}
 }
 
-// lastWords is the result of an invocation whose process is gone: what it answered before, or how it ended.
+// lastWords is the result of an invocation whose process is gone: what it answered before, or how
+// it ended.
 func (s *sandbox) lastWords(inv *invocation) result {
 	select {
 	case r := <-s.results:
@@ -129,13 +131,15 @@ func (s *sandbox) lastWords(inv *invocation) result {
 	}
 	if s.outOfMemory.Load() {
 		return result{err: s.fn.fail(TypeOutOfMemory, fmt.Sprintf(
-			"RequestId: %s Error: Runtime exited with error: signal: killed (over %d MB)", inv.id, s.fn.MemoryMB))}
+			"RequestId: %s Error: Runtime exited with error: signal: killed (over %d MB)", inv.id,
+			s.fn.MemoryMB))}
 	}
 	how := "without providing a reason"
 	if s.state != nil {
 		how = "with error: " + s.state.Error()
 	}
-	return result{err: s.fn.fail(TypeExit, fmt.Sprintf("RequestId: %s Error: Runtime exited %s", inv.id, how))}
+	return result{err: s.fn.fail(TypeExit, fmt.Sprintf("RequestId: %s Error: Runtime exited %s",
+		inv.id, how))}
 }
 
 // watchMemory kills the sandbox above its memory, as Lambda does.
@@ -157,7 +161,8 @@ func (s *sandbox) watchMemory() {
 }
 
 // environment is what Lambda sets
-// (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html) and then what the function has.
+// (https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html) and then what the
+// function has.
 func (f *function) environment(api, scratch string) []string {
 	env := map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":          api,

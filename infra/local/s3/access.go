@@ -25,15 +25,16 @@ type Authority interface {
 // here is denied.
 func required() map[auth.Action][]string {
 	return map[auth.Action][]string{
-		// GetObject, HeadObject, and CopyObject for its source. With a version GetObject is not asked for.
+		// GetObject, HeadObject, and CopyObject for its source. With a version GetObject is not
+		// asked for.
 		auth.GetObjectAction:        {"s3:GetObject"},
 		auth.GetObjectVersionAction: {"s3:GetObjectVersion"},
-		// PutObject, a POST form, each part of a multipart upload, and CopyObject for its target. One that
-		// gives tags asks for PutObjectTagging too.
+		// PutObject, a POST form, each part of a multipart upload, and CopyObject for its target.
+		// One that gives tags asks for PutObjectTagging too.
 		auth.PutObjectAction:        {"s3:PutObject"},
 		auth.PutObjectTaggingAction: {"s3:PutObjectTagging"},
-		// DeleteObject, DeleteObjects: "you must always have the s3:DeleteObject permission", with a version
-		// too.
+		// DeleteObject, DeleteObjects: "you must always have the s3:DeleteObject permission", with
+		// a version too.
 		auth.DeleteObjectAction:        {"s3:DeleteObject"},
 		auth.DeleteObjectVersionAction: {"s3:DeleteObject", "s3:DeleteObjectVersion"},
 		// ListObjectVersions; ListObjects, ListObjectsV2, HeadBucket.
@@ -81,7 +82,8 @@ func (a accounts) allows(access string, action auth.Action, resource string) boo
 	if hasVersion && action == auth.GetObjectAction {
 		action = auth.GetObjectVersionAction
 	}
-	if action == auth.PutObjectAction && !strings.Contains(strings.TrimPrefix(resource, arnPrefix), "/") {
+	if action == auth.PutObjectAction && !strings.Contains(strings.TrimPrefix(resource, arnPrefix),
+		"/") {
 		return true // a form, whose key only the gate sees
 	}
 	needs, known := required()[action]
@@ -95,7 +97,8 @@ func (a accounts) allows(access string, action auth.Action, resource string) boo
 	return allowed && known
 }
 
-// gate is an object store that asks the authority where versitygw does not, or not for what S3 asks.
+// gate is an object store that asks the authority where versitygw does not, or not for what S3
+// asks.
 type gate struct {
 	backend.Backend
 	authority Authority
@@ -107,8 +110,10 @@ func (g gate) may(ctx context.Context, action, resource string) bool {
 }
 
 // PutObject decides about a form, now that its key is known.
-func (g gate) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
-	if _, isForm := in.Body.(utils.MpFileReader); isForm && !g.may(ctx, "s3:PutObject", *in.Bucket+"/"+*in.Key) {
+func (g gate) PutObject(ctx context.Context,
+	in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+	if _, isForm := in.Body.(utils.MpFileReader); isForm &&
+		!g.may(ctx, "s3:PutObject", *in.Bucket+"/"+*in.Key) {
 		return s3response.PutObjectOutput{}, s3err.GetAPIError(s3err.ErrAccessDenied)
 	}
 	return g.Backend.PutObject(ctx, in)
@@ -116,19 +121,22 @@ func (g gate) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3re
 
 // GetObject, HeadObject and CopyObject tell that something is not there only to who may list the
 // bucket (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Permissions").
-func (g gate) GetObject(ctx context.Context, in *awss3.GetObjectInput) (*awss3.GetObjectOutput, error) {
+func (g gate) GetObject(ctx context.Context,
+	in *awss3.GetObjectInput) (*awss3.GetObjectOutput, error) {
 	out, err := g.Backend.GetObject(ctx, in)
 	return out, g.missing(ctx, *in.Bucket, err)
 }
 
 // HeadObject is as GetObject.
-func (g gate) HeadObject(ctx context.Context, in *awss3.HeadObjectInput) (*awss3.HeadObjectOutput, error) {
+func (g gate) HeadObject(ctx context.Context,
+	in *awss3.HeadObjectInput) (*awss3.HeadObjectOutput, error) {
 	out, err := g.Backend.HeadObject(ctx, in)
 	return out, g.missing(ctx, *in.Bucket, err)
 }
 
 // CopyObject is as GetObject of its source.
-func (g gate) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
+func (g gate) CopyObject(ctx context.Context,
+	in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
 	out, err := g.Backend.CopyObject(ctx, in)
 	bucket, _, _ := strings.Cut(strings.TrimPrefix(*in.CopySource, "/"), "/")
 	return out, g.missing(ctx, bucket, err)
@@ -136,7 +144,8 @@ func (g gate) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (s3
 
 func (g gate) missing(ctx context.Context, bucket string, err error) error {
 	var failure s3err.S3Error
-	if errors.As(err, &failure) && slices.Contains([]string{"NoSuchKey", "NoSuchVersion"}, failure.BaseError().Code) &&
+	if errors.As(err, &failure) && slices.Contains([]string{"NoSuchKey", "NoSuchVersion"},
+		failure.BaseError().Code) &&
 		!g.may(ctx, "s3:ListBucket", bucket) {
 		return s3err.GetAPIError(s3err.ErrAccessDenied)
 	}

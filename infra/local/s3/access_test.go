@@ -21,30 +21,38 @@ import (
 
 // allow is a policy of one statement.
 func allow(actions, resources string) string {
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":` + actions + `,"Resource":` + resources + `}]}`
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":` + actions +
+		`,"Resource":` + resources + `}]}`
 }
 
-// entries are two functions as in template.yaml, and one that is allowed more than a bucket lets it.
+// entries are two functions as in template.yaml, and one that is allowed more than a bucket lets
+// it.
 func entries(t *testing.T, dir string) (*s3.Server, *iam.Authority) {
 	t.Helper()
 	function := func(name string, policies ...string) template.Function {
-		return template.Function{Name: name, Role: template.Role{ARN: "arn:aws:iam::000000000000:role/" + name, Policies: policies}}
+		return template.Function{Name: name,
+			Role: template.Role{ARN: "arn:aws:iam::000000000000:role/" + name, Policies: policies}}
 	}
 	access, secret, err := s3.Keys(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	authority, err := iam.New(iam.Keys{Access: access, Secret: secret}, &template.Deployment{
-		Buckets: []template.Bucket{{Name: incoming, Policies: []string{`{"Version":"2012-10-17","Statement":[
+		Buckets: []template.Bucket{{Name: incoming,
+			Policies: []string{`{"Version":"2012-10-17","Statement":[
 			{"Sid":"TLS","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::` + incoming + `/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}},
 			{"Sid":"Worker","Effect":"Deny","Principal":"*","Action":["s3:GetObject","s3:GetObjectVersion"],"Resource":"arn:aws:s3:::` + incoming + `/*",
 			 "Condition":{"ArnNotEquals":{"aws:PrincipalArn":"arn:aws:iam::000000000000:role/worker"}}}]}`}}},
 		Functions: []template.Function{
-			function("api", allow(`"s3:PutObject"`, `"arn:aws:s3:::`+incoming+`/incoming/*"`), allow(`"s3:GetObject"`, `"arn:aws:s3:::`+files+`/*"`)),
-			function("worker", allow(`["s3:GetObjectVersion","s3:DeleteObjectVersion"]`, `"arn:aws:s3:::`+incoming+`/incoming/*"`),
-				allow(`"s3:PutObject"`, `"arn:aws:s3:::`+files+`/original/*"`), allow(`"s3:ListBucket"`, `"arn:aws:s3:::`+incoming+`"`)),
+			function("api", allow(`"s3:PutObject"`, `"arn:aws:s3:::`+incoming+`/incoming/*"`),
+				allow(`"s3:GetObject"`, `"arn:aws:s3:::`+files+`/*"`)),
+			function("worker", allow(`["s3:GetObjectVersion","s3:DeleteObjectVersion"]`,
+				`"arn:aws:s3:::`+incoming+`/incoming/*"`),
+				allow(`"s3:PutObject"`, `"arn:aws:s3:::`+files+`/original/*"`),
+				allow(`"s3:ListBucket"`, `"arn:aws:s3:::`+incoming+`"`)),
 			function("idle", allow(`"s3:PutObject"`, `"arn:aws:s3:::`+files+`/*"`)),
-			function("greedy", allow(`"s3:*"`, `["arn:aws:s3:::`+incoming+`","arn:aws:s3:::`+incoming+`/*"]`)),
+			function("greedy", allow(`"s3:*"`,
+				`["arn:aws:s3:::`+incoming+`","arn:aws:s3:::`+incoming+`/*"]`)),
 		},
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -69,7 +77,8 @@ func TestFunctionsDoWhatTheirRolesAllow(t *testing.T) {
 	put(t, root, files, *target, "kept")
 
 	post := func(key string) error {
-		signed, err := awss3.NewPresignClient(as("api")).PresignPostObject(ctx, &awss3.PutObjectInput{Bucket: in, Key: &key})
+		signed, err := awss3.NewPresignClient(as("api")).PresignPostObject(ctx,
+			&awss3.PutObjectInput{Bucket: in, Key: &key})
 		if err != nil {
 			return err
 		}
@@ -78,28 +87,34 @@ func TestFunctionsDoWhatTheirRolesAllow(t *testing.T) {
 			f.fields = append(f.fields, [2]string{name, value})
 		}
 		if status, body := f.post(t, signed.URL); status != http.StatusNoContent {
-			return &smithy.GenericAPIError{Code: body[strings.Index(body, "<Code>")+6 : strings.Index(body, "</Code>")]}
+			return &smithy.GenericAPIError{Code: body[strings.Index(body,
+				"<Code>")+6 : strings.Index(body, "</Code>")]}
 		}
 		return nil
 	}
 	copied := func(function string) error {
 		_, err := as(function).CopyObject(ctx, &awss3.CopyObjectInput{
-			Bucket: out, Key: target, CopySource: aws.String(incoming + "/" + *key + "?versionId=" + *version),
+			Bucket: out, Key: target,
+			CopySource: aws.String(incoming + "/" + *key + "?versionId=" + *version),
 		})
 		return err
 	}
 	get := func(function string, bucket, key, version *string) error {
-		_, err := as(function).GetObject(ctx, &awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: version})
+		_, err := as(function).GetObject(ctx,
+			&awss3.GetObjectInput{Bucket: bucket, Key: key, VersionId: version})
 		return err
 	}
 	remove := func(function string) error {
-		_, err := as(function).DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: in, Key: key, VersionId: version})
+		_, err := as(function).DeleteObject(ctx,
+			&awss3.DeleteObjectInput{Bucket: in, Key: key, VersionId: version})
 		return err
 	}
 	removeMany := func(function string) error {
-		answer, err := as(function).DeleteObjects(ctx, &awss3.DeleteObjectsInput{Bucket: in, Delete: &types.Delete{Objects: []types.ObjectIdentifier{
-			{Key: key, VersionId: version}, {Key: other},
-		}}})
+		answer, err := as(function).DeleteObjects(ctx,
+			&awss3.DeleteObjectsInput{Bucket: in,
+				Delete: &types.Delete{Objects: []types.ObjectIdentifier{
+					{Key: key, VersionId: version}, {Key: other},
+				}}})
 		if err == nil && len(answer.Errors) > 0 {
 			return &smithy.GenericAPIError{Code: *answer.Errors[0].Code}
 		}
@@ -110,7 +125,8 @@ func TestFunctionsDoWhatTheirRolesAllow(t *testing.T) {
 		return err
 	}
 	tagged := func(function string) error {
-		_, err := as(function).PutObject(ctx, &awss3.PutObjectInput{Bucket: in, Key: key, Tagging: aws.String("a=b")})
+		_, err := as(function).PutObject(ctx,
+			&awss3.PutObjectInput{Bucket: in, Key: key, Tagging: aws.String("a=b")})
 		return err
 	}
 	acl := func(function string) error {
@@ -129,10 +145,14 @@ func TestFunctionsDoWhatTheirRolesAllow(t *testing.T) {
 		{"the worker copies a version", copied("worker"), ""},
 		{"the API copies it", copied("api"), "AccessDenied"},
 		{"the API reads a file", get("api", out, target, nil), ""},
-		{"the API reads a version of it", get("api", out, target, aws.String("01JXAAAAAAAAAAAAAAAAAAAAAA")), "AccessDenied"},
-		{"who may list learns that a key is missing", get("worker", in, aws.String("incoming/none"), aws.String("01JXAAAAAAAAAAAAAAAAAAAAAA")), "NoSuchKey"},
+		{"the API reads a version of it", get("api", out, target,
+			aws.String("01JXAAAAAAAAAAAAAAAAAAAAAA")), "AccessDenied"},
+		{"who may list learns that a key is missing",
+			get("worker", in, aws.String("incoming/none"),
+				aws.String("01JXAAAAAAAAAAAAAAAAAAAAAA")), "NoSuchKey"},
 		{"who may not does not", get("api", out, aws.String("original/none"), nil), "AccessDenied"},
-		{"a denial of the bucket holds for who is allowed everything", get("greedy", in, key, version), "AccessDenied"},
+		{"a denial of the bucket holds for who is allowed everything",
+			get("greedy", in, key, version), "AccessDenied"},
 		{"who is allowed everything writes", tagged("greedy"), ""},
 		{"tags need more than PutObject", tagged("api"), "AccessDenied"},
 		{"DeleteObjectVersion without DeleteObject", remove("worker"), "AccessDenied"},
@@ -153,7 +173,8 @@ func TestFunctionsDoWhatTheirRolesAllow(t *testing.T) {
 
 	denied := authority.Denied()
 	for _, want := range []string{
-		"api s3:PutObject arn:aws:s3:::" + incoming + "/other/b", "api s3:ListBucket arn:aws:s3:::" + files,
+		"api s3:PutObject arn:aws:s3:::" + incoming + "/other/b",
+		"api s3:ListBucket arn:aws:s3:::" + files,
 		"worker s3:DeleteObject arn:aws:s3:::" + incoming + "/incoming/a",
 		"greedy s3:GetObjectVersion arn:aws:s3:::" + incoming + "/incoming/a",
 	} {
@@ -170,7 +191,8 @@ func TestKeysStayTheSameAndAreTheirOwn(t *testing.T) {
 	dir := t.TempDir()
 	server, authority := entries(t, dir)
 	first := authority.Keys("api")
-	if first == authority.Keys("worker") || first.Access == server.AccessKey || first.Secret == server.SecretKey {
+	if first == authority.Keys("worker") || first.Access == server.AccessKey ||
+		first.Secret == server.SecretKey {
 		t.Error("two have the same keys")
 	}
 	if err := server.AwaitEnd(); err != nil {

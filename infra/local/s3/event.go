@@ -73,11 +73,13 @@ func (c created) notification() notification {
 		EventName:         "ObjectCreated:" + c.name,
 		UserIdentity:      identity{PrincipalID: "AWS:LOCAL"},
 		RequestParameters: map[string]string{"sourceIPAddress": "127.0.0.1"},
-		ResponseElements:  map[string]string{"x-amz-request-id": c.requestID, "x-amz-id-2": c.requestID},
+		ResponseElements: map[string]string{"x-amz-request-id": c.requestID,
+			"x-amz-id-2": c.requestID},
 		S3: entity{
 			SchemaVersion:   "1.0",
 			ConfigurationID: "local",
-			Bucket:          eventBucket{Name: c.bucket, OwnerIdentity: identity{PrincipalID: "LOCAL"}, ARN: "arn:aws:s3:::" + c.bucket},
+			Bucket: eventBucket{Name: c.bucket,
+				OwnerIdentity: identity{PrincipalID: "LOCAL"}, ARN: "arn:aws:s3:::" + c.bucket},
 			Object: eventObject{
 				Key:       formEncoded(c.key),
 				Size:      c.size,

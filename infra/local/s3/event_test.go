@@ -39,7 +39,8 @@ func TestEventHasTheFieldsOfS3(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := event.Records[0]
-	if at, err := time.Parse("2006-01-02T15:04:05.000Z", r["eventTime"].(string)); err != nil || time.Since(at).Abs() > time.Hour {
+	if at, err := time.Parse("2006-01-02T15:04:05.000Z", r["eventTime"].(string)); err != nil ||
+		time.Since(at).Abs() > time.Hour {
 		t.Errorf("eventTime %v", r["eventTime"])
 	}
 	object := r["s3"].(map[string]any)["object"].(map[string]any)
@@ -67,16 +68,19 @@ func TestOnlyIncomingTells(t *testing.T) {
 	told.take()
 	for _, bucket := range []string{files, incoming} {
 		if _, err := client.CopyObject(t.Context(), &awss3.CopyObjectInput{
-			Bucket: &bucket, Key: aws.String("b"), CopySource: aws.String(incoming + "/a?versionId=" + *source.VersionId),
+			Bucket: &bucket, Key: aws.String("b"),
+			CopySource: aws.String(incoming + "/a?versionId=" + *source.VersionId),
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(incoming), Key: aws.String("a")}); err != nil {
+	if _, err := client.DeleteObject(t.Context(),
+		&awss3.DeleteObjectInput{Bucket: aws.String(incoming), Key: aws.String("a")}); err != nil {
 		t.Fatal(err)
 	}
 	got := records(t, told.take())
-	if len(got) != 1 || got[0].EventName != "ObjectCreated:Copy" || got[0].S3.Object.Key != "b" || got[0].S3.Object.Size != 5 || got[0].S3.Object.VersionID == "" {
+	if len(got) != 1 || got[0].EventName != "ObjectCreated:Copy" || got[0].S3.Object.Key != "b" ||
+		got[0].S3.Object.Size != 5 || got[0].S3.Object.VersionID == "" {
 		t.Errorf("told %+v", got)
 	}
 }

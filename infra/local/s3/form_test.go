@@ -77,16 +77,19 @@ func formIsStoredAsPromised(t *testing.T, server *s3.Server, told *recorder) {
 	if status, body := f.post(t, url); status != http.StatusNoContent {
 		t.Fatalf("status %d: %s", status, body)
 	}
-	head, err := stockClient(t, server).HeadObject(t.Context(), &awss3.HeadObjectInput{Bucket: aws.String(incoming), Key: aws.String(key)})
+	head, err := stockClient(t, server).HeadObject(t.Context(),
+		&awss3.HeadObjectInput{Bucket: aws.String(incoming), Key: aws.String(key)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if aws.ToString(head.ContentType) != "image/jpeg" || aws.ToInt64(head.ContentLength) != 1000 {
-		t.Errorf("stored as %s, %d bytes", aws.ToString(head.ContentType), aws.ToInt64(head.ContentLength))
+		t.Errorf("stored as %s, %d bytes", aws.ToString(head.ContentType),
+			aws.ToInt64(head.ContentLength))
 	}
 	got := records(t, told.take())
 	if len(got) != 1 || got[0].EventName != "ObjectCreated:Post" || got[0].S3.Object.Key != key ||
-		got[0].S3.Object.Size != 1000 || got[0].S3.Object.VersionID != aws.ToString(head.VersionId) {
+		got[0].S3.Object.Size != 1000 ||
+		got[0].S3.Object.VersionID != aws.ToString(head.VersionId) {
 		t.Errorf("told %+v", got)
 	}
 }
@@ -99,7 +102,8 @@ func TestFormThatBreaksItsPolicyIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tampered := base64.StdEncoding.EncodeToString([]byte(strings.ReplaceAll(string(wider), "1000", "9999")))
+	tampered := base64.StdEncoding.EncodeToString(
+		[]byte(strings.ReplaceAll(string(wider), "1000", "9999")))
 	extra := func(name, value string) form {
 		return form{fields: append([][2]string{{name, value}}, f.fields...), file: f.file}
 	}
@@ -123,12 +127,15 @@ func TestFormThatBreaksItsPolicyIsRefused(t *testing.T) {
 		{"extra metadata", extra("x-amz-meta-role", "admin"), http.StatusForbidden},
 		{"extra header", extra("Content-Disposition", "inline"), http.StatusForbidden},
 		{"extra acl", extra("acl", "public-read"), http.StatusForbidden},
-		{"redirect", extra("success_action_redirect", "https://elsewhere.example"), http.StatusForbidden},
+		{"redirect", extra("success_action_redirect", "https://elsewhere.example"),
+			http.StatusForbidden},
 		{"tampered policy", f.with("policy", tampered), http.StatusForbidden},
-		{"tampered signature", f.with("X-Amz-Signature", strings.Repeat("0", 64)), http.StatusForbidden},
+		{"tampered signature", f.with("X-Amz-Signature", strings.Repeat("0", 64)),
+			http.StatusForbidden},
 		{"no signature", f.without("X-Amz-Signature"), http.StatusBadRequest},
 		{"no policy", f.without("policy"), http.StatusBadRequest},
-		{"nothing signed", form{fields: [][2]string{{"key", key}}, file: "j"}, http.StatusForbidden},
+		{"nothing signed", form{fields: [][2]string{{"key", key}}, file: "j"},
+			http.StatusForbidden},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -137,7 +144,8 @@ func TestFormThatBreaksItsPolicyIsRefused(t *testing.T) {
 			}
 		})
 	}
-	if status, body := f.post(t, strings.Replace(url, incoming, files, 1)); status != http.StatusForbidden {
+	if status, body := f.post(t, strings.Replace(url, incoming, files,
+		1)); status != http.StatusForbidden {
 		t.Errorf("another bucket: status %d: %s", status, body)
 	}
 	if got := told.take(); len(got) != 0 {
@@ -145,7 +153,8 @@ func TestFormThatBreaksItsPolicyIsRefused(t *testing.T) {
 	}
 	client := stockClient(t, server)
 	for _, bucket := range []string{incoming, files} {
-		out, err := client.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: &bucket})
+		out, err := client.ListObjectVersions(t.Context(),
+			&awss3.ListObjectVersionsInput{Bucket: &bucket})
 		if err != nil || len(out.Versions) != 0 {
 			t.Errorf("refused forms left %v in %s, %v", out.Versions, bucket, err)
 		}
@@ -191,7 +200,8 @@ func oneFormManyTimes(t *testing.T, server *s3.Server, told *recorder) {
 		t.Errorf("told %d versions with %d sequencers, want %d", len(told1), len(sequencers), uses)
 	}
 	client := stockClient(t, server)
-	out, err := client.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: aws.String(incoming)})
+	out, err := client.ListObjectVersions(t.Context(),
+		&awss3.ListObjectVersionsInput{Bucket: aws.String(incoming)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +209,11 @@ func oneFormManyTimes(t *testing.T, server *s3.Server, told *recorder) {
 		if !told1[*v.VersionId] {
 			t.Errorf("version %s was not told", *v.VersionId)
 		}
-		if body, got := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(incoming), Key: aws.String(key), VersionId: v.VersionId}); body != f.file || aws.ToString(got.ContentType) != "image/jpeg" {
-			t.Errorf("version %s: %d bytes of %s", *v.VersionId, len(body), aws.ToString(got.ContentType))
+		if body, got := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(incoming),
+			Key: aws.String(key), VersionId: v.VersionId}); body != f.file ||
+			aws.ToString(got.ContentType) != "image/jpeg" {
+			t.Errorf("version %s: %d bytes of %s", *v.VersionId, len(body),
+				aws.ToString(got.ContentType))
 		}
 	}
 	if len(out.Versions) != uses {
@@ -234,26 +247,32 @@ func surplusVersionsGoWhileMoreCome(t *testing.T, server *s3.Server, told *recor
 		})
 	}
 	deleted := 0
-	for deadline := time.Now().Add(5 * time.Minute); deleted < uses && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Minute); deleted < uses &&
+		time.Now().Before(deadline); {
 		for _, r := range records(t, told.take()) {
 			version := r.S3.Object.VersionID
-			if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(incoming), Key: aws.String(key), VersionId: &version}); err != nil {
+			if _, err := client.DeleteObject(t.Context(),
+				&awss3.DeleteObjectInput{Bucket: aws.String(incoming), Key: aws.String(key),
+					VersionId: &version}); err != nil {
 				t.Fatal(err)
 			}
 			deleted++
 		}
 		if _, err := client.CopyObject(t.Context(), &awss3.CopyObjectInput{
-			Bucket: aws.String(files), Key: aws.String("original/0190/0191/1"), CopySource: aws.String(incoming + "/" + key + "?versionId=" + first),
+			Bucket: aws.String(files), Key: aws.String("original/0190/0191/1"),
+			CopySource: aws.String(incoming + "/" + key + "?versionId=" + first),
 		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	wait.Wait()
-	out, err := client.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: aws.String(incoming)})
+	out, err := client.ListObjectVersions(t.Context(),
+		&awss3.ListObjectVersionsInput{Bucket: aws.String(incoming)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(out.Versions) != 1 || *out.Versions[0].VersionId != first {
-		t.Errorf("%d versions are left, want the first alone; %d deleted", len(out.Versions), deleted)
+		t.Errorf("%d versions are left, want the first alone; %d deleted", len(out.Versions),
+			deleted)
 	}
 }

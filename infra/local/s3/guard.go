@@ -27,7 +27,8 @@ type guard struct {
 
 // PutObject lets bodies arrive concurrently, however slowly, and takes its turn
 // when one is complete.
-func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+func (g *guard) PutObject(ctx context.Context,
+	in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	turn := &lockAtEnd{Reader: in.Body, mu: &g.mu}
 	defer turn.unlock()
 	in.Body = turn
@@ -37,19 +38,23 @@ func (g *guard) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3
 	return g.Backend.PutObject(ctx, in)
 }
 
-func (g *guard) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
+func (g *guard) CopyObject(ctx context.Context,
+	in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.Backend.CopyObject(ctx, in)
 }
 
-func (g *guard) CompleteMultipartUpload(ctx context.Context, in *awss3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string, error) {
+func (g *guard) CompleteMultipartUpload(ctx context.Context,
+	in *awss3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string,
+	error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.Backend.CompleteMultipartUpload(ctx, in)
 }
 
-func (g *guard) DeleteObject(ctx context.Context, in *awss3.DeleteObjectInput) (*awss3.DeleteObjectOutput, error) {
+func (g *guard) DeleteObject(ctx context.Context,
+	in *awss3.DeleteObjectInput) (*awss3.DeleteObjectOutput, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out, err := g.Backend.DeleteObject(ctx, in)
@@ -60,51 +65,59 @@ func (g *guard) DeleteObject(ctx context.Context, in *awss3.DeleteObjectInput) (
 	return out, err
 }
 
-func (g *guard) DeleteObjects(ctx context.Context, in *awss3.DeleteObjectsInput) (s3response.DeleteResult, error) {
+func (g *guard) DeleteObjects(ctx context.Context,
+	in *awss3.DeleteObjectsInput) (s3response.DeleteResult, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	out, err := g.Backend.DeleteObjects(ctx, in)
 	out.Error = slices.DeleteFunc(out.Error, func(e types.Error) bool {
 		gone := *e.Code == "InvalidArgument" && isVersion(e.VersionId)
 		if gone {
-			out.Deleted = append(out.Deleted, types.DeletedObject{Key: e.Key, VersionId: e.VersionId})
+			out.Deleted = append(out.Deleted,
+				types.DeletedObject{Key: e.Key, VersionId: e.VersionId})
 		}
 		return gone
 	})
 	return out, err
 }
 
-// isVersion tells an id that this store could have given to a version, a ULID. Of such a one that is not there
-// (any more) it says that the id is invalid as long as the key has other versions. On S3 deleting what is gone
-// is a success: two who delete the same version at once both have what they wanted.
+// isVersion tells an id that this store could have given to a version, a ULID. Of such a one that
+// is not there (any more) it says that the id is invalid as long as the key has other versions. On
+// S3 deleting what is gone is a success: two who delete the same version at once both have what
+// they wanted.
 func isVersion(id *string) bool { return id != nil && len(*id) == 26 }
 
 // GetObject holds its turn until the object is open, not until it is read.
-func (g *guard) GetObject(ctx context.Context, in *awss3.GetObjectInput) (*awss3.GetObjectOutput, error) {
+func (g *guard) GetObject(ctx context.Context,
+	in *awss3.GetObjectInput) (*awss3.GetObjectOutput, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.Backend.GetObject(ctx, in)
 }
 
-func (g *guard) HeadObject(ctx context.Context, in *awss3.HeadObjectInput) (*awss3.HeadObjectOutput, error) {
+func (g *guard) HeadObject(ctx context.Context,
+	in *awss3.HeadObjectInput) (*awss3.HeadObjectOutput, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.Backend.HeadObject(ctx, in)
 }
 
-func (g *guard) ListObjects(ctx context.Context, in *awss3.ListObjectsInput) (s3response.ListObjectsResult, error) {
+func (g *guard) ListObjects(ctx context.Context,
+	in *awss3.ListObjectsInput) (s3response.ListObjectsResult, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.Backend.ListObjects(ctx, in)
 }
 
-func (g *guard) ListObjectsV2(ctx context.Context, in *awss3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
+func (g *guard) ListObjectsV2(ctx context.Context,
+	in *awss3.ListObjectsV2Input) (s3response.ListObjectsV2Result, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.Backend.ListObjectsV2(ctx, in)
 }
 
-func (g *guard) ListObjectVersions(ctx context.Context, in *awss3.ListObjectVersionsInput) (s3response.ListVersionsResult, error) {
+func (g *guard) ListObjectVersions(ctx context.Context,
+	in *awss3.ListObjectVersionsInput) (s3response.ListVersionsResult, error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	return g.Backend.ListObjectVersions(ctx, in)

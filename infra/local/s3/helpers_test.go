@@ -30,7 +30,8 @@ func buckets() []template.Bucket {
 	return []template.Bucket{
 		{
 			Name: incoming, Versioned: true,
-			CORS:          []template.CORSRule{{Origins: []string{"*"}, Methods: []string{"POST"}, Headers: []string{"*"}, Exposed: []string{"ETag"}}},
+			CORS: []template.CORSRule{{Origins: []string{"*"}, Methods: []string{"POST"},
+				Headers: []string{"*"}, Exposed: []string{"ETag"}}},
 			Notifications: []template.Notification{{Queue: incoming}},
 		},
 		{Name: files, Versioned: true},
@@ -137,7 +138,8 @@ func stockClient(t *testing.T, server *s3.Server) *awss3.Client {
 		"AWS_REGION":            server.Region,
 		"AWS_ACCESS_KEY_ID":     server.AccessKey,
 		"AWS_SECRET_ACCESS_KEY": server.SecretKey,
-		"AWS_CONFIG_FILE":       "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_PROFILE": "",
+		"AWS_CONFIG_FILE":       "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+		"AWS_PROFILE": "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -150,14 +152,16 @@ func stockClient(t *testing.T, server *s3.Server) *awss3.Client {
 
 func put(t *testing.T, client *awss3.Client, bucket, key, body string) *awss3.PutObjectOutput {
 	t.Helper()
-	out, err := client.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(body)})
+	out, err := client.PutObject(t.Context(),
+		&awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(body)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-func get(t *testing.T, client *awss3.Client, in *awss3.GetObjectInput) (string, *awss3.GetObjectOutput) {
+func get(t *testing.T, client *awss3.Client,
+	in *awss3.GetObjectInput) (string, *awss3.GetObjectOutput) {
 	t.Helper()
 	out, err := client.GetObject(t.Context(), in)
 	if err != nil {

@@ -32,7 +32,8 @@ type notifier struct {
 }
 
 func newNotifier(store backend.Backend, o Options) *notifier {
-	return &notifier{Backend: &guard{Backend: store}, buckets: o.Buckets, notify: o.Notify, now: o.Now}
+	return &notifier{Backend: &guard{Backend: store}, buckets: o.Buckets, notify: o.Notify,
+		now: o.Now}
 }
 
 // queues are those that hear of a new object.
@@ -51,7 +52,8 @@ func (n *notifier) queues(c created) (queues []string) {
 // closes a hole of versitygw, which judges content-length-range by what the
 // request's length leaves for the file and then stores only what comes before
 // the final boundary: padding after it would let a smaller file through.
-func (n *notifier) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+func (n *notifier) PutObject(ctx context.Context,
+	in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
 	name := "Put"
 	if form, ok := in.Body.(utils.MpFileReader); ok {
 		name = "Post"
@@ -61,11 +63,13 @@ func (n *notifier) PutObject(ctx context.Context, in s3response.PutObjectInput) 
 	if err != nil {
 		return out, err
 	}
-	n.tell(ctx, created{name: name, bucket: *in.Bucket, key: *in.Key, etag: out.ETag, version: out.VersionID})
+	n.tell(ctx, created{name: name, bucket: *in.Bucket, key: *in.Key, etag: out.ETag,
+		version: out.VersionID})
 	return out, nil
 }
 
-func (n *notifier) CopyObject(ctx context.Context, in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
+func (n *notifier) CopyObject(ctx context.Context,
+	in s3response.CopyObjectInput) (s3response.CopyObjectOutput, error) {
 	out, err := n.Backend.CopyObject(ctx, in)
 	if err != nil {
 		return out, err
@@ -78,12 +82,15 @@ func (n *notifier) CopyObject(ctx context.Context, in s3response.CopyObjectInput
 	return out, nil
 }
 
-func (n *notifier) CompleteMultipartUpload(ctx context.Context, in *awss3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string, error) {
+func (n *notifier) CompleteMultipartUpload(ctx context.Context,
+	in *awss3.CompleteMultipartUploadInput) (s3response.CompleteMultipartUploadResult, string,
+	error) {
 	out, version, err := n.Backend.CompleteMultipartUpload(ctx, in)
 	if err != nil {
 		return out, version, err
 	}
-	n.tell(ctx, created{name: "CompleteMultipartUpload", bucket: *in.Bucket, key: *in.Key, version: version})
+	n.tell(ctx, created{name: "CompleteMultipartUpload", bucket: *in.Bucket, key: *in.Key,
+		version: version})
 	return out, version, nil
 }
 
@@ -99,14 +106,16 @@ func (n *notifier) tell(ctx context.Context, c created) {
 	}
 	object, err := n.HeadObject(ctx, head)
 	if err != nil {
-		slog.Error("look up a created object: its event is lost", "bucket", c.bucket, "key", c.key, "error", err)
+		slog.Error("look up a created object: its event is lost", "bucket", c.bucket, "key", c.key,
+			"error", err)
 		return
 	}
 	c.size, c.etag = *object.ContentLength, *object.ETag
 	c.at, c.sequencer, c.requestID = n.now(), n.sequencer(), rand.Text()[:16]
 	event, err := json.Marshal(c.notification())
 	if err != nil {
-		slog.Error("write the event of a created object: it is lost", "bucket", c.bucket, "key", c.key, "error", err)
+		slog.Error("write the event of a created object: it is lost", "bucket", c.bucket, "key",
+			c.key, "error", err)
 		return
 	}
 	for _, queue := range queues {

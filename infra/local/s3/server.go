@@ -48,7 +48,8 @@ type Options struct {
 	Notify func(queue string, event []byte)
 	// Port to listen on; 0 means one that is free.
 	Port int
-	// Authority decides what the holders of other keys than the root's may do; nil knows no other keys.
+	// Authority decides what the holders of other keys than the root's may do; nil knows no other
+	// keys.
 	Authority Authority
 	// Now is the clock of the events; nil means time.Now.
 	Now func() time.Time
@@ -103,8 +104,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// patience is for requests that are running. versitygw waits ten seconds, also for connections on which nothing was asked yet, such as
-// browsers open in advance.
+// patience is for requests that are running. versitygw waits ten seconds, also for connections on
+// which nothing was asked yet, such as browsers open in advance.
 const patience = 2 * time.Second
 
 // Stop finishes the requests that are running and ends the server.
@@ -134,7 +135,8 @@ func (s *Server) serve(ctx context.Context, dir string, o Options) error {
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel, s.ended = cancel, make(chan error, 1)
 	var served backend.Backend = newNotifier(store, o)
-	iam := auth.NewIAMServiceSingle(auth.Account{Access: s.AccessKey, Secret: s.SecretKey, Role: auth.RoleAdmin})
+	iam := auth.NewIAMServiceSingle(auth.Account{Access: s.AccessKey, Secret: s.SecretKey,
+		Role: auth.RoleAdmin})
 	if o.Authority != nil {
 		served, iam = gate{served, o.Authority}, accounts{iam, o.Authority}
 	}

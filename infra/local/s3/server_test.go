@@ -33,11 +33,14 @@ func versionsOfAnObject(t *testing.T, server *s3.Server, _ *recorder) {
 	if first.ChecksumCRC32 == nil && first.ChecksumCRC64NVME == nil {
 		t.Error("the SDK's default checksum was not stored")
 	}
-	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(incoming), Key: aws.String("incoming/a/b/1"), VersionId: first.VersionId}); body != "first" {
+	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(incoming),
+		Key: aws.String("incoming/a/b/1"), VersionId: first.VersionId}); body != "first" {
 		t.Errorf("the first version reads %q", body)
 	}
 	list := func() (versions []string) {
-		out, err := client.ListObjectVersions(ctx, &awss3.ListObjectVersionsInput{Bucket: aws.String(incoming), Prefix: aws.String("incoming/a/b/1")})
+		out, err := client.ListObjectVersions(ctx,
+			&awss3.ListObjectVersionsInput{Bucket: aws.String(incoming),
+				Prefix: aws.String("incoming/a/b/1")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,32 +59,42 @@ func versionsOfAnObject(t *testing.T, server *s3.Server, _ *recorder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(quarantine), Key: aws.String("quarantine/a/b/1"), VersionId: copied.VersionId}); body != "first" {
+	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(quarantine),
+		Key: aws.String("quarantine/a/b/1"), VersionId: copied.VersionId}); body != "first" {
 		t.Errorf("the copy of the first version reads %q", body)
 	}
 	for i, version := range []*string{second.VersionId, first.VersionId} {
-		if _, err := client.DeleteObject(ctx, &awss3.DeleteObjectInput{Bucket: aws.String(incoming), Key: aws.String("incoming/a/b/1"), VersionId: version}); err != nil {
+		if _, err := client.DeleteObject(ctx,
+			&awss3.DeleteObjectInput{Bucket: aws.String(incoming),
+				Key: aws.String("incoming/a/b/1"), VersionId: version}); err != nil {
 			t.Fatal(err)
 		}
 		if got := list(); len(got) != 1-i {
 			t.Fatalf("after deleting %d: versions %v", i+1, got)
 		}
 	}
-	_, err = client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String(incoming), Key: aws.String("incoming/a/b/1")})
+	_, err = client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String(incoming),
+		Key: aws.String("incoming/a/b/1")})
 	var missing *types.NotFound
 	if !errors.As(err, &missing) {
 		t.Errorf("after its last version: %v", err)
 	}
-	_, err = client.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String(incoming), Key: aws.String("incoming/a/b/1"), VersionId: first.VersionId})
+	_, err = client.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String(incoming),
+		Key: aws.String("incoming/a/b/1"), VersionId: first.VersionId})
 	var failure smithy.APIError
-	if !errors.As(err, &failure) || (failure.ErrorCode() != "NoSuchVersion" && failure.ErrorCode() != "NoSuchKey") {
+	if !errors.As(err, &failure) || (failure.ErrorCode() != "NoSuchVersion" &&
+		failure.ErrorCode() != "NoSuchKey") {
 		t.Errorf("reading a deleted version: %v", err)
 	}
 }
 
-func TestDeletingAVersionThatIsGone(t *testing.T) { onEachFileSystem(t, deletingAVersionThatIsGone) }
+func TestDeletingAVersionThatIsGone(t *testing.T) {
+	onEachFileSystem(t,
+		deletingAVersionThatIsGone)
+}
 
-// It is a success, as on AWS, also while the key has other versions; an id that never was one is refused.
+// It is a success, as on AWS, also while the key has other versions; an id that never was one is
+// refused.
 func deletingAVersionThatIsGone(t *testing.T, server *s3.Server, _ *recorder) {
 	client := stockClient(t, server)
 	in, key := aws.String(incoming), aws.String("incoming/a/b/1")
@@ -92,17 +105,20 @@ func deletingAVersionThatIsGone(t *testing.T, server *s3.Server, _ *recorder) {
 		}
 	}
 	for time := range 3 {
-		if _, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: in, Key: key, VersionId: gone}); err != nil {
+		if _, err := client.DeleteObject(t.Context(),
+			&awss3.DeleteObjectInput{Bucket: in, Key: key, VersionId: gone}); err != nil {
 			t.Errorf("time %d: %v", time+1, err)
 		}
 	}
 	many, err := client.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{
-		Bucket: in, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: key, VersionId: gone}, {Key: key, VersionId: aws.String("x")}}},
+		Bucket: in, Delete: &types.Delete{Objects: []types.ObjectIdentifier{{Key: key,
+			VersionId: gone}, {Key: key, VersionId: aws.String("x")}}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(many.Deleted) != 1 || *many.Deleted[0].VersionId != *gone || len(many.Errors) != 1 || *many.Errors[0].VersionId != "x" {
+	if len(many.Deleted) != 1 || *many.Deleted[0].VersionId != *gone || len(many.Errors) != 1 ||
+		*many.Errors[0].VersionId != "x" {
 		t.Errorf("deleted %v, errors %v", many.Deleted, many.Errors)
 	}
 	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: in, Key: key}); body != "third" {
@@ -117,21 +133,26 @@ func TestDeleteWithoutVersionOnlyMarks(t *testing.T) {
 func deleteWithoutVersionOnlyMarks(t *testing.T, server *s3.Server, _ *recorder) {
 	client := stockClient(t, server)
 	kept := put(t, client, files, "original/a/b/1", "kept")
-	out, err := client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: aws.String(files), Key: aws.String("original/a/b/1")})
+	out, err := client.DeleteObject(t.Context(),
+		&awss3.DeleteObjectInput{Bucket: aws.String(files), Key: aws.String("original/a/b/1")})
 	if err != nil || !aws.ToBool(out.DeleteMarker) {
 		t.Fatalf("marker %v, %v", out, err)
 	}
-	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(files), Key: aws.String("original/a/b/1"), VersionId: kept.VersionId}); body != "kept" {
+	if body, _ := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(files),
+		Key: aws.String("original/a/b/1"), VersionId: kept.VersionId}); body != "kept" {
 		t.Errorf("the version under the marker reads %q", body)
 	}
-	deleted, err := client.DeleteObjects(t.Context(), &awss3.DeleteObjectsInput{Bucket: aws.String(files), Delete: &types.Delete{Objects: []types.ObjectIdentifier{
-		{Key: aws.String("original/a/b/1"), VersionId: kept.VersionId},
-		{Key: aws.String("original/a/b/1"), VersionId: out.VersionId},
-	}}})
+	deleted, err := client.DeleteObjects(t.Context(),
+		&awss3.DeleteObjectsInput{Bucket: aws.String(files),
+			Delete: &types.Delete{Objects: []types.ObjectIdentifier{
+				{Key: aws.String("original/a/b/1"), VersionId: kept.VersionId},
+				{Key: aws.String("original/a/b/1"), VersionId: out.VersionId},
+			}}})
 	if err != nil || len(deleted.Errors) > 0 {
 		t.Fatalf("%+v, %v", deleted, err)
 	}
-	left, err := client.ListObjectVersions(t.Context(), &awss3.ListObjectVersionsInput{Bucket: aws.String(files)})
+	left, err := client.ListObjectVersions(t.Context(),
+		&awss3.ListObjectVersionsInput{Bucket: aws.String(files)})
 	if err != nil || len(left.Versions)+len(left.DeleteMarkers) > 0 {
 		t.Errorf("left: %+v, %v", left, err)
 	}
@@ -141,15 +162,18 @@ func TestRangeAndConditionalReads(t *testing.T) {
 	server, _ := running(t)
 	client := stockClient(t, server)
 	out := put(t, client, files, "k", "0123456789")
-	body, got := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(files), Key: aws.String("k"), Range: aws.String("bytes=2-5")})
+	body, got := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(files),
+		Key: aws.String("k"), Range: aws.String("bytes=2-5")})
 	if body != "2345" || aws.ToString(got.ContentRange) != "bytes 2-5/10" {
 		t.Errorf("range reads %q, %s", body, aws.ToString(got.ContentRange))
 	}
-	_, err := client.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String(files), Key: aws.String("k"), IfNoneMatch: out.ETag})
+	_, err := client.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: aws.String(files),
+		Key: aws.String("k"), IfNoneMatch: out.ETag})
 	if err == nil {
 		t.Error("an unchanged object was sent again")
 	}
-	_, err = client.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String(files), Key: aws.String("k"), Body: strings.NewReader("x"), IfNoneMatch: aws.String("*")})
+	_, err = client.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String(files),
+		Key: aws.String("k"), Body: strings.NewReader("x"), IfNoneMatch: aws.String("*")})
 	if err == nil {
 		t.Error("If-None-Match: * overwrote an object")
 	}
@@ -172,11 +196,13 @@ func TestSignedReads(t *testing.T) {
 	server, _ := running(t)
 	client := stockClient(t, server)
 	put(t, client, files, "k", "<script>")
-	signed, err := awss3.NewPresignClient(client).PresignGetObject(t.Context(), &awss3.GetObjectInput{
-		Bucket: aws.String(files), Key: aws.String("k"),
-		ResponseContentDisposition: aws.String(`attachment; filename="a b.html"; filename*=UTF-8''%C3%BC.html`),
-		ResponseContentType:        aws.String("application/octet-stream"),
-	})
+	signed, err := awss3.NewPresignClient(client).PresignGetObject(t.Context(),
+		&awss3.GetObjectInput{
+			Bucket: aws.String(files), Key: aws.String("k"),
+			ResponseContentDisposition: aws.String(
+				`attachment; filename="a b.html"; filename*=UTF-8''%C3%BC.html`),
+			ResponseContentType: aws.String("application/octet-stream"),
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,9 +222,10 @@ func TestSignedReads(t *testing.T) {
 		t.Errorf("signed GET: %s %v", good.Status, good.Header)
 	}
 	for name, url := range map[string]string{
-		"another type":        strings.Replace(signed.URL, "octet-stream", "html", 1),
-		"another key":         strings.Replace(signed.URL, "/k?", "/l?", 1),
-		"a longer life":       strings.Replace(signed.URL, "X-Amz-Expires=900", "X-Amz-Expires=9000", 1),
+		"another type": strings.Replace(signed.URL, "octet-stream", "html", 1),
+		"another key":  strings.Replace(signed.URL, "/k?", "/l?", 1),
+		"a longer life": strings.Replace(signed.URL, "X-Amz-Expires=900",
+			"X-Amz-Expires=9000", 1),
 		"no signature":        server.Endpoint + "/" + files + "/k",
 		"without disposition": cutParameter(signed.URL, "response-content-disposition"),
 	} {
@@ -223,7 +250,8 @@ func TestWrongSecretIsRefused(t *testing.T) {
 	server, _ := running(t)
 	client := stockClient(t, server)
 	_, err := client.ListBuckets(t.Context(), nil, func(o *awss3.Options) {
-		o.Credentials = credentials.NewStaticCredentialsProvider(server.AccessKey, "not-the-secret", "")
+		o.Credentials = credentials.NewStaticCredentialsProvider(server.AccessKey, "not-the-secret",
+			"")
 	})
 	var failure smithy.APIError
 	if !errors.As(err, &failure) || failure.ErrorCode() != "SignatureDoesNotMatch" {
@@ -234,8 +262,10 @@ func TestWrongSecretIsRefused(t *testing.T) {
 func TestRestartKeepsEverythingButTheTestEvent(t *testing.T) {
 	dir := t.TempDir()
 	first, told := start(t, dir)
-	if got := told.take(); len(got) != 1 || !strings.HasPrefix(got[0], incoming+` {"Service":"Amazon S3","Event":"s3:TestEvent","Time":"`) ||
-		!strings.Contains(got[0], `"Bucket":"`+incoming+`"`) || strings.Contains(got[0], "Records") {
+	if got := told.take(); len(got) != 1 || !strings.HasPrefix(got[0],
+		incoming+` {"Service":"Amazon S3","Event":"s3:TestEvent","Time":"`) ||
+		!strings.Contains(got[0], `"Bucket":"`+incoming+`"`) ||
+		strings.Contains(got[0], "Records") {
 		t.Errorf("a new bucket told %v", got)
 	}
 	put(t, stockClient(t, first), files, "k", "kept")
@@ -253,7 +283,9 @@ func TestRestartKeepsEverythingButTheTestEvent(t *testing.T) {
 	if first.AccessKey != second.AccessKey || first.SecretKey != second.SecretKey {
 		t.Error("the credentials changed")
 	}
-	if body, out := get(t, stockClient(t, second), &awss3.GetObjectInput{Bucket: aws.String(files), Key: aws.String("k")}); body != "kept" || out.VersionId == nil {
+	if body, out := get(t, stockClient(t, second),
+		&awss3.GetObjectInput{Bucket: aws.String(files), Key: aws.String("k")}); body != "kept" ||
+		out.VersionId == nil {
 		t.Errorf("after a restart: %q, version %v", body, out.VersionId)
 	}
 	info, err := os.Stat(filepath.Join(dir, "credentials"))
@@ -268,7 +300,8 @@ func TestWorkingDirectoryComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	server, _ := start(t, t.TempDir())
-	if _, err := s3.Start(t.Context(), s3.Options{Dir: t.TempDir(), Buckets: buckets()}); err == nil {
+	if _, err := s3.Start(t.Context(), s3.Options{Dir: t.TempDir(),
+		Buckets: buckets()}); err == nil {
 		t.Error("a second server started in one process")
 	}
 	if err := server.AwaitEnd(); err != nil {
@@ -282,7 +315,8 @@ func TestWorkingDirectoryComesBack(t *testing.T) {
 func TestBrowserMayPostFromAnyOrigin(t *testing.T) {
 	server, _ := running(t)
 	preflight := func(bucket, method string) *http.Response {
-		request, _ := http.NewRequestWithContext(t.Context(), http.MethodOptions, server.Endpoint+"/"+bucket, nil)
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodOptions,
+			server.Endpoint+"/"+bucket, nil)
 		request.Header.Set("Origin", "https://school.example")
 		request.Header.Set("Access-Control-Request-Method", method)
 		response, err := http.DefaultClient.Do(request)
@@ -292,7 +326,8 @@ func TestBrowserMayPostFromAnyOrigin(t *testing.T) {
 		response.Body.Close()
 		return response
 	}
-	if r := preflight(incoming, "POST"); r.StatusCode != http.StatusOK || r.Header.Get("Access-Control-Allow-Origin") == "" {
+	if r := preflight(incoming, "POST"); r.StatusCode != http.StatusOK ||
+		r.Header.Get("Access-Control-Allow-Origin") == "" {
 		t.Errorf("preflight of POST: %s %v", r.Status, r.Header)
 	}
 	if r := preflight(incoming, "PUT"); r.StatusCode != http.StatusForbidden {
@@ -318,25 +353,32 @@ func TestLargeObjectInParts(t *testing.T) {
 	for chunk := range slices.Chunk(content, 5<<20) {
 		number := aws.Int32(int32(len(parts) + 1))
 		part, err := client.UploadPart(t.Context(), &awss3.UploadPartInput{
-			Bucket: bucket, Key: key, UploadId: begun.UploadId, PartNumber: number, Body: bytes.NewReader(chunk),
+			Bucket: bucket, Key: key, UploadId: begun.UploadId, PartNumber: number,
+			Body: bytes.NewReader(chunk),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		parts = append(parts, types.CompletedPart{PartNumber: number, ETag: part.ETag, ChecksumCRC32: part.ChecksumCRC32})
+		parts = append(parts, types.CompletedPart{PartNumber: number, ETag: part.ETag,
+			ChecksumCRC32: part.ChecksumCRC32})
 	}
 	if _, err := client.CompleteMultipartUpload(t.Context(), &awss3.CompleteMultipartUploadInput{
-		Bucket: bucket, Key: key, UploadId: begun.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+		Bucket: bucket, Key: key, UploadId: begun.UploadId,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	body, out := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(incoming), Key: aws.String("big")})
+	body, out := get(t, client, &awss3.GetObjectInput{Bucket: aws.String(incoming),
+		Key: aws.String("big")})
 	if body != string(content) {
 		t.Error("the object differs")
 	}
 	got := records(t, told.take())
-	if len(got) != 1 || got[0].EventName != "ObjectCreated:CompleteMultipartUpload" || got[0].S3.Object.Size != int64(len(content)) ||
-		got[0].S3.Object.VersionID != aws.ToString(out.VersionId) || `"`+got[0].S3.Object.ETag+`"` != aws.ToString(out.ETag) {
-		t.Errorf("told %+v, the object is %s %s", got, aws.ToString(out.VersionId), aws.ToString(out.ETag))
+	if len(got) != 1 || got[0].EventName != "ObjectCreated:CompleteMultipartUpload" ||
+		got[0].S3.Object.Size != int64(len(content)) ||
+		got[0].S3.Object.VersionID != aws.ToString(out.VersionId) ||
+		`"`+got[0].S3.Object.ETag+`"` != aws.ToString(out.ETag) {
+		t.Errorf("told %+v, the object is %s %s", got, aws.ToString(out.VersionId),
+			aws.ToString(out.ETag))
 	}
 }

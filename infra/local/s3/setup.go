@@ -52,9 +52,10 @@ func Keys(dir string) (access, secret string, err error) {
 // everybody else uses, so that a server that returns from Start works.
 func (s *Server) makeBuckets(ctx context.Context, o Options) error {
 	client := awss3.NewFromConfig(aws.Config{
-		Region:                     s.Region,
-		BaseEndpoint:               &s.Endpoint,
-		Credentials:                credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
+		Region:       s.Region,
+		BaseEndpoint: &s.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKey,
+			s.SecretKey, ""),
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
 	})
 	for _, bucket := range o.Buckets {
@@ -76,7 +77,8 @@ func (s *Server) makeBuckets(ctx context.Context, o Options) error {
 	return nil
 }
 
-func makeBucket(ctx context.Context, client *awss3.Client, b template.Bucket) (isNew bool, err error) {
+func makeBucket(ctx context.Context, client *awss3.Client,
+	b template.Bucket) (isNew bool, err error) {
 	_, err = client.CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: &b.Name})
 	var owned *types.BucketAlreadyOwnedByYou
 	if err != nil && !errors.As(err, &owned) {
@@ -85,8 +87,9 @@ func makeBucket(ctx context.Context, client *awss3.Client, b template.Bucket) (i
 	isNew = err == nil
 	if b.Versioned {
 		if _, err := client.PutBucketVersioning(ctx, &awss3.PutBucketVersioningInput{
-			Bucket:                  &b.Name,
-			VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+			Bucket: &b.Name,
+			VersioningConfiguration: &types.VersioningConfiguration{
+				Status: types.BucketVersioningStatusEnabled},
 		}); err != nil {
 			return false, fmt.Errorf("version bucket %s: %w", b.Name, err)
 		}
@@ -97,11 +100,13 @@ func makeBucket(ctx context.Context, client *awss3.Client, b template.Bucket) (i
 	var rules []types.CORSRule
 	for _, r := range b.CORS {
 		rules = append(rules, types.CORSRule{
-			AllowedOrigins: r.Origins, AllowedMethods: r.Methods, AllowedHeaders: r.Headers, ExposeHeaders: r.Exposed,
+			AllowedOrigins: r.Origins, AllowedMethods: r.Methods, AllowedHeaders: r.Headers,
+			ExposeHeaders: r.Exposed,
 			MaxAgeSeconds: aws.Int32(int32(r.MaxAge)),
 		})
 	}
-	_, err = client.PutBucketCors(ctx, &awss3.PutBucketCorsInput{Bucket: &b.Name, CORSConfiguration: &types.CORSConfiguration{CORSRules: rules}})
+	_, err = client.PutBucketCors(ctx, &awss3.PutBucketCorsInput{Bucket: &b.Name,
+		CORSConfiguration: &types.CORSConfiguration{CORSRules: rules}})
 	if err != nil {
 		return false, fmt.Errorf("let browsers reach %s: %w", b.Name, err)
 	}

@@ -16,7 +16,8 @@ import (
 // system has no such attributes, and where earlier it had none: a directory
 // keeps the way that it was begun with.
 func open(dir string, sidecar bool) (*posix.Posix, error) {
-	objects, versions, metadata := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"), filepath.Join(dir, "metadata")
+	objects, versions, metadata := filepath.Join(dir, "objects"), filepath.Join(dir, "versions"),
+		filepath.Join(dir, "metadata")
 	for _, d := range []string{objects, versions} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("make a directory of s3: %w", err)

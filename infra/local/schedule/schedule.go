@@ -35,8 +35,8 @@ type Runner struct {
 	Now       func() time.Time
 }
 
-// Run fires each schedule at its interval until the context ends, the first time after one interval. A
-// schedule whose function still runs is not fired again.
+// Run fires each schedule at its interval until the context ends, the first time after one
+// interval. A schedule whose function still runs is not fired again.
 func (r Runner) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, s := range r.Schedules {
@@ -69,7 +69,8 @@ func (r Runner) Fire(ctx context.Context, name string) (json.RawMessage, error) 
 }
 
 func (r Runner) fire(ctx context.Context, s Schedule) (json.RawMessage, error) {
-	input := strings.ReplaceAll(s.Input, scheduledTime, r.Now().UTC().Format("2006-01-02T15:04:05Z"))
+	input := strings.ReplaceAll(s.Input, scheduledTime,
+		r.Now().UTC().Format("2006-01-02T15:04:05Z"))
 	answer, err := r.Invoke(ctx, s.Function, []byte(input))
 	if err != nil {
 		return nil, fmt.Errorf("fire %s: %w", s.Name, err)

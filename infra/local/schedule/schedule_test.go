@@ -12,13 +12,18 @@ func TestRunFiresAtItsInterval(t *testing.T) {
 	t.Parallel()
 	fired := make(chan string)
 	r := Runner{
-		Schedules: []Schedule{{Name: "fast", Function: "fn", Every: time.Millisecond, Input: `{"schedule":"fast","time":"<aws.scheduler.scheduled-time>"}`}, {Name: "slow", Function: "fn", Every: time.Hour}},
+		Schedules: []Schedule{{Name: "fast", Function: "fn", Every: time.Millisecond,
+			Input: `{"schedule":"fast","time":"<aws.scheduler.scheduled-time>"}`},
+			{Name: "slow", Function: "fn", Every: time.Hour}},
 		Invoke: func(_ context.Context, function string, payload []byte) ([]byte, error) {
 			fired <- function + " " + string(payload)
 			return nil, errors.New("a failure does not stop the schedule")
 		},
 		Log: slog.New(slog.DiscardHandler),
-		Now: func() time.Time { return time.Date(2026, 5, 4, 3, 2, 1, 9, time.FixedZone("", 3600)) },
+		Now: func() time.Time {
+			return time.Date(2026, 5, 4, 3, 2, 1, 9,
+				time.FixedZone("", 3600))
+		},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -42,7 +47,8 @@ func TestFire(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
 	r := Runner{
-		Schedules: []Schedule{{Name: "works", Function: "works", Every: time.Hour}, {Name: "fails", Function: "fails", Every: time.Hour}},
+		Schedules: []Schedule{{Name: "works", Function: "works", Every: time.Hour},
+			{Name: "fails", Function: "fails", Every: time.Hour}},
 		Invoke: func(_ context.Context, function string, _ []byte) ([]byte, error) {
 			if function == "fails" {
 				return nil, broken

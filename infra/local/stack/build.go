@@ -13,7 +13,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
-// module is where the functions' packages are; `go build` finds them from anywhere inside the module.
+// module is where the functions' packages are; `go build` finds them from anywhere inside the
+// module.
 const module = "github.com/toolboxai-solutions/satchel/functions/"
 
 // binaries returns the directory with <function>/bootstrap of every function that runs, and what to
@@ -24,13 +25,16 @@ func (s *Stack) binaries(ctx context.Context, dir, source string) (bin, note str
 	if named := s.options.BinDir; named != "" {
 		for _, folder := range folders {
 			if _, err := os.Stat(bootstrap(named, folder)); err != nil {
-				return "", "", fmt.Errorf("no binary of %s: run `make build ARCH=%s`, or leave out -bin: %w", folder, runtime.GOARCH, err)
+				return "", "", fmt.Errorf(
+					"no binary of %s: run `make build ARCH=%s`, or leave out -bin: %w", folder,
+					runtime.GOARCH, err)
 			}
 		}
 		return named, "from " + named, nil
 	}
 	for _, folder := range folders {
-		build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", bootstrap(dir, folder), module+folder)
+		build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o",
+			bootstrap(dir, folder), module+folder)
 		build.Dir = source
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

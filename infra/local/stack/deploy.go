@@ -18,7 +18,8 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 	if err != nil {
 		return "", err
 	}
-	if s.deployment, err = s.resolve(); err != nil { // again: now it is known whether something scans
+	// again: now it is known whether something scans
+	if s.deployment, err = s.resolve(); err != nil {
 		return "", err
 	}
 	if err := s.startSecrets(); err != nil {
@@ -47,7 +48,8 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 		return "", err
 	}
 	s.poll(functions)
-	runner := schedule.Runner{Schedules: s.schedules(), Invoke: s.Runtime.Invoke, Log: s.log, Now: time.Now}
+	runner := schedule.Runner{Schedules: s.schedules(), Invoke: s.Runtime.Invoke, Log: s.log,
+		Now: time.Now}
 	if !s.options.NoSchedules {
 		s.background(runner.Run)
 	}
@@ -58,24 +60,27 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 	return s.Ready.API, nil
 }
 
-// serve answers at the gateway's address: the functions' routes, the issuer's, and what is only local.
+// serve answers at the gateway's address: the functions' routes, the issuer's, and what is only
+// local.
 func (s *Stack) serve(listener net.Listener, members gateway.Members, runner schedule.Runner) {
 	api := gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: s.routes(), Log: s.log, Now: time.Now}
 	keys := s.Issuer.Handler()
 	local := gateway.Local{
-		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Queues: s.stats, API: api, Log: s.log,
+		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Queues: s.stats, API: api,
+		Log: s.log,
 	}.Handler()
 	// No ServeMux: it would redirect paths with // or .. in them, which API Gateway passes on.
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case strings.HasPrefix(r.URL.Path, "/local/"):
-			local.ServeHTTP(w, r)
-		case strings.HasPrefix(r.URL.Path, "/.well-known/"):
-			keys.ServeHTTP(w, r)
-		default:
-			api.ServeHTTP(w, r)
-		}
-	})}
+	server := &http.Server{ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasPrefix(r.URL.Path, "/local/"):
+				local.ServeHTTP(w, r)
+			case strings.HasPrefix(r.URL.Path, "/.well-known/"):
+				keys.ServeHTTP(w, r)
+			default:
+				api.ServeHTTP(w, r)
+			}
+		})}
 	s.background(func(context.Context) { _ = server.Serve(listener) })
 	s.atStop(server.Close)
 }
@@ -102,7 +107,8 @@ func (s *Stack) seed(ctx context.Context) (gateway.Members, error) {
 		return gateway.Members{}, err
 	}
 	members := gateway.Members{DB: pool, Issuer: issuerName}
-	for slug, name := range map[string]string{FirstOrganization: "Oak Street School", "riverside-academy": "Riverside Academy"} {
+	for slug, name := range map[string]string{FirstOrganization: "Oak Street School",
+		"riverside-academy": "Riverside Academy"} {
 		if _, err := members.Organization(ctx, slug, name); err != nil {
 			return members, err
 		}

@@ -27,18 +27,27 @@ type difference struct {
 
 func differences() []difference {
 	return []difference{
-		{what: "DATABASE_URL, DATABASE_IAM_AUTH", here: "the same role, by password, on the PostgreSQL here",
-			why: "tokens of IAM are checked by Amazon RDS alone", function: (*Stack).signIn},
-		{what: "AWS_…", here: "access keys of the function's own, and the addresses of the servers here",
-			why: "Lambda hands out a role's keys, and the SDK then asks AWS", function: (*Stack).endpoints},
-		{what: "parameters", here: "names and addresses of this machine, and clamd where there is one",
-			why: "they have no default, because each place has its own"},
-		{what: "Timeout", here: "at most 30 s for a queue, 60 s for a schedule", why: "so that a retry is soon", function: shorten},
-		{what: "VisibilityTimeout", here: "a second more than the function's timeout", why: "so that a retry is soon", queue: (*Stack).hide},
-		{what: "concurrency", here: "8 for HTTP, 2 for a queue, 1 for a schedule", why: "two cores have to do", function: limit},
-		{what: "ScheduleExpression", here: "every minute, unless it is oftener", why: "so that what it does is soon seen", schedule: hasten},
-		{what: "aws:SecureTransport", here: "counts as true", why: "the servers here speak HTTP, on this machine alone"},
-		{what: "a function without events", here: "not started", why: "a deploy step invokes it; the stack migrates by itself"},
+		{what: "DATABASE_URL, DATABASE_IAM_AUTH",
+			here: "the same role, by password, on the PostgreSQL here",
+			why:  "tokens of IAM are checked by Amazon RDS alone", function: (*Stack).signIn},
+		{what: "AWS_…", here: "access keys of the function's own, and the addresses of the " +
+			"servers here",
+			why:      "Lambda hands out a role's keys, and the SDK then asks AWS",
+			function: (*Stack).endpoints},
+		{what: "parameters", here: "names and addresses of this machine, and clamd where there " +
+			"is one", why: "they have no default, because each place has its own"},
+		{what: "Timeout", here: "at most 30 s for a queue, 60 s for a schedule",
+			why: "so that a retry is soon", function: shorten},
+		{what: "VisibilityTimeout", here: "a second more than the function's timeout",
+			why: "so that a retry is soon", queue: (*Stack).hide},
+		{what: "concurrency", here: "8 for HTTP, 2 for a queue, 1 for a schedule",
+			why: "two cores have to do", function: limit},
+		{what: "ScheduleExpression", here: "every minute, unless it is oftener",
+			why: "so that what it does is soon seen", schedule: hasten},
+		{what: "aws:SecureTransport", here: "counts as true",
+			why: "the servers here speak HTTP, on this machine alone"},
+		{what: "a function without events", here: "not started",
+			why: "a deploy step invokes it; the stack migrates by itself"},
 	}
 }
 
@@ -112,27 +121,33 @@ func absent() map[string]string {
 		same    = "it is for AWS alone"
 	)
 	return map[string]string{
-		"AWS::Serverless::Function.Architectures":                 "the binaries are built for this machine",
-		"AWS::Serverless::Function.VpcConfig":                     "there is no network but this machine's",
-		"AWS::Serverless::Function.LoggingConfig":                 "all functions print to one file",
-		"AWS::Serverless::Function.EphemeralStorage":              "the disk is this machine's",
-		"AWS::Serverless::Function.EventInvokeConfig":             "a failed run is not repeated: the next one is soon",
-		"AWS::Serverless::Function.Events.ScheduleV2.GroupName":   same,
-		"AWS::Serverless::Function.Events.ScheduleV2.RetryPolicy": "a failed run is not repeated: the next one is soon",
-		"AWS::Serverless::HttpApi.FailOnWarnings":                 same,
-		"AWS::Serverless::HttpApi.DefaultRouteSettings":           gateway,
-		"AWS::Serverless::HttpApi.AccessLogSettings":              gateway,
-		"AWS::IAM::Role.AssumeRolePolicyDocument":                 "the stack gives each function its own keys",
-		"AWS::S3::Bucket.BucketEncryption":                        "the disk is this machine's",
-		"AWS::S3::Bucket.OwnershipControls":                       "the server here has no ACLs at all",
-		"AWS::S3::Bucket.PublicAccessBlockConfiguration":          readers,
-		"AWS::S3::Bucket.LifecycleConfiguration":                  keeps,
-		"AWS::SQS::Queue.SqsManagedSseEnabled":                    "the disk is this machine's",
-		"AWS::SQS::Queue.MessageRetentionPeriod":                  keeps,
-		"AWS::SQS::QueuePolicy":                                   "only the S3 server here sends without a role",
-		"AWS::Logs::LogGroup":                                     "all functions print to one file",
-		"AWS::Scheduler::ScheduleGroup":                           same,
-		"AWS::CloudWatch::Alarm":                                  "whoever looks at the screen is the alarm",
+		"AWS::Serverless::Function.Architectures": "the binaries are built for " +
+			"this machine",
+		"AWS::Serverless::Function.VpcConfig":        "there is no network but this machine's",
+		"AWS::Serverless::Function.LoggingConfig":    "all functions print to one file",
+		"AWS::Serverless::Function.EphemeralStorage": "the disk is this machine's",
+		"AWS::Serverless::Function.EventInvokeConfig": "a failed run is not " +
+			"repeated: the next one is soon",
+		"AWS::Serverless::Function.Events.ScheduleV2.GroupName": same,
+		"AWS::Serverless::Function.Events.ScheduleV2.RetryPolicy": "a failed run is not " +
+			"repeated: the next one is soon",
+		"AWS::Serverless::HttpApi.FailOnWarnings":       same,
+		"AWS::Serverless::HttpApi.DefaultRouteSettings": gateway,
+		"AWS::Serverless::HttpApi.AccessLogSettings":    gateway,
+		"AWS::IAM::Role.AssumeRolePolicyDocument": "the stack gives each " +
+			"function its own keys",
+		"AWS::S3::Bucket.BucketEncryption":               "the disk is this machine's",
+		"AWS::S3::Bucket.OwnershipControls":              "the server here has no ACLs at all",
+		"AWS::S3::Bucket.PublicAccessBlockConfiguration": readers,
+		"AWS::S3::Bucket.LifecycleConfiguration":         keeps,
+		"AWS::SQS::Queue.SqsManagedSseEnabled":           "the disk is this machine's",
+		"AWS::SQS::Queue.MessageRetentionPeriod":         keeps,
+		"AWS::SQS::QueuePolicy": "only the S3 server here " +
+			"sends without a role",
+		"AWS::Logs::LogGroup":           "all functions print to one file",
+		"AWS::Scheduler::ScheduleGroup": same,
+		"AWS::CloudWatch::Alarm": "whoever looks at the screen " +
+			"is the alarm",
 	}
 }
 

@@ -38,8 +38,8 @@ func hold(path string, fresh bool) (*directory, error) {
 		holder, _ := os.ReadFile(lock.Name())
 		_ = lock.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w: %s (process %s): stop that one, or choose another directory with -data",
-				ErrInUse, path, strings.TrimSpace(string(holder)))
+			return nil, fmt.Errorf("%w: %s (process %s): stop that one, or choose another "+
+				"directory with -data", ErrInUse, path, strings.TrimSpace(string(holder)))
 		}
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
@@ -51,7 +51,8 @@ func hold(path string, fresh bool) (*directory, error) {
 	return d, nil
 }
 
-// claim writes down who holds the directory and removes what an earlier run may not leave to this one.
+// claim writes down who holds the directory and removes what an earlier run may not leave to this
+// one.
 func (d *directory) claim(fresh bool) error {
 	if err := d.lock.Truncate(0); err != nil {
 		return fmt.Errorf("lock the data directory: %w", err)
@@ -64,7 +65,8 @@ func (d *directory) claim(fresh bool) error {
 		return fmt.Errorf("read the data directory: %w", err)
 	}
 	if _, err := os.Stat(d.in("port")); err == nil && !fresh {
-		return fmt.Errorf("%s was made by an earlier version, which gave users and buckets other names: start with -fresh, or choose another directory with -data", d.path)
+		return fmt.Errorf("%s was made by an earlier version, which gave users and buckets other "+
+			"names: start with -fresh, or choose another directory with -data", d.path)
 	}
 	for _, entry := range entries {
 		if name := entry.Name(); name != "lock" && (fresh && ours(name) || name == "sandboxes") {
@@ -76,9 +78,9 @@ func (d *directory) claim(fresh bool) error {
 	return nil
 }
 
-// ours tells what a stack put there: -fresh on a directory with anything else must not delete that. The
-// cluster is for the postgres package to remove, which knows whether a server still runs on it; binaries are
-// built anew whenever their source changed.
+// ours tells what a stack put there: -fresh on a directory with anything else must not delete that.
+// The cluster is for the postgres package to remove, which knows whether a server still runs on it;
+// binaries are built anew whenever their source changed.
 func ours(name string) bool {
 	switch name {
 	case "s3", "queue", "issuer", "sandboxes", "functions.log", "port":
@@ -92,8 +94,8 @@ func (d *directory) in(name string) string { return filepath.Join(d.path, name) 
 func (d *directory) release() { _ = d.lock.Close() }
 
 // ports of a stack are the API's and, next to it, S3's. They are below those that systems give to
-// outgoing connections, and begin with ones that follow from the directory's name, so that links stay
-// good also from one emptied directory to the next.
+// outgoing connections, and begin with ones that follow from the directory's name, so that links
+// stay good also from one emptied directory to the next.
 const (
 	firstPort = 20_000
 	portPairs = 5_000
@@ -120,7 +122,8 @@ func (d *directory) listen(chosen int) (net.Listener, error) {
 		}
 		if err == nil {
 			d.port = port
-			if err := os.WriteFile(d.in("ports"), []byte(strconv.Itoa(port)+"\n"), 0o600); err != nil {
+			if err := os.WriteFile(d.in("ports"), []byte(strconv.Itoa(port)+"\n"),
+				0o600); err != nil {
 				return nil, errors.Join(fmt.Errorf("keep the ports: %w", err), listener.Close())
 			}
 			return listener, nil
@@ -138,7 +141,8 @@ func pair(port int) (net.Listener, error) {
 			for _, l := range listeners {
 				_ = l.Close()
 			}
-			return nil, fmt.Errorf("port %d for %s is taken: stop what has it, or choose another with -port: %w", port+i, what, err)
+			return nil, fmt.Errorf("port %d for %s is taken: stop what has it, or choose another "+
+				"with -port: %w", port+i, what, err)
 		}
 		listeners = append(listeners, l)
 	}

@@ -27,7 +27,8 @@ func read(named, directory string) (*template.Template, error) {
 			return template.Read(path)
 		}
 		if above == filepath.Dir(above) {
-			return nil, fmt.Errorf("find %s: it is neither in %s nor above it: name it with -template", templateFile, directory)
+			return nil, fmt.Errorf("find %s: it is neither in %s nor above it: name it with "+
+				"-template", templateFile, directory)
 		}
 	}
 }
@@ -41,8 +42,9 @@ func (s *Stack) describe(directory string) (err error) {
 // resolve says what the template deploys to this machine.
 func (s *Stack) resolve() (*template.Deployment, error) {
 	d, err := s.template.Resolve(template.Place{
-		Account: "000000000000", Region: "us-east-1", StackName: "satchel", Parameters: s.parameters(),
-		QueueURL: func(name string) string { return queue.URL(s.queueEndpoint, name) },
+		Account: "000000000000", Region: "us-east-1", StackName: "satchel",
+		Parameters: s.parameters(),
+		QueueURL:   func(name string) string { return queue.URL(s.queueEndpoint, name) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("resolve the template: %w", err)
@@ -51,12 +53,14 @@ func (s *Stack) resolve() (*template.Deployment, error) {
 	for _, u := range d.Unread {
 		// A type of resources that nothing here runs is no fault; -explain tells of it.
 		if _, known := absent()[u.What]; !known && strings.Contains(u.What, ".") {
-			faults = append(faults, fmt.Errorf("line %d: %s of %s is not understood here", u.Line, u.What, u.Resource))
+			faults = append(faults, fmt.Errorf("line %d: %s of %s is not understood here", u.Line,
+				u.What, u.Resource))
 		}
 	}
 	for _, fn := range d.Functions {
 		if !strings.HasPrefix(fn.Code, "build/") {
-			faults = append(faults, fmt.Errorf("%s: CodeUri is %s, which make build does not write", fn.Name, fn.Code))
+			faults = append(faults, fmt.Errorf("%s: CodeUri is %s, which make build does not write",
+				fn.Name, fn.Code))
 		}
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -68,16 +72,20 @@ func (s *Stack) resolve() (*template.Deployment, error) {
 // parameters are those that have no default in the template, or another one here. Whoever starts
 // the stack may set what the stack does not decide itself: MaxFileSize by MAX_FILE_SIZE.
 func (s *Stack) parameters() map[string]string {
-	given := map[string]string{"CorsOrigins": "*", "EnableVirusScanning": fmt.Sprint(s.scanner != "")}
+	given := map[string]string{"CorsOrigins": "*",
+		"EnableVirusScanning": fmt.Sprint(s.scanner != "")}
 	decided := map[string]string{
 		"BucketPrefix": "satchel", "PublicApiUrl": s.Ready.API, "ClamdAddress": s.scanner,
-		"AuthIssuer": issuerName, "AuthAudience": issuer.Audience, "AuthJwksUrl": s.Ready.Issuer + "/.well-known/jwks.json",
+		"AuthIssuer": issuerName, "AuthAudience": issuer.Audience,
+		"AuthJwksUrl":  s.Ready.Issuer + "/.well-known/jwks.json",
 		"DatabaseHost": "127.0.0.1", "DatabaseResourceId": "local",
-		"PusherAppId": s.Ready.Pusher.AppID, "PusherKey": s.Ready.Pusher.Key, "PusherSecretArn": pusherSecret,
-		"PusherHost": fmt.Sprintf("http://%s:%d", s.Ready.Pusher.Host, s.Ready.Pusher.Port),
+		"PusherAppId": s.Ready.Pusher.AppID, "PusherKey": s.Ready.Pusher.Key,
+		"PusherSecretArn": pusherSecret,
+		"PusherHost":      fmt.Sprintf("http://%s:%d", s.Ready.Pusher.Host, s.Ready.Pusher.Port),
 	}
 	for _, name := range s.template.Parameters() {
-		variable := strings.ToUpper(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(name, "${1}_$2"))
+		variable := strings.ToUpper(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(name,
+			"${1}_$2"))
 		if value, set := os.LookupEnv(variable); set {
 			given[name] = value
 		}

@@ -47,7 +47,8 @@ func TestPortThatIsTakenIsTold(t *testing.T) {
 		}
 		for _, chosen := range []int{0, first} {
 			_, err := (&directory{path: here}).listen(chosen)
-			if err == nil || !strings.Contains(err.Error(), whose) || !strings.Contains(err.Error(), "-port") {
+			if err == nil || !strings.Contains(err.Error(), whose) ||
+				!strings.Contains(err.Error(), "-port") {
 				t.Errorf("port %d, chosen %d: %v", first+i, chosen, err)
 			}
 		}

@@ -1,4 +1,5 @@
-// Package stack is the whole platform on one machine: real servers around the shipped binaries, in one process tree.
+// Package stack is the whole platform on one machine: real servers around the shipped binaries, in
+// one process tree.
 package stack
 
 import (
@@ -42,11 +43,11 @@ type Options struct {
 	DataDir string
 	// Fresh empties DataDir first.
 	Fresh bool
-	// Clamd is the address of a running clamd (tcp://host:port or unix:///path). Left empty, one that is
-	// installed is started privately; ScannerOff does without.
+	// Clamd is the address of a running clamd (tcp://host:port or unix:///path). Left empty, one
+	// that is installed is started privately; ScannerOff does without.
 	Clamd string
-	// BinDir holds <function>/bootstrap for this machine. Left empty, the functions are built from source,
-	// for which the working directory has to be in the module.
+	// BinDir holds <function>/bootstrap for this machine. Left empty, the functions are built from
+	// source, for which the working directory has to be in the module.
 	BinDir string
 	// Template is the description of what runs. Left empty, it is the template.yaml of the working
 	// directory or of the nearest one above it.
@@ -101,14 +102,15 @@ type Stack struct {
 	closers []func() error
 }
 
-// Start brings everything up and returns when it answers. On an error nothing is left running. ctx bounds the
-// start alone; Stop ends the stack.
+// Start brings everything up and returns when it answers. On an error nothing is left running. ctx
+// bounds the start alone; Stop ends the stack.
 func Start(ctx context.Context, o Options) (*Stack, error) {
 	if o.DataDir == "" {
 		return nil, errors.New("a stack needs a data directory")
 	}
 	o.Progress = &shared{w: cmp.Or[io.Writer](o.Progress, io.Discard)}
-	s := &Stack{options: o, log: slog.New(slog.NewTextHandler(o.Progress, &slog.HandlerOptions{ReplaceAttr: withoutTime}))}
+	s := &Stack{options: o, log: slog.New(slog.NewTextHandler(o.Progress,
+		&slog.HandlerOptions{ReplaceAttr: withoutTime}))}
 	var err error
 	if s.directory, err = hold(o.DataDir, o.Fresh); err != nil {
 		return nil, err
@@ -120,7 +122,8 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// Stop ends everything in the reverse order of its start and leaves no process. A second Stop does nothing.
+// Stop ends everything in the reverse order of its start and leaves no process. A second Stop does
+// nothing.
 func (s *Stack) Stop() error {
 	s.mu.Lock()
 	closers := s.closers

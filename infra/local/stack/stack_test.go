@@ -31,7 +31,8 @@ const (
 func fakes(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, folder := range []string{"analytics-aggregation", "file-api", "file-processing", "notification-dispatcher"} {
+	for _, folder := range []string{"analytics-aggregation", "file-api", "file-processing",
+		"notification-dispatcher"} {
 		build := exec.Command("go", "build", "-o", bootstrap(dir, folder), "./testdata/fn")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -140,10 +141,12 @@ func TestStack(t *testing.T) {
 
 	t.Run("gateway reaches the function with its own role", func(t *testing.T) {
 		var answer struct{ Path, Database, Queue string }
-		if status := call(t, "GET", s.Ready.API+"/v1/files/x", "", &answer); status != 200 || answer.Path != "/v1/files/x" {
+		if status := call(t, "GET", s.Ready.API+"/v1/files/x", "", &answer); status != 200 ||
+			answer.Path != "/v1/files/x" {
 			t.Errorf("%d %+v", status, answer)
 		}
-		if answer.Database != s.Ready.Roles["file-api/http"] || !strings.Contains(answer.Database, "satchel_file_api_http:") {
+		if answer.Database != s.Ready.Roles["file-api/http"] ||
+			!strings.Contains(answer.Database, "satchel_file_api_http:") {
 			t.Error("the function has another database role")
 		}
 	})
@@ -155,16 +158,19 @@ func TestStack(t *testing.T) {
 			Message  string
 		}
 		status := call(t, "POST", s.Ready.API+"/local/schedules/file-maintenance", "", &answer)
-		if status != 200 || answer.Result.Fired != "file-maintenance" || answer.Result.Function != fileMaintenance {
+		if status != 200 || answer.Result.Fired != "file-maintenance" ||
+			answer.Result.Function != fileMaintenance {
 			t.Errorf("%d %+v", status, answer)
 		}
-		if status := call(t, "POST", s.Ready.API+"/local/schedules/none", "", &answer); status != 404 {
+		if status := call(t, "POST", s.Ready.API+"/local/schedules/none", "",
+			&answer); status != 404 {
 			t.Errorf("unknown schedule: %d", status)
 		}
 	})
 	t.Run("storage event reaches the function", s.testStorage)
 	t.Run("another stack may not have the directory", func(t *testing.T) {
-		if _, err := Start(t.Context(), o); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "-data") {
+		if _, err := Start(t.Context(), o); !errors.Is(err, ErrInUse) ||
+			!strings.Contains(err.Error(), "-data") {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -183,7 +189,8 @@ func TestStack(t *testing.T) {
 				t.Errorf("no %s in %s", key, text)
 			}
 		}
-		if s.look(t, "SELECT count(*)::text FROM organizations WHERE slug IN ('oak-street-school', 'riverside-academy')") != "2" {
+		if s.look(t, "SELECT count(*)::text FROM organizations WHERE slug IN "+
+			"('oak-street-school', 'riverside-academy')") != "2" {
 			t.Error("the two organizations are not there")
 		}
 	})
@@ -196,7 +203,8 @@ func TestStack(t *testing.T) {
 		other := o
 		other.Port = port(t, t.TempDir(), 0)
 		s = begin(t, other)
-		if want := address(other.Port); s.Ready.API != "http://"+want || s.Ready.S3.Endpoint != "http://"+address(other.Port+1) {
+		if want := address(other.Port); s.Ready.API != "http://"+want ||
+			s.Ready.S3.Endpoint != "http://"+address(other.Port+1) {
 			t.Errorf("at %s and %s, want %s and the next", s.Ready.API, s.Ready.S3.Endpoint, want)
 		}
 		after, _ := s.ask(t, `{"organization":"kept","user":"ada@example.org"}`)
@@ -218,12 +226,14 @@ func TestStack(t *testing.T) {
 }
 
 func (s *Stack) testToken(t *testing.T) {
-	first, status := s.ask(t, `{"organization":"north-school","user":"ada@example.org","role":"staff"}`)
+	first, status := s.ask(t,
+		`{"organization":"north-school","user":"ada@example.org","role":"staff"}`)
 	if status != 200 || first.Token == "" {
 		t.Fatalf("%d %+v", status, first)
 	}
 	role := func() string {
-		return s.look(t, "SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2", first.Organization, first.User)
+		return s.look(t, "SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2",
+			first.Organization, first.User)
 	}
 	if got := role(); got != "staff" {
 		t.Errorf("role %s", got)
@@ -234,7 +244,8 @@ func (s *Stack) testToken(t *testing.T) {
 	if again, _ := s.ask(t, `{"organization":"north-school","user":"ada@example.org","role":"admin"}`); again.Organization != first.Organization || role() != "admin" {
 		t.Errorf("with another role: %+v, now %s", again, role())
 	}
-	for _, wrong := range []string{`{"organization":"No Slug","user":"a"}`, `{"organization":"a"}`, `{"organization":"a","user":"b","role":"god"}`, `nonsense`} {
+	for _, wrong := range []string{`{"organization":"No Slug","user":"a"}`, `{"organization":"a"}`,
+		`{"organization":"a","user":"b","role":"god"}`, `nonsense`} {
 		if answer, status := s.ask(t, wrong); status != 400 || answer.Message == "" {
 			t.Errorf("%s: %d %+v", wrong, status, answer)
 		}
@@ -244,7 +255,8 @@ func (s *Stack) testToken(t *testing.T) {
 func (s *Stack) testStorage(t *testing.T) {
 	client := s3.NewFromConfig(aws.Config{
 		Region: s.Ready.S3.Region, BaseEndpoint: &s.Ready.S3.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(s.Ready.S3.AccessKey, s.Ready.S3.SecretKey, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(s.Ready.S3.AccessKey,
+			s.Ready.S3.SecretKey, ""),
 	})
 	logged := func(text string) int {
 		content, err := os.ReadFile(s.LogPath())
@@ -254,12 +266,17 @@ func (s *Stack) testStorage(t *testing.T) {
 		return strings.Count(string(content), text)
 	}
 	for _, key := range []string{"incoming/good", "incoming/poison"} {
-		_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &s.Ready.S3.Buckets.Incoming, Key: &key, Body: strings.NewReader("x")})
+		_, err := client.PutObject(t.Context(),
+			&s3.PutObjectInput{Bucket: &s.Ready.S3.Buckets.Incoming, Key: &key,
+				Body: strings.NewReader("x")})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the good event", func() bool { return logged(fileProcessing+" | received") > 0 && logged("incoming/good") == 1 })
+	until(t, "the good event", func() bool {
+		return logged(fileProcessing+" | received") > 0 &&
+			logged("incoming/good") == 1
+	})
 	until(t, "the dead letter", func() bool {
 		var answer struct {
 			Queues []struct {

@@ -29,7 +29,8 @@ const (
 	issuerName = "http://satchel.localhost"
 )
 
-// start brings up what the functions need, at once where one part does not need another, and then the functions.
+// start brings up what the functions need, at once where one part does not need another, and then
+// the functions.
 func (s *Stack) start(ctx context.Context) error {
 	// The S3 server changes the working directory; the build needs the one that we were started in.
 	source, err := os.Getwd()
@@ -56,14 +57,21 @@ func (s *Stack) start(ctx context.Context) error {
 	}
 	var bin string
 	parts, running := errgroup.WithContext(ctx)
-	parts.Go(func() error { return s.step("postgres", func() (string, error) { return s.startPostgres(running) }) })
-	parts.Go(func() error { return s.step("clamd", func() (string, error) { return s.startScanner(running) }) })
+	parts.Go(func() error {
+		return s.step("postgres",
+			func() (string, error) { return s.startPostgres(running) })
+	})
+	parts.Go(func() error {
+		return s.step("clamd",
+			func() (string, error) { return s.startScanner(running) })
+	})
 	parts.Go(func() error {
 		return s.step("storage", func() (string, error) { return s.startStorage(running, queues) })
 	})
 	parts.Go(func() error {
 		return s.step("functions", func() (note string, err error) {
-			slow := time.AfterFunc(3*time.Second, func() { s.say("building the functions: the first time takes a minute or more") })
+			slow := time.AfterFunc(3*time.Second,
+				func() { s.say("building the functions: the first time takes a minute or more") })
 			defer slow.Stop()
 			bin, note, err = s.binaries(running, s.directory.in("bin"), source)
 			return note, err
@@ -135,7 +143,8 @@ func (s *Stack) roleURL(role string) string {
 	return s.Postgres.URL(databaseName(), role, s.Postgres.Password(role))
 }
 
-// cluster waits for the server of a stack that was killed a moment ago: it needs a little longer to end.
+// cluster waits for the server of a stack that was killed a moment ago: it needs a little longer to
+// end.
 func (s *Stack) cluster(ctx context.Context) (*postgres.Cluster, error) {
 	for deadline := time.Now().Add(stopGrace); ; time.Sleep(50 * time.Millisecond) {
 		c, err := postgres.Start(ctx, postgres.Options{
@@ -148,7 +157,8 @@ func (s *Stack) cluster(ctx context.Context) (*postgres.Cluster, error) {
 	}
 }
 
-// inspection is the address of our database for who may see every row. FORCE hides them from the owner.
+// inspection is the address of our database for who may see every row. FORCE hides them from the
+// owner.
 func inspection(superuser, database string) (string, error) {
 	u, err := url.Parse(superuser)
 	if err != nil {
@@ -203,7 +213,8 @@ func (s *Stack) privileged(ctx context.Context) (*pgxpool.Pool, error) {
 func (s *Stack) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Ready.API+"/v1/openapi.json", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Ready.API+"/v1/openapi.json",
+		nil)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,8 @@ func (s *Stack) startStorage(ctx context.Context, queues net.Listener) (string, 
 	if err != nil {
 		return "", errors.Join(err, queues.Close())
 	}
-	if s.Authority, err = iam.New(iam.Keys{Access: access, Secret: secret}, s.deployment, s.log); err != nil {
+	if s.Authority, err = iam.New(iam.Keys{Access: access, Secret: secret}, s.deployment,
+		s.log); err != nil {
 		return "", errors.Join(err, queues.Close())
 	}
 	s.Queue, err = queue.Start(queue.Options{
@@ -29,7 +30,8 @@ func (s *Stack) startStorage(ctx context.Context, queues net.Listener) (string, 
 	}
 	s.atStop(s.Queue.Stop)
 	s.S3, err = s3.Start(ctx, s3.Options{
-		Dir: s.directory.in("s3"), Buckets: s.deployment.Buckets, Port: s.directory.s3Port(), Authority: s.Authority,
+		Dir: s.directory.in("s3"), Buckets: s.deployment.Buckets, Port: s.directory.s3Port(),
+		Authority: s.Authority,
 		Notify: func(queue string, event []byte) {
 			if err := s.Queue.Send(queue, string(event)); err != nil {
 				s.log.Error("storage event lost", "error", err)
@@ -42,8 +44,10 @@ func (s *Stack) startStorage(ctx context.Context, queues net.Listener) (string, 
 	s.atStop(s.S3.Stop)
 	out := s.deployment.Outputs
 	s.Ready.S3 = S3{
-		Endpoint: s.S3.Endpoint, Region: s.S3.Region, AccessKey: s.S3.AccessKey, SecretKey: s.S3.SecretKey,
-		Buckets: Buckets{Incoming: out["IncomingBucket"], Files: out["FilesBucket"], Quarantine: out["QuarantineBucket"]},
+		Endpoint: s.S3.Endpoint, Region: s.S3.Region, AccessKey: s.S3.AccessKey,
+		SecretKey: s.S3.SecretKey,
+		Buckets: Buckets{Incoming: out["IncomingBucket"], Files: out["FilesBucket"],
+			Quarantine: out["QuarantineBucket"]},
 	}
 	return s.S3.Endpoint, nil
 }
@@ -53,7 +57,8 @@ func (s *Stack) poll(functions []runtime.Function) {
 	for _, f := range functions {
 		for _, m := range s.mappings(f.Name) {
 			poller := &queue.Poller{
-				Server: s.Queue, Queue: m.Queue, Access: s.Authority.Keys(f.Name).Access, BatchSize: m.BatchSize, Concurrency: f.Concurrency,
+				Server: s.Queue, Queue: m.Queue, Access: s.Authority.Keys(f.Name).Access,
+				BatchSize: m.BatchSize, Concurrency: f.Concurrency,
 				Invoke: func(ctx context.Context, event []byte) ([]byte, error) {
 					return s.Runtime.Invoke(ctx, f.Name, event)
 				},
@@ -71,7 +76,8 @@ func (s *Stack) stats() (all []gateway.Queue) {
 	for _, fn := range s.deployment.Functions {
 		for _, m := range fn.Mappings {
 			stats := s.Queue.Stats(m.Queue)
-			all = append(all, gateway.Queue{Name: m.Queue, Depth: stats.Depth, InFlight: stats.InFlight, DeadLetters: stats.DeadLetters})
+			all = append(all, gateway.Queue{Name: m.Queue, Depth: stats.Depth,
+				InFlight: stats.InFlight, DeadLetters: stats.DeadLetters})
 		}
 	}
 	return all

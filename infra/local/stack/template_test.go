@@ -78,14 +78,16 @@ func TestAdditions(t *testing.T) {
 
 	for path, want := range map[string]string{
 		"/v1/second/a/b": "second-http", "/v1/files/second": "second-http",
-		"/v1/files/other": "satchel-file-api-http", "/v1/second": "satchel-file-api-http", "/unknown": "satchel-file-api-http",
+		"/v1/files/other": "satchel-file-api-http", "/v1/second": "satchel-file-api-http",
+		"/unknown": "satchel-file-api-http",
 	} {
 		var answer struct{ Function, Added, Database string }
 		call(t, "GET", s.Ready.API+path, "", &answer)
 		if answer.Function != want {
 			t.Errorf("%s goes to %s, want %s", path, answer.Function, want)
 		}
-		if want == "second-http" && (answer.Added != "satchel 52428800" || answer.Database != s.Ready.Roles["file-api/http"]) {
+		if want == "second-http" && (answer.Added != "satchel 52428800" ||
+			answer.Database != s.Ready.Roles["file-api/http"]) {
 			t.Errorf("%s has the setting %q and another role", path, answer.Added)
 		}
 	}
@@ -108,18 +110,23 @@ func TestAdditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.Contains(string(log), "second-worker | received hello") && s.Queue.Stats("SecondQueue").DeadLetters == 1
+		return strings.Contains(string(log), "second-worker | received hello") &&
+			s.Queue.Stats("SecondQueue").DeadLetters == 1
 	})
 }
 
 func TestStartStopsAtWhatItDoesNotUnderstand(t *testing.T) {
 	bin := fakes(t)
 	for what, path := range map[string]string{
-		"AWS::SQS::Queue.FifoQueue of IngestQueue":             written(t, "      VisibilityTimeout: 720", "      FifoQueue: true\n      VisibilityTimeout: 720"),
-		"AWS::Serverless::Function.Tracing of FileApiHttp":     written(t, "    Runtime: provided.al2023", "    Tracing: Active\n    Runtime: provided.al2023"),
-		"CodeUri is functions/file-api, which make build does": written(t, "build/file-api/", "functions/file-api/"),
+		"AWS::SQS::Queue.FifoQueue of IngestQueue": written(t,
+			"      VisibilityTimeout: 720", "      FifoQueue: true\n      VisibilityTimeout: 720"),
+		"AWS::Serverless::Function.Tracing of FileApiHttp": written(t,
+			"    Runtime: provided.al2023", "    Tracing: Active\n    Runtime: provided.al2023"),
+		"CodeUri is functions/file-api, which make build does": written(t, "build/file-api/",
+			"functions/file-api/"),
 	} {
-		s, err := Start(t.Context(), Options{DataDir: place(t), BinDir: bin, Template: path, Clamd: ScannerOff, Throwaway: true})
+		s, err := Start(t.Context(), Options{DataDir: place(t), BinDir: bin, Template: path,
+			Clamd: ScannerOff, Throwaway: true})
 		if err == nil {
 			t.Errorf("%s: it started: %v", what, s.Stop())
 		} else if !strings.Contains(err.Error(), what) {
@@ -139,7 +146,8 @@ func TestExplain(t *testing.T) {
 			t.Errorf("the template has no %s, and the table does", what)
 		}
 	}
-	for _, want := range []string{"DATABASE_URL", "VisibilityTimeout", "ScheduleExpression", "FileApiHttp (line "} {
+	for _, want := range []string{"DATABASE_URL", "VisibilityTimeout", "ScheduleExpression",
+		"FileApiHttp (line "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not tell of %s:\n%s", want, out)
 		}

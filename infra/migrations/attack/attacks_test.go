@@ -55,7 +55,8 @@ func (p probe) expand(format string) string {
 
 // oracle is a function that fails when it sees a value. It costs nothing, so that the planner would
 // call it first.
-const oracle = `CREATE OR REPLACE FUNCTION pg_temp.reveal(seen text, wanted text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS $$
+const oracle = `CREATE OR REPLACE FUNCTION pg_temp.reveal(seen text, wanted text) RETURNS boolean
+	LANGUAGE plpgsql COST 0.0000001 AS $$
 BEGIN IF seen = wanted THEN RAISE EXCEPTION 'it is there'; END IF; RETURN true; END $$`
 
 var attacks = slices.Concat(readAttacks, writeAttacks, insertAttacks)
@@ -70,7 +71,8 @@ var readAttacks = []attack{
 		sql: one(`SELECT 1 FROM {table} TABLESAMPLE SYSTEM (100) WHERE {row}`)},
 	{name: "count", reads: true, sql: one(`SELECT 1 FROM {table} WHERE {row} HAVING count(*) > 0`)},
 	{name: "aggregate", reads: true, sql: one(
-		`SELECT max({tenant}::text) FROM {table} WHERE {tenant} = {organization} GROUP BY {tenant}`)},
+		`SELECT max({tenant}::text) FROM {table} WHERE {tenant} = {organization}
+			GROUP BY {tenant}`)},
 	{name: "exists", reads: true,
 		sql: one(`SELECT 1 WHERE EXISTS (SELECT FROM {table} WHERE {row})`)},
 	{name: "sub-select", reads: true,
@@ -78,11 +80,13 @@ var readAttacks = []attack{
 	{name: "join", reads: true,
 		sql: one(`SELECT theirs.* FROM (VALUES (1)) one JOIN {table} theirs ON {row}`)},
 	{name: "outer join", reads: true, sql: one(
-		`SELECT 1 FROM (VALUES (1)) one LEFT JOIN {table} theirs ON {row} WHERE theirs.{tenant} IS NOT NULL`)},
+		`SELECT 1 FROM (VALUES (1)) one LEFT JOIN {table} theirs ON {row}
+			WHERE theirs.{tenant} IS NOT NULL`)},
 	{name: "intersect", reads: true,
 		sql: one(`SELECT {tenant} FROM {table} INTERSECT SELECT {organization}`)},
 	{name: "materialised CTE", reads: true, sql: one(
-		`WITH everything AS MATERIALIZED (SELECT * FROM {table}) SELECT * FROM everything WHERE {row}`)},
+		`WITH everything AS MATERIALIZED (SELECT * FROM {table}) SELECT * FROM everything
+			WHERE {row}`)},
 	{name: "whole row", reads: true,
 		sql: one(`SELECT to_jsonb(theirs) FROM {table} theirs WHERE {row}`)},
 	{name: "division by zero", reads: true,
@@ -91,7 +95,8 @@ var readAttacks = []attack{
 		sql: one(`SELECT 1 FROM {table} WHERE {row} AND ('x' || {tenant})::integer > 0`)},
 	{name: "cheap function", reads: true, sql: func(p probe) []string {
 		return []string{oracle, p.expand(
-			`SELECT 1 FROM {table} WHERE pg_temp.reveal({tenant}::text, {organization}::text) AND false = pg_temp.reveal({tenant}::text, {organization}::text)`)}
+			`SELECT 1 FROM {table} WHERE pg_temp.reveal({tenant}::text, {organization}::text)
+				AND false = pg_temp.reveal({tenant}::text, {organization}::text)`)}
 	}},
 	{name: "temporary view", reads: true, sql: func(p probe) []string {
 		return []string{`DROP VIEW IF EXISTS pg_temp.peek`, p.expand(
@@ -104,7 +109,8 @@ var readAttacks = []attack{
 	}},
 	{name: "flags that anybody can set", reads: true, sql: func(p probe) []string {
 		return []string{
-			`SELECT set_config('app.is_super_admin', 'true', true), set_config('app.bypass_rls', 'on', true), set_config('app.role', 'admin', true)`,
+			`SELECT set_config('app.is_super_admin', 'true', true),
+				set_config('app.bypass_rls', 'on', true), set_config('app.role', 'admin', true)`,
 			p.expand(`SELECT * FROM {table} WHERE {row}`)}
 	}},
 	{name: "copy out", reads: true, copies: true,
@@ -136,7 +142,8 @@ var writeAttacks = []attack{
 
 const (
 	orNothing = ` ON CONFLICT DO NOTHING`
-	orUpdate  = ` ON CONFLICT ({keys}) DO UPDATE SET {tenant} = excluded.{tenant} RETURNING {tenant}`
+	orUpdate  = ` ON CONFLICT ({keys}) DO UPDATE SET {tenant} = excluded.{tenant}
+		RETURNING {tenant}`
 )
 
 var insertAttacks = []attack{

@@ -11,8 +11,10 @@ import (
 // Each careless table is open to some attacks; the suite must notice each of these.
 func TestCarelessTablesAreBrokenInto(t *testing.T) {
 	t.Parallel()
-	const sound = `CREATE TABLE lessons (organization_id uuid NOT NULL, id uuid NOT NULL, title text, PRIMARY KEY (organization_id, id)); `
-	const row = `INSERT INTO lessons (organization_id, id, title) VALUES ($1, gen_random_uuid(), gen_random_uuid())`
+	const sound = `CREATE TABLE lessons (organization_id uuid NOT NULL, id uuid NOT NULL,
+		title text, PRIMARY KEY (organization_id, id)); `
+	const row = `INSERT INTO lessons (organization_id, id, title)
+		VALUES ($1, gen_random_uuid(), gen_random_uuid())`
 	var others, namesakes []string
 	for _, a := range attacks {
 		if !a.owns {
@@ -28,20 +30,26 @@ func TestCarelessTablesAreBrokenInto(t *testing.T) {
 		"sound":                 {sound + `SELECT protect_tenant_table('lessons')`, nil},
 		"no row-level security": {sound, others},
 		"a policy that a flag opens": {sound +
-			`SELECT protect_tenant_table('lessons'); CREATE POLICY wide ON lessons FOR SELECT USING (current_setting('app.is_super_admin', true) = 'true')`,
+			`SELECT protect_tenant_table('lessons'); CREATE POLICY wide ON lessons FOR SELECT
+				USING (current_setting('app.is_super_admin', true) = 'true')`,
 			[]string{"flags that anybody can set"}},
 		"a policy without a check": {sound +
-			`ALTER TABLE lessons ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON lessons USING (organization_id = (SELECT current_organization_id())) WITH CHECK (true)`,
+			`ALTER TABLE lessons ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON lessons
+				USING (organization_id = (SELECT current_organization_id())) WITH CHECK (true)`,
 			[]string{"insert a new row of the organization",
 				"insert a new row of the organization, returning", "insert the same row",
 				"insert the same row or nothing"}},
 		"a key of id alone": {
-			`CREATE TABLE lessons (organization_id uuid NOT NULL, id uuid PRIMARY KEY, title text); SELECT protect_tenant_table('lessons')`,
+			`CREATE TABLE lessons (organization_id uuid NOT NULL, id uuid PRIMARY KEY, title text);
+				SELECT protect_tenant_table('lessons')`,
 			namesakes[:2]}, // its upsert names the organization, which is no key there
 		"a unique title": {sound +
 			`CREATE UNIQUE INDEX ON lessons (title); SELECT protect_tenant_table('lessons')`,
 			namesakes},
-		"a reference by id alone": {`CREATE UNIQUE INDEX ON files (id); CREATE TABLE lessons (organization_id uuid NOT NULL, id uuid NOT NULL, title text, file_id uuid REFERENCES files (id), PRIMARY KEY (organization_id, id));
+		"a reference by id alone": {`CREATE
+			UNIQUE INDEX ON files (id); CREATE TABLE lessons (organization_id uuid NOT NULL,
+			id uuid NOT NULL, title text, file_id uuid
+			REFERENCES files (id), PRIMARY KEY (organization_id, id));
 			SELECT protect_tenant_table('lessons')`,
 			append([]string{"refer to it from a new row", "refer to it from an own row"},
 				namesakes...)},
@@ -51,7 +59,9 @@ func TestCarelessTablesAreBrokenInto(t *testing.T) {
 			insert := row
 			if strings.Contains(c.migration, "file_id") {
 				insert =
-					`INSERT INTO lessons (organization_id, id, file_id) SELECT organization_id, gen_random_uuid(), id FROM files WHERE organization_id = $1`
+					`INSERT INTO lessons (organization_id, id, file_id)
+						SELECT organization_id, gen_random_uuid(), id FROM files
+						WHERE organization_id = $1`
 			}
 			w := newFixture(t, c.migration, rowOf{"public.lessons", insert})
 			db, role := w.open(t, everything)

@@ -56,7 +56,8 @@ func (w fixture) work(ctx context.Context, db *tenantdb.DB, name string, tb tabl
 	err := db.InTenant(within, w.victim, func(tx pgx.Tx) error {
 		var own, mine int
 		err := tx.QueryRow(within, fmt.Sprintf(
-			`SELECT count(*) FILTER (WHERE %[1]s = $1), count(*) FILTER (WHERE %[1]s = $2) FROM %[2]s`,
+			`SELECT count(*) FILTER (WHERE %[1]s = $1), count(*) FILTER (WHERE %[1]s = $2)
+				FROM %[2]s`,
 			tb.tenant, tb.name), w.victim, w.attacker).Scan(&own, &mine)
 		if err != nil {
 			return err

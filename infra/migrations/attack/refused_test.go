@@ -22,7 +22,8 @@ var onATable = []string{
 	`CREATE POLICY wide ON {table} USING (true)`,
 	`DROP POLICY tenant_isolation ON {table}`,
 	`ALTER POLICY tenant_isolation ON {table} USING (true)`,
-	`CREATE TRIGGER mine BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()`,
+	`CREATE TRIGGER mine BEFORE INSERT ON {table} FOR EACH ROW
+		EXECUTE FUNCTION suppress_redundant_updates_trigger()`,
 	`CREATE RULE mine AS ON INSERT TO {table} DO ALSO NOTHING`,
 	`CREATE INDEX mine ON {table} (tableoid)`,
 	`CREATE VIEW public.mine AS SELECT * FROM {table}`,
@@ -55,7 +56,8 @@ var onTheServer = []string{
 	`CREATE TABLE public.mine (id uuid)`,
 	`CREATE SCHEMA mine`,
 	`CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
-	`CREATE OR REPLACE FUNCTION public.current_organization_id() RETURNS uuid LANGUAGE sql AS 'SELECT NULL::uuid'`,
+	`CREATE OR REPLACE FUNCTION public.current_organization_id() RETURNS uuid
+		LANGUAGE sql AS 'SELECT NULL::uuid'`,
 	`ALTER FUNCTION public.current_organization_id() OWNER TO CURRENT_USER`,
 	`CREATE FUNCTION pg_temp.mine(text) RETURNS bool LANGUAGE sql LEAKPROOF AS 'SELECT true'`,
 	`CREATE EXTENSION dblink`,

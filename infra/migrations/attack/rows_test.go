@@ -19,51 +19,83 @@ import (
 var rowsOf = []rowOf{
 	{"public.organizations", ""}, // pgtest makes these two
 	{"public.memberships", ""},
-	{"public.idempotency_keys", `INSERT INTO idempotency_keys (organization_id, user_id, route, key, request_hash, resource_id)
-		VALUES ($1::uuid, gen_random_uuid(), 'create-file', gen_random_uuid(), sha256(''), gen_random_uuid())`},
+	{"public.idempotency_keys", `INSERT INTO idempotency_keys (organization_id, user_id, route, key,
+		request_hash, resource_id)
+		VALUES ($1::uuid, gen_random_uuid(), 'create-file', gen_random_uuid(), sha256(''),
+			gen_random_uuid())`},
 	{"public.rate_limits",
-		`INSERT INTO rate_limits (organization_id, bucket, tat) VALUES ($1::uuid, gen_random_uuid(), now())`},
-	{"public.files", `INSERT INTO files (organization_id, filename, original_filename, file_size, mime_type, bucket_name, storage_path, uploaded_by, created_by)
-		VALUES ($1::uuid, 'secret of ' || $1::uuid, 'secret', 1, 'text/plain', 'files', 'original', gen_random_uuid(), gen_random_uuid())`},
-	{"public.file_uploads", `INSERT INTO file_uploads (organization_id, file_id, uploaded_by, reserved_bytes, expires_at)
-		SELECT organization_id, id, uploaded_by, 1, now() FROM files WHERE organization_id = $1::uuid`},
-	{"public.file_versions", `INSERT INTO file_versions (organization_id, file_id, version_number, bucket_name, storage_path, file_size, mime_type, checksum, created_by)
-		SELECT organization_id, id, 1, 'files', 'original', 1, 'text/plain', sha256(''), created_by FROM files WHERE organization_id = $1::uuid`},
-	{"public.file_shares", `INSERT INTO file_shares (organization_id, file_id, share_type, secret_hash, created_by)
-		SELECT organization_id, id, 'organization', sha256(id::text::bytea), created_by FROM files WHERE organization_id = $1::uuid`},
+		`INSERT INTO rate_limits (organization_id, bucket, tat)
+			VALUES ($1::uuid, gen_random_uuid(), now())`},
+	{"public.files", `INSERT INTO files (organization_id, filename, original_filename, file_size,
+		mime_type, bucket_name, storage_path, uploaded_by, created_by)
+		VALUES ($1::uuid, 'secret of ' || $1::uuid, 'secret', 1, 'text/plain', 'files', 'original',
+			gen_random_uuid(), gen_random_uuid())`},
+	{"public.file_uploads", `INSERT INTO file_uploads (organization_id, file_id, uploaded_by,
+		reserved_bytes, expires_at)
+		SELECT organization_id, id, uploaded_by, 1, now() FROM files
+			WHERE organization_id = $1::uuid`},
+	{"public.file_versions", `INSERT INTO file_versions (organization_id, file_id, version_number,
+		bucket_name, storage_path, file_size, mime_type, checksum, created_by)
+		SELECT organization_id, id, 1, 'files', 'original', 1, 'text/plain', sha256(''), created_by
+			FROM files WHERE organization_id = $1::uuid`},
+	{"public.file_shares", `INSERT INTO file_shares (organization_id, file_id, share_type,
+		secret_hash, created_by)
+		SELECT organization_id, id, 'organization', sha256(id::text::bytea), created_by FROM files
+			WHERE organization_id = $1::uuid`},
 	{"public.storage_quotas", `INSERT INTO storage_quotas (organization_id) VALUES ($1::uuid)`},
 	{"public.file_access_logs",
-		`INSERT INTO file_access_logs (organization_id, file_id, action) VALUES ($1::uuid, gen_random_uuid(), 'view')`},
-	{"public.file_consents", `INSERT INTO file_consents (organization_id, file_id, given_by, basis, recorded_by)
-		SELECT organization_id, id, 'a parent', 'a form', created_by FROM files WHERE organization_id = $1::uuid`},
+		`INSERT INTO file_access_logs (organization_id, file_id, action)
+			VALUES ($1::uuid, gen_random_uuid(), 'view')`},
+	{"public.file_consents", `INSERT INTO file_consents (organization_id, file_id, given_by, basis,
+		recorded_by)
+		SELECT organization_id, id, 'a parent', 'a form', created_by FROM files
+			WHERE organization_id = $1::uuid`},
 	{"public.object_deletions",
-		`INSERT INTO object_deletions (organization_id, bucket_name, prefix) VALUES ($1::uuid, 'files', 'original/' || $1::uuid || '/' || gen_random_uuid() || '/')`},
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix)
+			VALUES ($1::uuid, 'files', 'original/' || $1::uuid || '/' || gen_random_uuid()
+			|| '/')`},
 	{"public.notification_inbox",
-		`INSERT INTO notification_inbox (organization_id, topic, subject_id) VALUES ($1::uuid, 'file.available', gen_random_uuid())`},
-	{"public.notification_schedule", `INSERT INTO notification_schedule (organization_id, not_before, topic, channel, payload, priority)
+		`INSERT INTO notification_inbox (organization_id, topic, subject_id)
+			VALUES ($1::uuid, 'file.available', gen_random_uuid())`},
+	{"public.notification_schedule", `INSERT INTO notification_schedule (organization_id,
+		not_before, topic, channel, payload, priority)
 		VALUES ($1::uuid, now(), 'message.posted', 'private-org', '{}', 1)`},
 	{"public.notification_tenants",
 		`INSERT INTO notification_tenants (organization_id) VALUES ($1::uuid)`},
 	{"public.notification_channels",
-		`INSERT INTO notification_channels (organization_id, channel, last_sequence) VALUES ($1::uuid, 'private-' || gen_random_uuid(), 1)`},
-	{"public.notifications", `INSERT INTO notifications (organization_id, channel, sequence, id, topic, payload, priority, occurred_at)
-		SELECT organization_id, channel, 1, gen_random_uuid(), 'file.available', '{}', 1, now() FROM notification_channels WHERE organization_id = $1::uuid`},
-	{"public.notification_deliveries", `INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at, priority)
-		SELECT organization_id, channel, 1, now(), 1 FROM notification_channels WHERE organization_id = $1::uuid`},
-	{"public.notification_dead", `INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason, attempts)
-		SELECT organization_id, channel, 1, now(), 'refused', 1 FROM notification_channels WHERE organization_id = $1::uuid`},
-	{"public.notification_attempts", `INSERT INTO notification_attempts (organization_id, channel, sequence, outcome)
-		SELECT organization_id, channel, 1, 'delivered' FROM notification_channels WHERE organization_id = $1::uuid`},
+		`INSERT INTO notification_channels (organization_id, channel, last_sequence)
+			VALUES ($1::uuid, 'private-' || gen_random_uuid(), 1)`},
+	{"public.notifications", `INSERT INTO notifications (organization_id, channel, sequence, id,
+		topic, payload, priority, occurred_at)
+		SELECT organization_id, channel, 1, gen_random_uuid(), 'file.available', '{}', 1, now()
+			FROM notification_channels WHERE organization_id = $1::uuid`},
+	{"public.notification_deliveries", `INSERT INTO notification_deliveries (organization_id,
+		channel, sequence, recorded_at, priority)
+		SELECT organization_id, channel, 1, now(), 1 FROM notification_channels
+			WHERE organization_id = $1::uuid`},
+	{"public.notification_dead", `INSERT INTO notification_dead (organization_id, channel, sequence,
+		recorded_at, reason, attempts)
+		SELECT organization_id, channel, 1, now(), 'refused', 1 FROM notification_channels
+			WHERE organization_id = $1::uuid`},
+	{"public.notification_attempts", `INSERT INTO notification_attempts (organization_id, channel,
+		sequence, outcome)
+		SELECT organization_id, channel, 1, 'delivered' FROM notification_channels
+			WHERE organization_id = $1::uuid`},
 	{"public.notification_acks",
-		`INSERT INTO notification_acks (organization_id, user_id, channel, sequence) VALUES ($1::uuid, gen_random_uuid(), 'private-org', 1)`},
+		`INSERT INTO notification_acks (organization_id, user_id, channel, sequence)
+			VALUES ($1::uuid, gen_random_uuid(), 'private-org', 1)`},
 	{"public.notification_mutes",
-		`INSERT INTO notification_mutes (organization_id, user_id, topic) VALUES ($1::uuid, gen_random_uuid(), 'file.available')`},
+		`INSERT INTO notification_mutes (organization_id, user_id, topic)
+			VALUES ($1::uuid, gen_random_uuid(), 'file.available')`},
 	{"public.notification_keys",
-		`INSERT INTO notification_keys (organization_id, key, id, expires_at) VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid(), now())`},
-	{"public.notification_sockets", `INSERT INTO notification_sockets (organization_id, socket_id, user_id)
+		`INSERT INTO notification_keys (organization_id, key, id, expires_at)
+			VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid(), now())`},
+	{"public.notification_sockets", `INSERT INTO notification_sockets (organization_id, socket_id,
+		user_id)
 		VALUES ($1::uuid, gen_random_uuid(), gen_random_uuid())`},
 	{"public.notification_pace",
-		`INSERT INTO notification_pace (organization_id, bucket) VALUES ($1::uuid, gen_random_uuid())`},
+		`INSERT INTO notification_pace (organization_id, bucket)
+			VALUES ($1::uuid, gen_random_uuid())`},
 	{"public.agent_instances", `INSERT INTO agent_instances (organization_id, agent_id, agent_type)
 		VALUES ($1::uuid, gen_random_uuid(), 'tutor')`},
 	// The trigger of agent_instances makes a row, and another when an agent is deleted.
@@ -72,24 +104,31 @@ var rowsOf = []rowOf{
 	{"public.agent_executions", `INSERT INTO agent_executions
 		(organization_id, task_id, agent_instance_id, agent_type, task_type)
 		VALUES ($1::uuid, 'secret', gen_random_uuid(), 'tutor', 'quiz')`},
-	{"public.agent_execution_changes", `INSERT INTO agent_execution_changes (organization_id, bucket_start)
+	{"public.agent_execution_changes", `INSERT INTO agent_execution_changes (organization_id,
+		bucket_start)
 		VALUES ($1::uuid, bucket_of(now()))`},
-	{"public.agent_task_queue", `INSERT INTO agent_task_queue (organization_id, task_id, agent_type, task_type)
+	{"public.agent_task_queue", `INSERT INTO agent_task_queue (organization_id, task_id, agent_type,
+		task_type)
 		VALUES ($1::uuid, 'secret', 'tutor', 'quiz')`},
-	{"public.file_transfers", `INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
+	{"public.file_transfers", `INSERT INTO file_transfers (organization_id, file_id, direction,
+		bytes)
 		VALUES ($1::uuid, gen_random_uuid(), 'in', 1)`},
 	{"public.agent_metrics", `INSERT INTO agent_metrics
 		(organization_id, agent_instance_id, agent_type, granularity, period_start, period_end)
-		VALUES ($1::uuid, gen_random_uuid(), 'tutor', '5m', bucket_of(now()), bucket_of(now()) + interval '5 minutes')`},
-	{"public.system_health", `INSERT INTO system_health (organization_id, granularity, period_start, period_end)
+		VALUES ($1::uuid, gen_random_uuid(), 'tutor', '5m', bucket_of(now()),
+			bucket_of(now()) + interval '5 minutes')`},
+	{"public.system_health", `INSERT INTO system_health (organization_id, granularity, period_start,
+		period_end)
 		SELECT $1::uuid, '5m', t, t + interval '5 minutes'
 		FROM (SELECT bucket_of(now() - random() * interval '9000 days') AS t) r`},
-	{"public.usage_metrics", `INSERT INTO usage_metrics (organization_id, granularity, period_start, period_end)
+	{"public.usage_metrics", `INSERT INTO usage_metrics (organization_id, granularity, period_start,
+		period_end)
 		SELECT $1::uuid, '5m', t, t + interval '5 minutes'
 		FROM (SELECT bucket_of(now() - random() * interval '9000 days') AS t) r`},
 	{"public.metrics_changes", `INSERT INTO metrics_changes (organization_id, period_start)
 		VALUES ($1::uuid, bucket_of(now()))`},
-	{"public.aggregation_tenants", `INSERT INTO aggregation_tenants (organization_id, timezone, complete_through)
+	{"public.aggregation_tenants", `INSERT INTO aggregation_tenants (organization_id, timezone,
+		complete_through)
 		VALUES ($1::uuid, 'UTC', bucket_of(now()))`},
 	{"public.analytics_alerts", `INSERT INTO analytics_alerts (organization_id, kind, started_at)
 		VALUES ($1::uuid, 'quota.warning', now())`},
@@ -99,11 +138,13 @@ type rowOf struct{ table, insert string }
 
 // notTenants are the tables that the suite leaves to tests of their own.
 var notTenants = map[string]string{
-	"public.users":                        "global: users_test.go",
-	"public.notification_senders":         "what all dispatchers share about Pusher: no organization's",
-	"public.partitioned_tables":           "the owner's alone: infra/migrations/partitions_test.go",
-	"public.aggregation_runs":             "holds no organization's data",
-	"public.platform_health":              "of all organizations together, for the operator: infra/migrations/analytics_test.go",
+	"public.users": "global: users_test.go",
+	"public.notification_senders": "what all dispatchers share about Pusher: no " +
+		"organization's",
+	"public.partitioned_tables": "the owner's alone: infra/migrations/partitions_test.go",
+	"public.aggregation_runs":   "holds no organization's data",
+	"public.platform_health": "of all organizations together, for the operator: " +
+		"infra/migrations/analytics_test.go",
 	"satchel_migrations.goose_db_version": "goose's own, in a schema that no entry may use",
 }
 
@@ -160,7 +201,8 @@ func (w fixture) traces(t *testing.T, organization uuid.UUID) map[string]string 
 	found := map[string]string{}
 	for _, table := range w.tables {
 		var trace string
-		err := w.Superuser.QueryRow(t.Context(), `SELECT count(*) || ' rows, ' || md5(string_agg(concat_ws('|', ctid, xmin, xmax, t::text), ' ' ORDER BY ctid))
+		err := w.Superuser.QueryRow(t.Context(), `SELECT count(*) || ' rows, '
+			|| md5(string_agg(concat_ws('|', ctid, xmin, xmax, t::text), ' ' ORDER BY ctid))
 			FROM `+table.name+` t WHERE `+table.tenant+` = $1`, organization).Scan(&trace)
 		if err != nil {
 			t.Fatalf("%s has no row of the organization: %v", table.name, err)

@@ -43,8 +43,8 @@ func shownUnset(entry, table string) bool {
 	return openUnset(entry, table, func(command string) bool { return command != "INSERT" })
 }
 
-// addedUnset reports whether a policy lets an entry add rows of any organization in a transaction of
-// none, and do nothing else there.
+// addedUnset reports whether a policy lets an entry add rows of any organization in a transaction
+// of none, and do nothing else there.
 func addedUnset(entry, table string) bool {
 	return openUnset(entry, table, func(command string) bool { return command == "INSERT" })
 }
@@ -67,7 +67,8 @@ func (w fixture) open(t *testing.T, name string) (db *tenantdb.DB, role string) 
 	// roles belong to the cluster, which other tests use too
 	role = everything + "_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	_, err := w.Superuser.Exec(t.Context(), fmt.Sprintf(`CREATE ROLE %[1]s LOGIN NOINHERIT PASSWORD '%[1]s';
-		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %[1]s; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %[1]s`, role))
+		GRANT SELECT, INSERT, UPDATE,
+			DELETE ON ALL TABLES IN SCHEMA public TO %[1]s; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %[1]s`, role))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,12 +40,19 @@ func tablesOf(t *testing.T, d *pgtest.Database, known []rowOf) ([]table, error) 
 	t.Helper()
 	rows, err := d.Superuser.Query(t.Context(), `
 		SELECT n.nspname || '.' || c.relname, c.oid::int8, c.relkind = 'p',
-			ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum),
-			ARRAY(SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum),
-			ARRAY(SELECT a.attname::text FROM pg_constraint k JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
-				WHERE k.conrelid = c.oid AND k.contype = 'p' ORDER BY array_position(k.conkey, a.attnum))
+			ARRAY(SELECT attname::text FROM pg_attribute
+				WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+				ORDER BY attnum),
+			ARRAY(SELECT format_type(atttypid, NULL) FROM pg_attribute
+				WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+				ORDER BY attnum),
+			ARRAY(SELECT a.attname::text FROM pg_constraint k
+				JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+				WHERE k.conrelid = c.oid AND k.contype = 'p'
+					ORDER BY array_position(k.conkey, a.attnum))
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+		WHERE c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition AND n.nspname !~ '^pg_'
+			AND n.nspname <> 'information_schema'
 		ORDER BY 1`)
 	if err != nil {
 		t.Fatal(err)
@@ -97,8 +104,11 @@ func tablesOf(t *testing.T, d *pgtest.Database, known []rowOf) ([]table, error) 
 func referencesOf(t *testing.T, d *pgtest.Database, tb table) []reference {
 	t.Helper()
 	rows, err := d.Superuser.Query(t.Context(), `
-		SELECT k.conname::text, ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND a.attname <> 'organization_id')
-		FROM pg_constraint k WHERE k.conrelid = $1::text::regclass AND k.contype = 'f' AND k.confrelid NOT IN ('organizations'::regclass, 'users'::regclass)`, tb.name)
+		SELECT k.conname::text, ARRAY(SELECT a.attname::text FROM pg_attribute a
+			WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+			AND a.attname <> 'organization_id')
+		FROM pg_constraint k WHERE k.conrelid = $1::text::regclass AND k.contype = 'f'
+			AND k.confrelid NOT IN ('organizations'::regclass, 'users'::regclass)`, tb.name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +126,12 @@ func referencesOf(t *testing.T, d *pgtest.Database, tb table) []reference {
 func uniqueOf(t *testing.T, d *pgtest.Database, tb table) []string {
 	t.Helper()
 	rows, err := d.Superuser.Query(t.Context(), `
-		SELECT DISTINCT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+		SELECT DISTINCT a.attname::text FROM pg_index i
+			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
 		WHERE i.indrelid = $1::text::regclass AND i.indisunique AND a.attname <> $2
-		AND (i.indisprimary OR NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = i.indrelid AND k.contype = 'f' AND a.attnum = ANY (k.conkey)))`, tb.name, tb.tenant)
+		AND (i.indisprimary OR NOT EXISTS (SELECT FROM pg_constraint k
+			WHERE k.conrelid = i.indrelid AND k.contype = 'f'
+			AND a.attnum = ANY (k.conkey)))`, tb.name, tb.tenant)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,8 @@ func TestAnOrganizationSeesItsOwnMembersOnly(t *testing.T) {
 		err := db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
 			var seen, members int
 			err := tx.QueryRow(t.Context(),
-				`SELECT count(*), count(*) FILTER (WHERE id IN (SELECT user_id FROM memberships)) FROM users`).Scan(
+				`SELECT count(*), count(*) FILTER (WHERE id IN (SELECT user_id FROM memberships))
+					FROM users`).Scan(
 				&seen, &members)
 			if seen != 2 || members != 2 {
 				t.Errorf("sees %d users, %d of them members; it has 2", seen, members)
@@ -92,7 +93,8 @@ func TestJoiningTellsNothingAndChangesNobody(t *testing.T) {
 	of(w.victim, known.Subject, "other@example.test")
 	var email, role string
 	err := w.Superuser.QueryRow(t.Context(),
-		`SELECT email, role FROM users u JOIN memberships m ON m.user_id = u.id WHERE u.id = $1 AND m.organization_id = $2`,
+		`SELECT email, role FROM users u JOIN memberships m ON m.user_id = u.id
+			WHERE u.id = $1 AND m.organization_id = $2`,
 		known.User, w.victim).Scan(&email, &role)
 	if err != nil || email != known.Subject+"@example.test" || role != "admin" {
 		t.Errorf("the user's email is %q and its role %q, %v", email, role, err)
@@ -143,8 +145,10 @@ func TestJoiningIgnoresTheCallersTables(t *testing.T) {
 	subject := uuid.NewString()
 	id := tenant.UserID(pgtest.Issuer, subject)
 	err := db.InTenant(t.Context(), w.attacker, func(tx pgx.Tx) error {
-		_, err := tx.Exec(t.Context(), `CREATE TEMPORARY TABLE users (id uuid, issuer text, subject text, email text) ON COMMIT DROP;
-			CREATE TEMPORARY TABLE memberships (organization_id uuid, user_id uuid) ON COMMIT DROP; SET LOCAL search_path = pg_temp, public`)
+		_, err := tx.Exec(t.Context(), `CREATE TEMPORARY TABLE users (id uuid, issuer text,
+			subject text, email text) ON COMMIT DROP;
+			CREATE TEMPORARY TABLE memberships (organization_id uuid, user_id uuid) ON COMMIT DROP;
+				SET LOCAL search_path = pg_temp, public`)
 		if err != nil {
 			return err
 		}

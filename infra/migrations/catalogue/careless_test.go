@@ -10,13 +10,15 @@ import (
 
 // sound is a table that keeps every rule: each case below breaks one thing of it.
 const sound = `
-CREATE TABLE lessons (organization_id uuid NOT NULL REFERENCES organizations, id uuid NOT NULL, title text, PRIMARY KEY (organization_id, id));
+CREATE TABLE lessons (organization_id uuid NOT NULL
+	REFERENCES organizations, id uuid NOT NULL, title text, PRIMARY KEY (organization_id, id));
 SELECT protect_tenant_table('lessons');
 GRANT SELECT, INSERT, UPDATE (title), DELETE ON lessons TO satchel_file_api_http;`
 
 // partitioned is the same with a partition.
 const partitioned = `
-CREATE TABLE events (organization_id uuid NOT NULL, at date NOT NULL, PRIMARY KEY (organization_id, at)) PARTITION BY RANGE (at);
+CREATE TABLE events (organization_id uuid NOT NULL, at date NOT NULL,
+	PRIMARY KEY (organization_id, at)) PARTITION BY RANGE (at);
 SELECT protect_tenant_table('events');
 GRANT SELECT ON events TO satchel_file_api_http;
 CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');`
@@ -40,7 +42,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`CREATE TABLE heir () INHERITS (lessons); CREATE INDEX ON heir (organization_id)`,
 			[]string{"rls-enabled: public.heir"}},
 		"a foreign table": {
-			`CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE afar (organization_id uuid NOT NULL) SERVER s`,
+			`CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE
+				FOREIGN TABLE afar (organization_id uuid NOT NULL) SERVER s`,
 			[]string{"index-missing: public.afar", "rls-enabled: public.afar"}},
 		"not forced": {`ALTER TABLE lessons NO FORCE ROW LEVEL SECURITY`,
 			[]string{"rls-forced: public.lessons"}},
@@ -49,9 +52,13 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 				"policy-missing: public.lessons INSERT", "policy-missing: public.lessons SELECT",
 				"policy-missing: public.lessons UPDATE"}},
 		"policies for some commands": {`DROP POLICY tenant_isolation ON lessons;
-			CREATE POLICY r ON lessons FOR SELECT USING (organization_id = (SELECT current_organization_id()));
-			CREATE POLICY a ON lessons FOR INSERT WITH CHECK (organization_id = (SELECT current_organization_id()));
-			CREATE POLICY w ON lessons FOR UPDATE USING (organization_id = (SELECT current_organization_id())) WITH CHECK (organization_id = (SELECT current_organization_id()))`,
+			CREATE POLICY r ON lessons FOR SELECT
+				USING (organization_id = (SELECT current_organization_id()));
+			CREATE POLICY a ON lessons FOR INSERT WITH
+				CHECK (organization_id = (SELECT current_organization_id()));
+			CREATE POLICY w ON lessons FOR UPDATE
+				USING (organization_id = (SELECT current_organization_id())) WITH
+				CHECK (organization_id = (SELECT current_organization_id()))`,
 			[]string{"policy-missing: public.lessons DELETE"}},
 		"a policy for one role only": {
 			`ALTER POLICY tenant_isolation ON lessons TO satchel_file_api_http`,
@@ -62,7 +69,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			[]string{"policy-form: wide ON public.lessons FOR SELECT TO PUBLIC USING true " +
 				"WITH CHECK -"}},
 		"a worker's policy that nobody reviewed": {
-			`CREATE POLICY across ON lessons FOR SELECT TO satchel_file_api_maintenance USING (true)`,
+			`CREATE POLICY across ON lessons FOR SELECT TO satchel_file_api_maintenance
+				USING (true)`,
 			[]string{"policy-form: across ON public.lessons FOR SELECT TO " +
 				"satchel_file_api_maintenance USING true WITH CHECK -"}},
 		"a reviewed policy made wider": {
@@ -72,27 +80,32 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 				"stale-review: maintenance_across ON public.files FOR SELECT " +
 					"TO satchel_file_api_maintenance USING true WITH CHECK -"}},
 		"a policy that a setting opens": {
-			`ALTER POLICY tenant_isolation ON lessons USING (organization_id = (SELECT current_organization_id()) OR current_setting('app.is_super_admin', true) = 'on')`,
+			`ALTER POLICY tenant_isolation ON lessons
+				USING (organization_id = (SELECT current_organization_id())
+				OR current_setting('app.is_super_admin', true) = 'on')`,
 			[]string{"policy-form: tenant_isolation ON public.lessons FOR ALL TO PUBLIC " +
 				"USING ((organization_id = ( SELECT public.current_organization_id() AS " +
 				"current_organization_id)) OR (current_setting('app.is_super_admin'::text, " +
 				"true) = 'on'::text)) WITH CHECK (organization_id = ( SELECT " +
 				"public.current_organization_id() AS current_organization_id))"}},
 		"a policy without initplan": {
-			`ALTER POLICY tenant_isolation ON lessons USING (organization_id = current_organization_id())`,
+			`ALTER POLICY tenant_isolation ON lessons
+				USING (organization_id = current_organization_id())`,
 			[]string{"policy-form: tenant_isolation ON public.lessons FOR " +
 				"ALL TO PUBLIC USING (organization_id = public.current_organization_id()) " +
 				"WITH CHECK (organization_id = ( SELECT public.current_organization_id() " +
 				"AS current_organization_id))"}},
 		"a policy without WITH CHECK": {
-			`DROP POLICY tenant_isolation ON lessons; CREATE POLICY half ON lessons USING (organization_id = (SELECT current_organization_id()))`,
+			`DROP POLICY tenant_isolation ON lessons; CREATE POLICY half ON lessons
+				USING (organization_id = (SELECT current_organization_id()))`,
 			[]string{"policy-form: half ON public.lessons FOR ALL TO PUBLIC " +
 				"USING (organization_id = ( SELECT public.current_organization_id() AS " +
 				"current_organization_id)) WITH CHECK -"}},
 		"a restrictive policy": {
 			`CREATE POLICY narrower ON lessons AS RESTRICTIVE USING (title <> 'x')`, nil},
 		"no organization_id": {
-			`CREATE TABLE nobodys (id uuid); ALTER TABLE nobodys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY`,
+			`CREATE TABLE nobodys (id uuid); ALTER TABLE nobodys ENABLE ROW LEVEL
+				SECURITY, FORCE ROW LEVEL SECURITY`,
 			[]string{"policy-missing: public.nobodys DELETE",
 				"policy-missing: public.nobodys INSERT", "policy-missing: public.nobodys SELECT",
 				"policy-missing: public.nobodys UPDATE",
@@ -116,11 +129,15 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 		"a unique index of a partition": {
 			partitioned + `CREATE UNIQUE INDEX day_once ON events_2026 (at)`,
 			[]string{"key: public.day_once"}},
-		"a reference by id alone": {`CREATE TABLE whole (organization_id uuid PRIMARY KEY, lesson uuid, UNIQUE (organization_id, lesson)); SELECT protect_tenant_table('whole');
-			ALTER TABLE lessons ADD CONSTRAINT lesson_once UNIQUE (id); ALTER TABLE whole ADD CONSTRAINT by_id FOREIGN KEY (lesson) REFERENCES lessons (id)`,
+		"a reference by id alone": {`CREATE TABLE whole (organization_id uuid PRIMARY KEY,
+			lesson uuid, UNIQUE (organization_id, lesson)); SELECT protect_tenant_table('whole');
+			ALTER TABLE lessons ADD CONSTRAINT lesson_once
+				UNIQUE (id); ALTER TABLE whole ADD CONSTRAINT by_id FOREIGN KEY (lesson)
+				REFERENCES lessons (id)`,
 			[]string{"foreign-key: public.whole.by_id", "key: public.lesson_once"}},
 		"a reference that crosses over": {
-			`ALTER TABLE lessons ADD other uuid; ALTER TABLE lessons ADD CONSTRAINT crossed FOREIGN KEY (id, other) REFERENCES lessons (organization_id, id)`,
+			`ALTER TABLE lessons ADD other uuid; ALTER TABLE lessons ADD CONSTRAINT crossed
+				FOREIGN KEY (id, other) REFERENCES lessons (organization_id, id)`,
 			[]string{"foreign-key: public.lessons.crossed"}},
 		"another reference to users": {
 			`ALTER TABLE lessons ADD teacher uuid CONSTRAINT teacher REFERENCES users`,
@@ -133,7 +150,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 		"no index": {`ALTER TABLE lessons DROP CONSTRAINT lessons_pkey`,
 			[]string{"index-missing: public.lessons"}},
 		"a policy of a partition": {partitioned +
-			`CREATE POLICY looks_safe ON events_2026 USING (organization_id = (SELECT current_organization_id()))`,
+			`CREATE POLICY looks_safe ON events_2026
+				USING (organization_id = (SELECT current_organization_id()))`,
 			[]string{"partition-policy: public.events_2026.looks_safe"}},
 		"a grant on a partition": {
 			partitioned + `GRANT SELECT ON events_2026 TO satchel_file_api_http`,
@@ -145,36 +163,47 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			[]string{"publication: everything"}},
 
 		"a view that runs as its owner": {
-			`CREATE VIEW titles AS SELECT title FROM lessons; GRANT SELECT ON titles TO satchel_file_api_http`,
+			`CREATE VIEW titles AS SELECT title FROM lessons; GRANT SELECT ON titles
+				TO satchel_file_api_http`,
 			[]string{"view: public.titles"}},
 		"a view that runs as its owner, said aloud": {
-			`CREATE VIEW titles WITH (security_barrier = true, security_invoker = false) AS SELECT title FROM lessons`,
+			`CREATE VIEW titles WITH (security_barrier = true, security_invoker = false) AS
+				SELECT title FROM lessons`,
 			[]string{"view: public.titles"}},
 		"a view that runs as its reader": {
-			`CREATE VIEW titles WITH (security_invoker = true) AS SELECT title FROM lessons; GRANT SELECT ON titles TO satchel_file_api_http`,
+			`CREATE VIEW titles WITH (security_invoker = true) AS SELECT title FROM lessons; GRANT
+				SELECT ON titles TO satchel_file_api_http`,
 			nil},
 		"a materialised view": {
-			`CREATE MATERIALIZED VIEW titles AS SELECT title FROM lessons; GRANT SELECT ON titles TO satchel_file_api_http`,
+			`CREATE MATERIALIZED VIEW titles AS SELECT title FROM lessons; GRANT SELECT ON titles
+				TO satchel_file_api_http`,
 			[]string{"materialised-view: public.titles SELECT TO satchel_file_api_http"}},
 		"a materialised view's column": {
-			`CREATE MATERIALIZED VIEW titles AS SELECT title FROM lessons; GRANT SELECT (title) ON titles TO PUBLIC`,
+			`CREATE MATERIALIZED VIEW titles AS SELECT title FROM lessons; GRANT
+				SELECT (title) ON titles TO PUBLIC`,
 			[]string{"materialised-view: public.titles.title SELECT TO PUBLIC"}},
 		"a rule": {`CREATE RULE copies AS ON INSERT TO lessons DO ALSO NOTHING`,
 			[]string{"rewrite-rule: public.lessons.copies"}},
-		"a definer function": {`CREATE FUNCTION all_titles() RETURNS SETOF text LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'SELECT title FROM public.lessons';
+		"a definer function": {`CREATE FUNCTION all_titles() RETURNS SETOF text LANGUAGE sql
+			SECURITY DEFINER SET search_path = pg_catalog,
+			pg_temp AS 'SELECT title FROM public.lessons';
 			REVOKE ALL ON FUNCTION all_titles() FROM PUBLIC`,
 			[]string{"definer: public.all_titles()"}},
-		"a definer trigger": {`CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NEW; END';
+		"a definer trigger": {`CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql
+			SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'BEGIN RETURN NEW; END';
 			CREATE TRIGGER noted AFTER INSERT ON lessons FOR EACH ROW EXECUTE FUNCTION notes()`,
 			[]string{"definer: public.notes()"}},
 		"another function of a reviewed name": {
-			`CREATE FUNCTION join_organization() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_temp AS ''; REVOKE ALL ON FUNCTION join_organization() FROM PUBLIC`,
+			`CREATE FUNCTION join_organization() RETURNS void LANGUAGE sql SECURITY DEFINER
+				SET search_path = pg_temp AS ''; REVOKE ALL ON FUNCTION join_organization()
+				FROM PUBLIC`,
 			[]string{"definer: public.join_organization()"}},
 		"a definer without search_path": {
 			`ALTER FUNCTION join_organization(text, text, text) RESET search_path`,
 			[]string{"definer-search-path: public.join_organization(text,text,text)"}},
 		"a definer with the temporary schema first": {
-			`ALTER FUNCTION join_organization(text, text, text) SET search_path = pg_catalog, public`,
+			`ALTER FUNCTION join_organization(text, text, text)
+				SET search_path = pg_catalog, public`,
 			[]string{"definer-search-path: public.join_organization(text,text,text)"}},
 		"a definer with its caller's schema": {
 			`ALTER FUNCTION join_organization(text, text, text) SET search_path = "$user", pg_temp`,
@@ -189,7 +218,9 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`CREATE FUNCTION touches() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`,
 			nil},
 		"a leakproof function": {
-			`CREATE FUNCTION harmless(text) RETURNS bool LANGUAGE sql LEAKPROOF AS 'SELECT true'; REVOKE ALL ON FUNCTION harmless(text) FROM PUBLIC`,
+			`CREATE FUNCTION harmless(text) RETURNS bool
+				LANGUAGE sql LEAKPROOF AS 'SELECT true'; REVOKE ALL ON FUNCTION harmless(text)
+				FROM PUBLIC`,
 			[]string{"leakproof: public.harmless(text)"}},
 
 		"a grant to PUBLIC": {`GRANT SELECT ON lessons TO PUBLIC`,
@@ -200,7 +231,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`CREATE SEQUENCE tickets; GRANT USAGE ON SEQUENCE tickets TO PUBLIC`,
 			[]string{"grant-public: public.tickets USAGE"}},
 		"a grant to nobody we know": {
-			`CREATE ROLE stranger; GRANT SELECT ON lessons TO stranger; GRANT EXECUTE ON FUNCTION join_organization(text, text, text) TO stranger`,
+			`CREATE ROLE stranger; GRANT SELECT ON lessons TO stranger; GRANT
+				EXECUTE ON FUNCTION join_organization(text, text, text) TO stranger`,
 			[]string{"grant-stranger: public.join_organization(text,text,text) EXECUTE " +
 				"TO stranger", "grant-stranger: public.lessons SELECT TO stranger"}},
 		"a grant of TRUNCATE": {`GRANT TRUNCATE ON lessons TO satchel_file_api_http`,
@@ -222,7 +254,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`ALTER DEFAULT PRIVILEGES FOR ROLE satchel_owner GRANT SELECT ON TABLES TO PUBLIC`,
 			[]string{"default-privileges: r of satchel_owner in all schemas TO PUBLIC"}},
 		"default privileges in a schema": {
-			`ALTER DEFAULT PRIVILEGES FOR ROLE satchel_owner IN SCHEMA public GRANT SELECT ON TABLES TO satchel_file_api_http`,
+			`ALTER DEFAULT PRIVILEGES FOR ROLE satchel_owner IN SCHEMA public GRANT SELECT ON TABLES
+				TO satchel_file_api_http`,
 			[]string{"default-privileges: r of satchel_owner in public TO satchel_file_api_http"}},
 		"a schema to write to": {
 			`CREATE SCHEMA aside; GRANT CREATE ON SCHEMA aside TO satchel_file_api_http`,
@@ -242,7 +275,8 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`GRANT USAGE ON SCHEMA satchel_migrations TO satchel_file_api_http`,
 			[]string{"schema-usage: satchel_migrations satchel_file_api_http"}},
 		"the database to write to": {
-			`DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO satchel_file_api_http', current_database()); END $$`,
+			`DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO satchel_file_api_http',
+				current_database()); END $$`,
 			[]string{"database-create: satchel_file_api_http"}},
 
 		"no role": {`ALTER ROLE satchel_file_api_maintenance RENAME TO satchel_retired`,
@@ -254,13 +288,16 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`GRANT satchel_file_api_maintenance TO satchel_file_api_http`,
 			[]string{"role-member: satchel_file_api_http in satchel_file_api_maintenance"}},
 		"a role that owns": {
-			`ALTER TABLE lessons OWNER TO satchel_file_api_maintenance; REVOKE ALL ON lessons FROM satchel_file_api_http`,
+			`ALTER TABLE lessons OWNER TO satchel_file_api_maintenance; REVOKE ALL ON lessons
+				FROM satchel_file_api_http`,
 			[]string{"role-owns: satchel_file_api_maintenance table public.lessons"}},
 		"a setting of a role": {
-			`ALTER ROLE satchel_file_api_http SET app.current_organization_id = '00000000-0000-0000-0000-000000000001'`,
+			`ALTER ROLE satchel_file_api_http
+				SET app.current_organization_id = '00000000-0000-0000-0000-000000000001'`,
 			[]string{"setting: satchel_file_api_http app.current_organization_id"}},
 		"a setting of the database": {
-			`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica', current_database()); END $$`,
+			`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica',
+				current_database()); END $$`,
 			[]string{"setting: everybody session_replication_role"}},
 		"a parameter": {`GRANT SET ON PARAMETER session_replication_role TO satchel_file_api_http`,
 			[]string{"parameter-grant: session_replication_role SET TO satchel_file_api_http"}},

@@ -107,19 +107,26 @@ WITH entry AS (
 ), schema AS (
 	SELECT * FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
 ), relation AS (
-	SELECT c.*, c.oid::regclass::text AS name FROM pg_class c JOIN schema ON schema.oid = c.relnamespace
+	SELECT c.*, c.oid::regclass::text AS name FROM pg_class c
+		JOIN schema ON schema.oid = c.relnamespace
 ), base AS ( -- what holds rows of its own and is not reached through a parent
 	SELECT * FROM relation WHERE relkind IN ('r', 'p', 'f') AND NOT relispartition
 ), routine AS (
-	SELECT f.*, f.oid::regprocedure::text AS name FROM pg_proc f JOIN schema ON schema.oid = f.pronamespace
+	SELECT f.*, f.oid::regprocedure::text AS name FROM pg_proc f
+		JOIN schema ON schema.oid = f.pronamespace
 ), tenant_column AS (
-	SELECT attrelid, attnum FROM pg_attribute WHERE attname = 'organization_id' AND atttypid = 'uuid'::regtype AND attnotnull AND NOT attisdropped
+	SELECT attrelid, attnum FROM pg_attribute
+		WHERE attname = 'organization_id' AND atttypid = 'uuid'::regtype AND attnotnull
+		AND NOT attisdropped
 ), access AS ( -- every grant on a relation or on a column of one, the owner's own left out
-	SELECT r.oid, r.name, r.relkind, r.relispartition, a.grantee, a.privilege_type AS verb, a.is_grantable
+	SELECT r.oid, r.name, r.relkind, r.relispartition, a.grantee, a.privilege_type AS verb,
+		a.is_grantable
 	FROM relation r CROSS JOIN aclexplode(r.relacl) a WHERE a.grantee <> r.relowner
 	UNION ALL
-	SELECT r.oid, r.name || '.' || quote_ident(c.attname), r.relkind, r.relispartition, a.grantee, a.privilege_type, a.is_grantable
-	FROM relation r JOIN pg_attribute c ON c.attrelid = r.oid CROSS JOIN aclexplode(c.attacl) a WHERE a.grantee <> r.relowner
+	SELECT r.oid, r.name || '.' || quote_ident(c.attname), r.relkind, r.relispartition, a.grantee,
+		a.privilege_type, a.is_grantable
+	FROM relation r JOIN pg_attribute c ON c.attrelid = r.oid CROSS JOIN aclexplode(c.attacl) a
+		WHERE a.grantee <> r.relowner
 )
 `
 

@@ -14,14 +14,18 @@ import (
 // The tables that the platform has today, with the columns that such tables have.
 const platform = `
 CREATE TABLE course_plans (
-	organization_id uuid NOT NULL REFERENCES organizations, id uuid NOT NULL DEFAULT gen_random_uuid(), name text NOT NULL,
-	state text NOT NULL DEFAULT 'idle', config jsonb NOT NULL DEFAULT '{}', heartbeat_at timestamptz, PRIMARY KEY (organization_id, id));
+	organization_id uuid NOT NULL REFERENCES organizations,
+		id uuid NOT NULL DEFAULT gen_random_uuid(), name text NOT NULL,
+	state text NOT NULL DEFAULT 'idle', config jsonb NOT NULL DEFAULT '{}',
+		heartbeat_at timestamptz, PRIMARY KEY (organization_id, id));
 CREATE TABLE roblox_environments (
-	id uuid PRIMARY KEY DEFAULT gen_random_uuid(), organization_id uuid NOT NULL, universe bigint NOT NULL, place bigint, name text NOT NULL);
+	id uuid PRIMARY KEY DEFAULT gen_random_uuid(), organization_id uuid NOT NULL,
+		universe bigint NOT NULL, place bigint, name text NOT NULL);
 CREATE UNIQUE INDEX one_universe ON roblox_environments (universe);
 CREATE INDEX ON roblox_environments (organization_id);
 CREATE TABLE customers (
-	organization_id uuid NOT NULL REFERENCES organizations, id bigint GENERATED ALWAYS AS IDENTITY, email text NOT NULL, plan text,
+	organization_id uuid NOT NULL REFERENCES organizations, id bigint GENERATED ALWAYS AS IDENTITY,
+		email text NOT NULL, plan text,
 	PRIMARY KEY (organization_id, id), UNIQUE (organization_id, email));`
 
 func TestProtectsTheTablesOfThePlatform(t *testing.T) {
@@ -39,9 +43,11 @@ func TestProtectsTheTablesOfThePlatform(t *testing.T) {
 		}
 		run(platform)
 		for _, organization := range []uuid.UUID{a, b} {
-			run(`INSERT INTO course_plans (organization_id, name) VALUES ($1, 'tutor'), ($1, 'grader')`,
+			run(`INSERT INTO course_plans (organization_id, name)
+				VALUES ($1, 'tutor'), ($1, 'grader')`,
 				organization)
-			run(`INSERT INTO roblox_environments (organization_id, universe, name) VALUES ($1::uuid, hashtext($1::uuid::text), 'lab')`,
+			run(`INSERT INTO roblox_environments (organization_id, universe, name)
+				VALUES ($1::uuid, hashtext($1::uuid::text), 'lab')`,
 				organization)
 			run(`INSERT INTO customers (organization_id, email) VALUES ($1, 'office@example.test')`,
 				organization)
@@ -117,36 +123,47 @@ func TestProtectionSaysWhatStaysWeak(t *testing.T) {
 		"unique alone": {`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text UNIQUE)`,
 			"", "t_name_key do not"},
 		"unique index": {
-			`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text); CREATE UNIQUE INDEX u ON t (lower(name)) INCLUDE (organization_id)`,
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text); CREATE
+				UNIQUE INDEX u ON t (lower(name)) INCLUDE (organization_id)`,
 			"", "u do not"},
 		"exclusion": {
-			`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text, CONSTRAINT x EXCLUDE (name WITH =))`,
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY, name text,
+				CONSTRAINT x EXCLUDE (name WITH =))`,
 			"", "x do not"},
 		"reference": {
-			`CREATE TABLE s (id uuid PRIMARY KEY); CREATE TABLE t (organization_id uuid PRIMARY KEY, s uuid CONSTRAINT r REFERENCES s)`,
+			`CREATE TABLE s (id uuid PRIMARY KEY); CREATE TABLE t (organization_id uuid PRIMARY KEY,
+				s uuid CONSTRAINT r REFERENCES s)`,
 			"", "r do not"},
 		"a wider policy": {
-			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY "read all" ON t FOR SELECT USING (true)`,
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY "read all" ON t FOR
+				SELECT USING (true)`,
 			`has policies of its own ("read all")`, ""},
 		"rows and no index": {
-			`CREATE TABLE t (organization_id uuid NOT NULL); INSERT INTO t VALUES (gen_random_uuid())`,
-			"First run, outside a transaction: CREATE INDEX CONCURRENTLY ON t (organization_id)", ""},
+			`CREATE TABLE t (organization_id uuid NOT NULL); INSERT INTO t
+				VALUES (gen_random_uuid())`,
+			"First run, outside a transaction: CREATE INDEX CONCURRENTLY ON t (organization_id)",
+			""},
 		"rows and half an index": {
-			`CREATE TABLE t (organization_id uuid NOT NULL, n int); INSERT INTO t VALUES (gen_random_uuid());
-			CREATE INDEX ON t (organization_id) WHERE n > 1; CREATE INDEX ON t (n, organization_id)`,
+			`CREATE TABLE t (organization_id uuid NOT NULL, n int); INSERT INTO t
+				VALUES (gen_random_uuid());
+			CREATE INDEX ON t (organization_id)
+				WHERE n > 1; CREATE INDEX ON t (n, organization_id)`,
 			"CREATE INDEX CONCURRENTLY ON t (organization_id)", ""},
 		"rows in a partition": {
 			`CREATE TABLE t (organization_id uuid NOT NULL) PARTITION BY HASH (organization_id);
-			CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0); INSERT INTO t VALUES (gen_random_uuid())`,
+			CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0); INSERT INTO t
+				VALUES (gen_random_uuid())`,
 			"CREATE INDEX CONCURRENTLY ON t (organization_id)", ""},
 		"rows and an index": {
-			`CREATE TABLE t (organization_id uuid NOT NULL); INSERT INTO t VALUES (gen_random_uuid()); CREATE INDEX ON t (organization_id)`,
+			`CREATE TABLE t (organization_id uuid NOT NULL); INSERT INTO t
+				VALUES (gen_random_uuid()); CREATE INDEX ON t (organization_id)`,
 			"", ""},
 		"no rows yet": {
 			`CREATE TABLE t (organization_id uuid NOT NULL)`,
 			"", ""},
 		"a narrower one": {
-			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY p ON t AS RESTRICTIVE USING (true)`,
+			`CREATE TABLE t (organization_id uuid PRIMARY KEY); CREATE POLICY p ON t AS RESTRICTIVE
+				USING (true)`,
 			"", ""},
 		"protected before": {
 			`CREATE TABLE t (organization_id uuid PRIMARY KEY); SELECT protect_tenant_table('t')`,

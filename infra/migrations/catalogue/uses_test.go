@@ -107,7 +107,8 @@ func grantsOf(t *testing.T, tx pgx.Tx, role string) []string {
 		SELECT format('%s ON %s TO %I', a.privilege_type, c.oid::regclass, $1::text)
 		FROM pg_class c CROSS JOIN aclexplode(c.relacl) a WHERE a.grantee = $1::regrole
 		UNION ALL
-		SELECT format('%s (%I) ON %s TO %I', a.privilege_type, c.attname, c.attrelid::regclass, $1::text)
+		SELECT format('%s (%I) ON %s TO %I', a.privilege_type, c.attname, c.attrelid::regclass,
+			$1::text)
 		FROM pg_attribute c CROSS JOIN aclexplode(c.attacl) a WHERE a.grantee = $1::regrole
 		UNION ALL
 		SELECT format('%s ON FUNCTION %s TO %I', a.privilege_type, f.oid::regprocedure, $1::text)

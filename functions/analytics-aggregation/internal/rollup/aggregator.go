@@ -39,7 +39,8 @@ type Summary struct {
 	Deleted   int64 `json:"deleted"`   // executions of organizations that keep them for a shorter time
 	Dropped   int   `json:"dropped"`   // partitions
 	Failed    int   `json:"failed"`    // steps that the next run tries again
-	// Lag is how many seconds the furthest behind of the organizations is behind the last closed bucket.
+	// Lag is how many seconds the furthest behind of the organizations is behind the last closed
+	// bucket.
 	Lag float64 `json:"lag_seconds"`
 }
 
@@ -61,8 +62,8 @@ type run struct {
 	whole  bool      // nothing was left out
 }
 
-// Run works until everything is computed or the context's deadline is near. What fails is logged and
-// stops nothing else; the error says how many steps there were.
+// Run works until everything is computed or the context's deadline is near. What fails is logged
+// and stops nothing else; the error says how many steps there were.
 func (a *Aggregator) Run(ctx context.Context) (Summary, error) {
 	r := &run{Aggregator: a, whole: true}
 	if err := r.begin(ctx); err != nil {
@@ -108,7 +109,8 @@ func (r *run) begin(ctx context.Context) error {
 		if err := q.RewindRuns(ctx, r.closed); err != nil {
 			return err
 		}
-		return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: r.window.again.Start, Closed: r.closed})
+		return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: r.window.again.Start,
+			Closed: r.closed})
 	})
 }
 
@@ -126,7 +128,8 @@ func (r *run) finish(ctx context.Context, through time.Time) {
 	last := through.Add(-BucketLength)
 	r.step(ctx, "platform health", func() error {
 		return r.across(ctx, func(q *db.Queries) error {
-			return q.ComputePlatform(ctx, db.ComputePlatformParams{PeriodStart: last, PeriodEnd: through})
+			return q.ComputePlatform(ctx, db.ComputePlatformParams{PeriodStart: last,
+				PeriodEnd: through})
 		})
 	})
 	r.retain(ctx)
@@ -142,7 +145,8 @@ func (r *run) step(ctx context.Context, name string, do func() error, attrs ...a
 	if err != nil {
 		r.done.Failed++
 		r.whole = false
-		r.Log.ErrorContext(ctx, "aggregation step failed", append(attrs, "step", name, "error", err)...)
+		r.Log.ErrorContext(ctx, "aggregation step failed",
+			append(attrs, "step", name, "error", err)...)
 	}
 	return err == nil
 }
@@ -155,6 +159,8 @@ func (r *run) outOfTime(ctx context.Context) bool {
 func (r *run) report() {
 	r.Metrics.Emit(map[string]string{"schedule": "analytics-aggregation"},
 		telemetry.Metric{Name: "RollupLag", Unit: telemetry.Milliseconds, Value: r.done.Lag * 1000},
-		telemetry.Metric{Name: "ChangesTooLate", Unit: telemetry.Count, Value: float64(r.done.TooLate)},
-		telemetry.Metric{Name: "TasksAbandoned", Unit: telemetry.Count, Value: float64(r.done.Abandoned)})
+		telemetry.Metric{Name: "ChangesTooLate", Unit: telemetry.Count,
+			Value: float64(r.done.TooLate)},
+		telemetry.Metric{Name: "TasksAbandoned", Unit: telemetry.Count,
+			Value: float64(r.done.Abandoned)})
 }

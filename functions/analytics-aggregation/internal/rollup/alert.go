@@ -16,14 +16,16 @@ import (
 // An alert is told once for each episode. What was told last decides whether an episode is new, not
 // the figures of before, which may change: later data never alerts again.
 
-// subject is something that is in one of several states, of which the last that was recorded is kept.
-// Its states are kinds of alerts; the first is where it begins and returns to, and is not told.
+// subject is something that is in one of several states, of which the last that was recorded is
+// kept. Its states are kinds of alerts; the first is where it begins and returns to, and is not
+// told.
 type subject []string
 
 // alert records and tells what changed by the end of the last bucket.
 func (r *run) alert(ctx context.Context, tx pgx.Tx, t tenant, through time.Time) error {
 	q := db.New(tx)
-	rows, err := vitalsIn(ctx, q, t.id, FiveMinutes, Period{through.Add(-healthBuckets * BucketLength), through})
+	rows, err := vitalsIn(ctx, q, t.id, FiveMinutes,
+		Period{through.Add(-healthBuckets * BucketLength), through})
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,8 @@ func (a alerter) quota(ctx context.Context, now time.Time) error {
 		is++
 	}
 	payload := map[string]any{
-		"percent": used, "used_bytes": quota.UsedBytes, "reserved_bytes": quota.ReservedBytes, "total_bytes": quota.TotalBytes,
+		"percent": used, "used_bytes": quota.UsedBytes, "reserved_bytes": quota.ReservedBytes,
+		"total_bytes": quota.TotalBytes,
 	}
 	return a.move(ctx, states, states[is], now, payload, is > was)
 }
@@ -128,7 +131,8 @@ func (a alerter) anomalies(ctx context.Context, t tenant, through time.Time) err
 			now = states[1]
 		}
 		payload := map[string]any{
-			"metric": m.name, "seen": found.Seen, "expected": found.Expected, "score": found.Score, "since": hour.Start,
+			"metric": m.name, "seen": found.Seen, "expected": found.Expected, "score": found.Score,
+			"since": hour.Start,
 		}
 		if err := a.move(ctx, states, now, hour.Start, payload, now == states[1]); err != nil {
 			return fmt.Errorf("alert of %s: %w", m.name, err)
@@ -138,12 +142,14 @@ func (a alerter) anomalies(ctx context.Context, t tenant, through time.Time) err
 }
 
 // move records a change of state, and tells it if it is to be told.
-func (a alerter) move(ctx context.Context, states subject, now string, since time.Time, payload map[string]any, tell bool) error {
+func (a alerter) move(ctx context.Context, states subject, now string, since time.Time,
+	payload map[string]any, tell bool) error {
 	last, err := a.last(ctx, states)
 	if err != nil || last == now {
 		return err
 	}
-	recorded, err := a.q.RecordAlert(ctx, db.RecordAlertParams{OrganizationID: a.organization, Kind: now, StartedAt: since})
+	recorded, err := a.q.RecordAlert(ctx, db.RecordAlertParams{OrganizationID: a.organization,
+		Kind: now, StartedAt: since})
 	if err != nil || recorded == 0 || !tell {
 		return err
 	}
@@ -151,11 +157,13 @@ func (a alerter) move(ctx context.Context, states subject, now string, since tim
 	if kind, ok := payload["metric"].(string); ok && now == "anomaly."+kind {
 		topic = "metric.anomaly"
 	}
-	return outbox.Queue(a.batch, a.organization, outbox.Notification{Topic: topic, Subject: a.organization, Payload: payload})
+	return outbox.Queue(a.batch, a.organization,
+		outbox.Notification{Topic: topic, Subject: a.organization, Payload: payload})
 }
 
 func (a alerter) last(ctx context.Context, states subject) (string, error) {
-	last, err := a.q.LastAlert(ctx, db.LastAlertParams{OrganizationID: a.organization, Kinds: states})
+	last, err := a.q.LastAlert(ctx, db.LastAlertParams{OrganizationID: a.organization,
+		Kinds: states})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return states[0], nil
 	}

@@ -20,8 +20,10 @@ func TestCompare(t *testing.T) {
 		"far below":                     {60, 1, steady, true, true},
 		"too few weeks":                 {140, 1, steady[:4], false, false},
 		"one wild week does not matter": {140, 1, append([]float64{5000}, steady...), true, true},
-		"a constant series, a little":   {99.5, 1, []float64{100, 100, 100, 100, 100, 100}, true, false},
-		"a constant series, a lot":      {90, 1, []float64{100, 100, 100, 100, 100, 100}, true, true},
+		"a constant series, a little": {99.5, 1, []float64{100, 100, 100, 100, 100, 100}, true,
+			false},
+		"a constant series, a lot": {90, 1, []float64{100, 100, 100, 100, 100, 100}, true,
+			true},
 	} {
 		got, ok := compare(c.seen, c.samples, c.floor)
 		if ok != c.said || ok && got.Anomalous() != c.odd || math.IsNaN(got.Score) ||

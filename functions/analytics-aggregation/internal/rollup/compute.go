@@ -46,8 +46,8 @@ func (r *run) computeAgain(ctx context.Context) {
 	}
 }
 
-// computeChanged computes what rows that came late, changed or were deleted have marked, whatever its
-// age, for the organizations that they belong to.
+// computeChanged computes what rows that came late, changed or were deleted have marked, whatever
+// its age, for the organizations that they belong to.
 func (r *run) computeChanged(ctx context.Context) {
 	after := time.Time{}
 	for !r.outOfTime(ctx) {
@@ -66,8 +66,8 @@ func (r *run) computeChanged(ctx context.Context) {
 	}
 }
 
-// computeAll computes buckets, oldest first, those last that another run is at. It is false when one
-// of them is left to the next run.
+// computeAll computes buckets, oldest first, those last that another run is at. It is false when
+// one of them is left to the next run.
 func (r *run) computeAll(ctx context.Context, buckets []time.Time, whole bool) bool {
 	var busy []time.Time
 	for _, wait := range []bool{false, true} {
@@ -94,11 +94,12 @@ func (r *run) computeAll(ctx context.Context, buckets []time.Time, whole bool) b
 	return true
 }
 
-// computeBucket computes one bucket in one transaction: whole, or for those organizations alone whose
-// changes it drains. The lock is a statement of its own, so that the snapshots of the next ones are
-// taken once it is held; the drain comes before the figures, whose snapshot then shows every row of
-// which a note was drained. False: another run is at it.
-func (r *run) computeBucket(ctx context.Context, start time.Time, whole, wait bool) (taken bool, err error) {
+// computeBucket computes one bucket in one transaction: whole, or for those organizations alone
+// whose changes it drains. The lock is a statement of its own, so that the snapshots of the next
+// ones are taken once it is held; the drain comes before the figures, whose snapshot then shows
+// every row of which a note was drained. False: another run is at it.
+func (r *run) computeBucket(ctx context.Context, start time.Time, whole,
+	wait bool) (taken bool, err error) {
 	var tooLate int64
 	err = r.across(ctx, func(q *db.Queries) error {
 		if taken, err = lockBucket(ctx, q, start, wait); err != nil || !taken {

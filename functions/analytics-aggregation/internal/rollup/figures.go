@@ -43,7 +43,8 @@ type Figures struct {
 	Execution                    Sum // time of the tasks that ended, in seconds
 	Quality, Confidence, Rating  Sum
 	Memory, CPU                  Gauge // MB, per cent
-	// Agents' seconds: that they were known, of that not declared offline, of that heard of, and of that able to take work.
+	// Agents' seconds: that they were known, of that not declared offline, of that heard of, and of
+	// that able to take work.
 	Registered, InService, Up, Available Millionths
 	Times                                Histogram // of Execution
 }
@@ -57,7 +58,8 @@ func (f Figures) Empty() bool { return f.Total() == 0 && f.Registered == 0 }
 // Add is the figures of both.
 func (f Figures) Add(g Figures) Figures {
 	return Figures{
-		Completed: f.Completed + g.Completed, Failed: f.Failed + g.Failed, Cancelled: f.Cancelled + g.Cancelled,
+		Completed: f.Completed + g.Completed, Failed: f.Failed + g.Failed,
+		Cancelled: f.Cancelled + g.Cancelled,
 		Execution: f.Execution.add(g.Execution),
 		Quality: f.Quality.add(
 			g.Quality,

@@ -31,7 +31,8 @@ type fixture struct {
 const movableClock = `
 CREATE TABLE test_clock (base timestamptz, since timestamptz, speed float8);
 GRANT SELECT ON test_clock TO PUBLIC;
-CREATE OR REPLACE FUNCTION bucket_clock() RETURNS timestamptz LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION bucket_clock() RETURNS timestamptz LANGUAGE plpgsql VOLATILE
+	SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	t record;
 BEGIN
@@ -64,7 +65,8 @@ func (f *fixture) another() *Aggregator {
 	return &Aggregator{
 		DB: f.DB(f.t, "analytics-aggregation/run"), RetentionDays: 90,
 		Metrics: telemetry.Metrics{Out: new(bytes.Buffer), Namespace: "Satchel"},
-		Log:     slog.New(slog.NewTextHandler(f.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Log: slog.New(slog.NewTextHandler(f.t.Output(),
+			&slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 }
 
@@ -108,7 +110,10 @@ func (f *fixture) run() Summary {
 }
 
 // agents of the tests, by number.
-func agent(n int) uuid.UUID { return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "agent %d", n)) }
+func agent(n int) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceOID,
+		fmt.Appendf(nil, "agent %d", n))
+}
 
 // execution is one that ended.
 type execution struct {
@@ -120,7 +125,8 @@ type execution struct {
 }
 
 const insertExecution = `INSERT INTO agent_executions
-	(organization_id, task_id, agent_instance_id, agent_type, task_type, status, completed_at, execution_time_seconds)
+	(organization_id, task_id, agent_instance_id, agent_type, task_type, status, completed_at,
+		execution_time_seconds)
 	VALUES ($1, 'task', $2, 'tutor', 'quiz', $3, $4, $5)`
 
 func (f *fixture) ended(e execution) {
@@ -146,7 +152,8 @@ func (f *fixture) endedIn(by interface {
 		}
 		at = &parsed
 	}
-	rows, err := by.Query(f.t.Context(), insertExecution, e.organization, agent(e.agent), e.status, at, e.seconds)
+	rows, err := by.Query(f.t.Context(), insertExecution, e.organization, agent(e.agent), e.status,
+		at, e.seconds)
 	if err == nil {
 		rows.Close()
 		err = rows.Err()
@@ -160,7 +167,8 @@ func (f *fixture) endedIn(by interface {
 func (f *fixture) buckets() string {
 	f.t.Helper()
 	return f.text(`SELECT coalesce(string_agg(line, '; ' ORDER BY line), '') FROM (
-		SELECT to_char(period_start AT TIME ZONE 'UTC', 'DD HH24:MI') || ' ' || sum(tasks_completed) || '/' || sum(tasks_failed) || '/' || sum(tasks_cancelled) AS line
+		SELECT to_char(period_start AT TIME ZONE 'UTC', 'DD HH24:MI') || ' ' || sum(tasks_completed)
+			|| '/' || sum(tasks_failed) || '/' || sum(tasks_cancelled) AS line
 		FROM agent_metrics WHERE granularity = '5m' AND total_tasks > 0 GROUP BY period_start) l`)
 }
 
@@ -168,7 +176,8 @@ func (f *fixture) buckets() string {
 func (f *fixture) digest() string {
 	f.t.Helper()
 	return f.text(`SELECT md5(string_agg(line, E'\n' ORDER BY line)) FROM (
-		SELECT m::text AS line FROM agent_metrics m UNION ALL SELECT h::text FROM system_health h UNION ALL SELECT u::text FROM usage_metrics u) l`)
+		SELECT m::text AS line FROM agent_metrics m UNION ALL SELECT h::text FROM system_health h
+			UNION ALL SELECT u::text FROM usage_metrics u) l`)
 }
 
 // again has everything computed anew that was ever computed.
@@ -176,7 +185,9 @@ func (f *fixture) again() {
 	f.t.Helper()
 	f.exec(`INSERT INTO agent_execution_changes (organization_id, bucket_start)
 		SELECT DISTINCT organization_id, period_start FROM agent_metrics WHERE granularity = '5m'
-		UNION SELECT DISTINCT organization_id, bucket_of(ended_at) FROM agent_executions WHERE ended_at IS NOT NULL`)
-	f.exec(`INSERT INTO metrics_changes (organization_id, period_start) SELECT DISTINCT organization_id, period_start FROM agent_metrics WHERE granularity = '5m'`)
+		UNION SELECT DISTINCT organization_id, bucket_of(ended_at) FROM agent_executions
+			WHERE ended_at IS NOT NULL`)
+	f.exec(`INSERT INTO metrics_changes (organization_id, period_start)
+		SELECT DISTINCT organization_id, period_start FROM agent_metrics WHERE granularity = '5m'`)
 	f.run()
 }

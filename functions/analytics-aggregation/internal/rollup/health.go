@@ -164,7 +164,8 @@ func partsOf(v Vitals) []Part {
 }
 
 func (g grade) score(value float64) float64 {
-	toWarning, toCritical := (value-g.good)/(g.warning-g.good), (value-g.warning)/(g.critical-g.warning)
+	toWarning, toCritical := (value-g.good)/(g.warning-g.good),
+		(value-g.warning)/(g.critical-g.warning)
 	if toCritical > 0 {
 		return math.Max(0, 50-50*toCritical)
 	}

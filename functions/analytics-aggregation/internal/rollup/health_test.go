@@ -12,8 +12,11 @@ import (
 
 func vitals(completed, failed int64, seconds, available float64, queue int64) Vitals {
 	return Vitals{Figures: Figures{
-		Completed: completed, Failed: failed, Execution: Sum{Millionths(seconds * 1e6 * float64(completed+failed)), completed + failed},
-		Registered: 300e6, InService: 300e6, Up: 300e6, Available: Millionths(available / 100 * 300e6),
+		Completed: completed, Failed: failed,
+		Execution: Sum{Millionths(seconds * 1e6 * float64(completed+failed)),
+			completed + failed},
+		Registered: 300e6, InService: 300e6, Up: 300e6,
+		Available: Millionths(available / 100 * 300e6),
 	}, Queue: queue}
 }
 
@@ -34,9 +37,11 @@ func TestScore(t *testing.T) {
 		"all at the critical": {vitals(50, 50, 10, 50, 100), 0},
 		"beyond the critical": {vitals(0, 100, 100, 0, 1000), 0},
 		// 65 % completed is halfway from warning to critical: 25; 35 % failed as well
-		"half of the tasks' part": {vitals(65, 35, 0, 100, 0), 0.30*25 + 0.25*100 + 0.20*100 + 0.15*100 + 0.10*25},
+		"half of the tasks' part": {vitals(65, 35, 0, 100, 0),
+			0.30*25 + 0.25*100 + 0.20*100 + 0.15*100 + 0.10*25},
 		// without tasks, availability and the queue weigh 0.25 and 0.15
-		"no tasks": {Vitals{Figures: Figures{InService: 100, Available: 90}}, (0.25*75 + 0.15*100) / 0.40},
+		"no tasks": {Vitals{Figures: Figures{InService: 100, Available: 90}},
+			(0.25*75 + 0.15*100) / 0.40},
 	} {
 		got := scoreOf(partsOf(c.in))
 		if got == nil || math.Abs(*got-c.want) > 1e-9 {
@@ -54,7 +59,8 @@ func TestScore(t *testing.T) {
 
 func TestNoDataIsNeverHealthy(t *testing.T) {
 	t.Parallel()
-	for name, last := range map[string]Vitals{"nothing": {}, "agents that were declared offline": {Figures: Figures{Registered: 1}}} {
+	for name, last := range map[string]Vitals{"nothing": {},
+		"agents that were declared offline": {Figures: Figures{Registered: 1}}} {
 		h := healthOf(time.Time{}, append(fill(11, good()), last))
 		if h.State != NoData || h.Score != nil || len(h.Reasons) == 0 {
 			t.Errorf("%s: %+v", name, h)
@@ -64,7 +70,8 @@ func TestNoDataIsNeverHealthy(t *testing.T) {
 		t.Errorf("no bucket at all: %+v", h)
 	}
 	// agents that fell silent in a crisis have not recovered from it
-	if h := healthOf(time.Time{}, slices.Concat(fill(8, good()), fill(3, bad()), fill(1, Vitals{}))); h.State != Critical {
+	if h := healthOf(time.Time{}, slices.Concat(fill(8, good()), fill(3, bad()),
+		fill(1, Vitals{}))); h.State != Critical {
 		t.Errorf("silent after a crisis: %+v", h)
 	}
 }
@@ -73,9 +80,12 @@ func TestNoDataIsNeverHealthy(t *testing.T) {
 func TestHealthDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	for series, want := range map[string]State{
-		"gggggggggggg": Healthy, "gggggggggggb": Degraded, "ggggggggggbb": Degraded, "gggggggggbbb": Critical,
-		"ggggggggbgbb": Critical, "ggggggggbbgb": Critical, "gggggggbgbgb": Degraded, "ggggggggbbbg": Critical,
-		"ggggbbbggggg": Critical, "gggbbbgggggg": Healthy, "ggbbbggbgggg": Critical, "bbbggggggggg": Healthy,
+		"gggggggggggg": Healthy, "gggggggggggb": Degraded, "ggggggggggbb": Degraded,
+		"gggggggggbbb": Critical,
+		"ggggggggbgbb": Critical, "ggggggggbbgb": Critical, "gggggggbgbgb": Degraded,
+		"ggggggggbbbg": Critical,
+		"ggggbbbggggg": Critical, "gggbbbgggggg": Healthy, "ggbbbggbgggg": Critical,
+		"bbbggggggggg": Healthy,
 		"gggggggggg--": NoData, "ggggbbb-----": Critical, "ggbbbggg-ggg": Critical,
 	} {
 		var in []Vitals
@@ -121,7 +131,8 @@ func TestHealthIsAFunctionOfItsBuckets(t *testing.T) {
 		for range healthBuckets {
 			in = append(
 				in,
-				[]Vitals{good(), bad(), {}, vitals(r.Int64N(50), r.Int64N(50), r.Float64()*12, r.Float64()*100, r.Int64N(200))}[r.IntN(4)],
+				[]Vitals{good(), bad(), {}, vitals(r.Int64N(50), r.Int64N(50), r.Float64()*12,
+					r.Float64()*100, r.Int64N(200))}[r.IntN(4)],
 			)
 		}
 		h := healthOf(time.Time{}, in)

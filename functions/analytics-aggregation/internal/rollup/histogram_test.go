@@ -102,10 +102,26 @@ func TestMergingIsAssociativeAndCommutative(t *testing.T) {
 func TestWhatIsNoHistogramIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
-		"counts without bins": func() error { _, err := HistogramOf(nil, nil, []int64{1}); return err }(),
-		"values and bins":     func() error { _, err := HistogramOf([]int64{1}, []int16{1}, []int64{1}); return err }(),
-		"unsorted values":     func() error { _, err := HistogramOf([]int64{2, 1}, nil, nil); return err }(),
-		"unsorted bins":       func() error { _, err := HistogramOf(nil, []int16{2, 1}, []int64{1, 1}); return err }(),
+		"counts without bins": func() error {
+			_,
+				err := HistogramOf(nil, nil, []int64{1})
+			return err
+		}(),
+		"values and bins": func() error {
+			_,
+				err := HistogramOf([]int64{1}, []int16{1}, []int64{1})
+			return err
+		}(),
+		"unsorted values": func() error {
+			_,
+				err := HistogramOf([]int64{2, 1}, nil, nil)
+			return err
+		}(),
+		"unsorted bins": func() error {
+			_,
+				err := HistogramOf(nil, []int16{2, 1}, []int64{1, 1})
+			return err
+		}(),
 	} {
 		if err == nil {
 			t.Errorf("%s were taken", name)

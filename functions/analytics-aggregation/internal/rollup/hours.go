@@ -28,12 +28,18 @@ func measures() []measure {
 		return func(expected float64) float64 { return max(least, part*math.Abs(expected)) }
 	}
 	return []measure{
-		{"success_rate", func(h hourOfOrganization) *float64 { return h.SuccessRate() }, share(0, 2)},
-		{"p95_execution_time", func(h hourOfOrganization) *float64 { return h.Percentile(0.95) }, share(0.05, 0.1)},
-		{"throughput", func(h hourOfOrganization) *float64 { return number(h.Total()) }, share(0.1, 5)},
-		{"queue_length", func(h hourOfOrganization) *float64 { return number(h.Queue) }, share(0.1, 5)},
-		{"bytes_in", func(h hourOfOrganization) *float64 { return number(h.bytesIn) }, share(0.1, 1<<20)},
-		{"bytes_out", func(h hourOfOrganization) *float64 { return number(h.bytesOut) }, share(0.1, 1<<20)},
+		{"success_rate", func(h hourOfOrganization) *float64 { return h.SuccessRate() },
+			share(0, 2)},
+		{"p95_execution_time", func(h hourOfOrganization) *float64 { return h.Percentile(0.95) },
+			share(0.05, 0.1)},
+		{"throughput", func(h hourOfOrganization) *float64 { return number(h.Total()) },
+			share(0.1, 5)},
+		{"queue_length", func(h hourOfOrganization) *float64 { return number(h.Queue) },
+			share(0.1, 5)},
+		{"bytes_in", func(h hourOfOrganization) *float64 { return number(h.bytesIn) },
+			share(0.1, 1<<20)},
+		{"bytes_out", func(h hourOfOrganization) *float64 { return number(h.bytesOut) },
+			share(0.1, 1<<20)},
 	}
 }
 
@@ -50,7 +56,8 @@ type hours struct {
 }
 
 // loadHours loads the hours of a period and the same hours of the weeks before.
-func loadHours(ctx context.Context, q *db.Queries, organization uuid.UUID, p Period, zone *time.Location) (hours, error) {
+func loadHours(ctx context.Context, q *db.Queries, organization uuid.UUID, p Period,
+	zone *time.Location) (hours, error) {
 	from := p.Start.In(zone).AddDate(0, 0, -7*mostWeeks).Add(-time.Hour)
 	all := hours{known: map[time.Time]hourOfOrganization{}, first: p.End}
 	rows, err := vitalsIn(ctx, q, organization, Hour, Period{from, p.End})

@@ -50,7 +50,8 @@ func periodsAround(moments []time.Time, interval Interval, zone *time.Location) 
 }
 
 // mergeHour merges an hour from its five-minute rows: of each agent, and of the organization.
-func mergeHour(ctx context.Context, q *db.Queries, t tenant, hour Period, changed []time.Time) error {
+func mergeHour(ctx context.Context, q *db.Queries, t tenant, hour Period,
+	changed []time.Time) error {
 	parts, err := agentFigures(ctx, q, t.id, FiveMinutes, hour)
 	if err != nil {
 		return err
@@ -64,7 +65,8 @@ func mergeHour(ctx context.Context, q *db.Queries, t tenant, hour Period, change
 			continue
 		}
 		bucket := Period{start, start.Add(BucketLength)}
-		rows = append(rows, healthRow(t.id, FiveMinutes, bucket, Vitals{Figures: parts.byTime[start]}))
+		rows = append(rows, healthRow(t.id, FiveMinutes, bucket,
+			Vitals{Figures: parts.byTime[start]}))
 	}
 	if err := writeHealth(ctx, q, t.id, FiveMinutes, rows); err != nil {
 		return err
@@ -77,7 +79,8 @@ func mergeHour(ctx context.Context, q *db.Queries, t tenant, hour Period, change
 	for _, v := range whole {
 		sum.Figures, sum.Queue = sum.Add(v.Figures), max(sum.Queue, v.Queue)
 	}
-	return writeHealth(ctx, q, t.id, Hour, []db.WriteHealthRowParams{healthRow(t.id, Hour, hour, sum)})
+	return writeHealth(ctx, q, t.id, Hour,
+		[]db.WriteHealthRowParams{healthRow(t.id, Hour, hour, sum)})
 }
 
 // parts are the figures of a period's parts, added up by agent and by part.
@@ -86,7 +89,8 @@ type parts struct {
 	byTime  map[time.Time]Figures
 }
 
-func agentFigures(ctx context.Context, q *db.Queries, organization uuid.UUID, of Interval, p Period) (parts, error) {
+func agentFigures(ctx context.Context, q *db.Queries, organization uuid.UUID, of Interval,
+	p Period) (parts, error) {
 	rows, err := q.AgentRows(ctx, db.AgentRowsParams{
 		OrganizationID: organization, Granularity: string(of), PeriodFrom: p.Start, PeriodTo: p.End,
 	})
@@ -107,8 +111,8 @@ func agentFigures(ctx context.Context, q *db.Queries, organization uuid.UUID, of
 }
 
 // writeAgents writes the rows of a period and deletes those that are not among them any more.
-func writeAgents(ctx context.Context, q *db.Queries, organization uuid.UUID, interval Interval, p Period,
-	figures map[agentKey]Figures,
+func writeAgents(ctx context.Context, q *db.Queries, organization uuid.UUID, interval Interval,
+	p Period, figures map[agentKey]Figures,
 ) error {
 	rows, keys := []db.WriteAgentRowParams{}, []string{}
 	for key, f := range figures {
@@ -119,7 +123,8 @@ func writeAgents(ctx context.Context, q *db.Queries, organization uuid.UUID, int
 		return err
 	}
 	return q.DropStaleAgentRows(ctx, db.DropStaleAgentRowsParams{
-		OrganizationID: organization, Granularity: string(interval), PeriodStart: p.Start, Keys: keys,
+		OrganizationID: organization, Granularity: string(interval), PeriodStart: p.Start,
+		Keys: keys,
 	})
 }
 
@@ -144,7 +149,8 @@ func execAll(exec func(func(int, error))) (all error) {
 	return all
 }
 
-func vitalsIn(ctx context.Context, q *db.Queries, organization uuid.UUID, of Interval, p Period) ([]vitalsRow, error) {
+func vitalsIn(ctx context.Context, q *db.Queries, organization uuid.UUID, of Interval,
+	p Period) ([]vitalsRow, error) {
 	rows, err := q.HealthRows(ctx, db.HealthRowsParams{
 		OrganizationID: organization, Granularity: string(of), PeriodFrom: p.Start, PeriodTo: p.End,
 	})
@@ -187,7 +193,8 @@ func judge(ctx context.Context, q *db.Queries, t tenant, changed []time.Time) er
 			h := healthAt(row.start.Add(BucketLength), vitals)
 			state := string(h.State)
 			verdicts = append(verdicts, db.SetHealthParams{
-				OrganizationID: t.id, PeriodStart: row.start, HealthScore: h.Score, Status: &state, Reasons: h.Reasons,
+				OrganizationID: t.id, PeriodStart: row.start, HealthScore: h.Score, Status: &state,
+				Reasons: h.Reasons,
 			})
 		}
 	}
@@ -228,7 +235,8 @@ func mergeUsage(ctx context.Context, q *db.Queries, t tenant, buckets []time.Tim
 	}
 	slices.SortFunc(buckets, time.Time.Compare)
 	buckets = slices.CompactFunc(buckets, time.Time.Equal)
-	changed, err := q.ComputeUsage(ctx, db.ComputeUsageParams{OrganizationID: t.id, Buckets: buckets})
+	changed, err := q.ComputeUsage(ctx, db.ComputeUsageParams{OrganizationID: t.id,
+		Buckets: buckets})
 	if err != nil || len(changed) == 0 {
 		return err
 	}

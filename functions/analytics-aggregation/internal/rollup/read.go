@@ -25,8 +25,8 @@ type Range struct {
 const (
 	// MostPeriods bounds a range: a month of hours, two and a half days of five minutes.
 	MostPeriods = 750
-	// mostForeign is the longest range in a time zone whose hours are none of those that are stored,
-	// such as +05:30 for an organization in UTC: it is merged from five-minute rows.
+	// mostForeign is the longest range in a time zone whose hours are none of those that are
+	// stored, such as +05:30 for an organization in UTC: it is merged from five-minute rows.
 	mostForeign = 8 * day
 )
 
@@ -66,7 +66,8 @@ func resolve(ctx context.Context, q *db.Queries, organization uuid.UUID, r Range
 	}
 	s.periods = periodsIn(r.From, r.To, r.Interval, s.zone, MostPeriods)
 	if len(s.periods) > MostPeriods {
-		return s, invalid("The range has more than %d periods. Ask for a shorter one, or for a longer interval.", MostPeriods)
+		return s, invalid("The range has more than %d periods. Ask for a shorter one, or for a "+
+			"longer interval.", MostPeriods)
 	}
 	if r.Interval == FiveMinutes || sameClocks(s.periods, r.Interval, merged) {
 		return s, nil
@@ -74,7 +75,8 @@ func resolve(ctx context.Context, q *db.Queries, organization uuid.UUID, r Range
 	if s.source = Hour; !sameClocks(s.periods, Hour, merged) {
 		s.source = FiveMinutes
 		if s.whole().End.Sub(s.whole().Start) > mostForeign+2*day {
-			return s, invalid("In this time zone the range may have %d days at most, because it is merged from five-minute figures.", mostForeign/day)
+			return s, invalid("In this time zone the range may have %d days at most, because it "+
+				"is merged from five-minute figures.", mostForeign/day)
 		}
 	}
 	return s, nil
@@ -83,7 +85,8 @@ func resolve(ctx context.Context, q *db.Queries, organization uuid.UUID, r Range
 // sameClocks reports whether every edge of the periods is an edge of what is stored.
 func sameClocks(periods []Period, stored Interval, zone *time.Location) bool {
 	for _, p := range periods {
-		if !periodOf(p.Start, stored, zone).Start.Equal(p.Start) || !periodOf(p.End, stored, zone).Start.Equal(p.End) {
+		if !periodOf(p.Start, stored, zone).Start.Equal(p.Start) ||
+			!periodOf(p.End, stored, zone).Start.Equal(p.End) {
 			return false
 		}
 	}
@@ -94,14 +97,16 @@ func (s scope) whole() Period { return Period{s.periods[0].Start, s.periods[len(
 
 // at is the index of the period that a moment is in.
 func (s scope) at(moment time.Time) int {
-	i, found := slices.BinarySearchFunc(s.periods, moment, func(p Period, t time.Time) int { return p.Start.Compare(t) })
+	i, found := slices.BinarySearchFunc(s.periods, moment,
+		func(p Period, t time.Time) int { return p.Start.Compare(t) })
 	if !found {
 		i--
 	}
 	return i
 }
 
-// Series is the figures of one agent under one type, period by period. A period without figures is a
+// Series is the figures of one agent under one type, period by period. A period without figures is
+// a
 // gap: nothing is known of it.
 type Series struct {
 	Agent   uuid.UUID
@@ -132,7 +137,8 @@ type AgentFilter struct {
 }
 
 // ReadAgents reads the series of a page of agents.
-func ReadAgents(ctx context.Context, tx pgx.Tx, organization uuid.UUID, r Range, f AgentFilter) (Agents, error) {
+func ReadAgents(ctx context.Context, tx pgx.Tx, organization uuid.UUID, r Range,
+	f AgentFilter) (Agents, error) {
 	q := db.New(tx)
 	s, err := resolve(ctx, q, organization, r)
 	if err != nil {
@@ -174,7 +180,8 @@ func (s scope) series(rows []db.RowsOfAgentsRow) ([]Series, error) {
 		}
 		key := agentKey{row.AgentInstanceID, row.AgentType}
 		if byKey[key] == nil {
-			byKey[key] = &Series{Agent: key.agent, Type: key.kind, Periods: make([]SeriesPeriod, len(s.periods))}
+			byKey[key] = &Series{Agent: key.agent, Type: key.kind,
+				Periods: make([]SeriesPeriod, len(s.periods))}
 			for i, p := range s.periods {
 				byKey[key].Periods[i].Period = p
 			}
@@ -187,7 +194,8 @@ func (s scope) series(rows []db.RowsOfAgentsRow) ([]Series, error) {
 		}
 		period.Figures = &figures
 	}
-	keys := slices.SortedFunc(maps.Keys(byKey), func(a, b agentKey) int { return strings.Compare(a.String(), b.String()) })
+	keys := slices.SortedFunc(maps.Keys(byKey),
+		func(a, b agentKey) int { return strings.Compare(a.String(), b.String()) })
 	all := make([]Series, len(keys))
 	for i, key := range keys {
 		all[i] = *byKey[key]

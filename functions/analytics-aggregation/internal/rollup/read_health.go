@@ -13,8 +13,8 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/analytics-aggregation/internal/rollup/db"
 )
 
-// HealthReport is an organization's health at the end of the last bucket that is complete, and where
-// its figures are heading.
+// HealthReport is an organization's health at the end of the last bucket that is complete, and
+// where its figures are heading.
 type HealthReport struct {
 	Health
 	Trends          []NamedTrend
@@ -41,7 +41,8 @@ func ReadHealth(ctx context.Context, tx pgx.Tx, organization uuid.UUID) (HealthR
 		return out, nil
 	}
 	through := own.CompleteThrough.UTC()
-	rows, err := vitalsIn(ctx, q, organization, FiveMinutes, Period{through.Add(-healthBuckets * BucketLength), through})
+	rows, err := vitalsIn(ctx, q, organization, FiveMinutes,
+		Period{through.Add(-healthBuckets * BucketLength), through})
 	if err != nil {
 		return out, fmt.Errorf("read the last hour: %w", err)
 	}
@@ -64,7 +65,8 @@ func trendsOf(rows []vitalsRow, through time.Time) []NamedTrend {
 	for _, m := range measures()[:4] {
 		series := make([]*float64, int(7*day/time.Hour))
 		for _, row := range rows {
-			if i := len(series) - int(math.Ceil(through.Sub(row.start).Hours())); i >= 0 && !row.start.Add(time.Hour).After(through) {
+			if i := len(series) - int(math.Ceil(through.Sub(row.start).Hours())); i >= 0 &&
+				!row.start.Add(time.Hour).After(through) {
 				series[i] = m.value(hourOfOrganization{Vitals: row.Vitals})
 			}
 		}
@@ -77,7 +79,8 @@ func trendsOf(rows []vitalsRow, through time.Time) []NamedTrend {
 	return trends
 }
 
-// Anomaly is a stretch of hours in which a figure was far from what it is at these hours of the week.
+// Anomaly is a stretch of hours in which a figure was far from what it is at these hours of the
+// week.
 type Anomaly struct {
 	Metric     string
 	Period          // from since when to the end of the last such hour
@@ -89,7 +92,8 @@ type Anomaly struct {
 const MostAnomalyDays = 31
 
 // ReadAnomalies compares every hour of a range.
-func ReadAnomalies(ctx context.Context, tx pgx.Tx, organization uuid.UUID, from, to time.Time) ([]Anomaly, *time.Time, error) {
+func ReadAnomalies(ctx context.Context, tx pgx.Tx, organization uuid.UUID, from,
+	to time.Time) ([]Anomaly, *time.Time, error) {
 	q := db.New(tx)
 	own, err := q.OrganizationZone(ctx, organization)
 	if err != nil {
@@ -113,7 +117,8 @@ func ReadAnomalies(ctx context.Context, tx pgx.Tx, organization uuid.UUID, from,
 	if len(whole) == 0 {
 		return found, own.CompleteThrough, nil
 	}
-	known, err := loadHours(ctx, q, organization, Period{whole[0].Start, whole[len(whole)-1].End}, zone)
+	known, err := loadHours(ctx, q, organization, Period{whole[0].Start, whole[len(whole)-1].End},
+		zone)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read hours: %w", err)
 	}
@@ -167,29 +172,34 @@ type UsageReport struct {
 }
 
 // ReadUsage reads usage of a range.
-func ReadUsage(ctx context.Context, tx pgx.Tx, organization uuid.UUID, r Range) (UsageReport, error) {
+func ReadUsage(ctx context.Context, tx pgx.Tx, organization uuid.UUID,
+	r Range) (UsageReport, error) {
 	q := db.New(tx)
 	s, err := resolve(ctx, q, organization, r)
 	if err != nil {
 		return UsageReport{}, err
 	}
-	out := UsageReport{CompleteThrough: s.CompleteThrough, Zone: s.zone, Periods: make([]UsagePeriod, len(s.periods))}
+	out := UsageReport{CompleteThrough: s.CompleteThrough, Zone: s.zone,
+		Periods: make([]UsagePeriod, len(s.periods))}
 	for i, p := range s.periods {
 		out.Periods[i].Period = p
 	}
 	rows, err := q.UsageRows(ctx, db.UsageRowsParams{
-		OrganizationID: organization, Granularity: string(s.source), PeriodFrom: s.whole().Start, PeriodTo: s.whole().End,
+		OrganizationID: organization, Granularity: string(s.source), PeriodFrom: s.whole().Start,
+		PeriodTo: s.whole().End,
 	})
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return out, fmt.Errorf("read usage: %w", err)
 	}
 	for _, row := range rows { // oldest first, so that what is stored is the last that is known
 		u := Usage{
-			FilesIn: row.FilesIn, BytesIn: row.BytesIn, FilesOut: row.FilesOut, BytesOut: row.BytesOut,
+			FilesIn: row.FilesIn, BytesIn: row.BytesIn, FilesOut: row.FilesOut,
+			BytesOut:     row.BytesOut,
 			FilesRemoved: row.FilesRemoved, BytesRemoved: row.BytesRemoved,
 			StoredFiles: row.StoredFiles, StoredBytes: row.StoredBytes,
 			Scans: row.Scans, Quarantined: row.Quarantined, Delivered: row.NotificationsDelivered,
-			Deferred: row.NotificationsDeferred, Dead: row.NotificationsDead, Executions: row.Executions,
+			Deferred: row.NotificationsDeferred, Dead: row.NotificationsDead,
+			Executions: row.Executions,
 		}
 		out.Total = out.Total.then(u)
 		period := &out.Periods[s.at(row.PeriodStart)]
@@ -206,10 +216,12 @@ func (u Usage) then(next Usage) Usage {
 	sum := Usage{
 		FilesIn: u.FilesIn + next.FilesIn, BytesIn: u.BytesIn + next.BytesIn,
 		FilesOut: u.FilesOut + next.FilesOut, BytesOut: u.BytesOut + next.BytesOut,
-		FilesRemoved: u.FilesRemoved + next.FilesRemoved, BytesRemoved: u.BytesRemoved + next.BytesRemoved,
-		StoredFiles: next.StoredFiles, StoredBytes: next.StoredBytes,
+		FilesRemoved: u.FilesRemoved + next.FilesRemoved,
+		BytesRemoved: u.BytesRemoved + next.BytesRemoved,
+		StoredFiles:  next.StoredFiles, StoredBytes: next.StoredBytes,
 		Scans: u.Scans + next.Scans, Quarantined: u.Quarantined + next.Quarantined,
-		Delivered: u.Delivered + next.Delivered, Deferred: u.Deferred + next.Deferred, Dead: u.Dead + next.Dead,
+		Delivered: u.Delivered + next.Delivered, Deferred: u.Deferred + next.Deferred,
+		Dead:       u.Dead + next.Dead,
 		Executions: u.Executions + next.Executions,
 	}
 	if next.StoredBytes == nil {

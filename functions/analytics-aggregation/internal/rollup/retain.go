@@ -12,8 +12,8 @@ import (
 // expirePage is how many rows of an organization one run deletes at most of a kind.
 const expirePage = 5000
 
-// expireTenant seals the organization's buckets at the age of its retention, and lets go of what was
-// derived and of what its raw rows came with.
+// expireTenant seals the organization's buckets at the age of its retention, and lets go of what
+// was derived and of what its raw rows came with.
 func (r *run) expireTenant(ctx context.Context, q *db.Queries, t tenant) error {
 	sealed := sealBefore(r.closed, r.window.again.Start, t.retention)
 	if err := q.Seal(ctx, db.SealParams{OrganizationID: t.id, Before: sealed}); err != nil {
@@ -31,29 +31,36 @@ func (r *run) expireTenant(ctx context.Context, q *db.Queries, t tenant) error {
 		}
 	}
 	raw := r.closed.Add(-t.retention)
-	if err := q.ExpirePresence(ctx, db.ExpirePresenceParams{OrganizationID: t.id, Before: raw}); err != nil {
+	if err := q.ExpirePresence(ctx, db.ExpirePresenceParams{OrganizationID: t.id,
+		Before: raw}); err != nil {
 		return err
 	}
-	if err := q.ExpireQueue(ctx, db.ExpireQueueParams{OrganizationID: t.id, Before: raw}); err != nil {
+	if err := q.ExpireQueue(ctx, db.ExpireQueueParams{OrganizationID: t.id,
+		Before: raw}); err != nil {
 		return err
 	}
-	if err := q.ExpireTransfers(ctx, db.ExpireTransfersParams{OrganizationID: t.id, Before: raw}); err != nil {
+	if err := q.ExpireTransfers(ctx, db.ExpireTransfersParams{OrganizationID: t.id,
+		Before: raw}); err != nil {
 		return err
 	}
-	return q.ExpireAlerts(ctx, db.ExpireAlertsParams{OrganizationID: t.id, Before: r.closed.Add(-hoursKept)})
+	return q.ExpireAlerts(ctx, db.ExpireAlertsParams{OrganizationID: t.id,
+		Before: r.closed.Add(-hoursKept)})
 }
 
-func expirePeriods(ctx context.Context, q *db.Queries, organization uuid.UUID, granularity string, before time.Time) error {
+func expirePeriods(ctx context.Context, q *db.Queries, organization uuid.UUID, granularity string,
+	before time.Time) error {
 	if _, err := q.ExpireAgentMetrics(ctx, db.ExpireAgentMetricsParams{
 		OrganizationID: organization, Granularity: granularity, Before: before, Page: expirePage,
 	}); err != nil {
 		return err
 	}
-	err := q.ExpireHealth(ctx, db.ExpireHealthParams{OrganizationID: organization, Granularity: granularity, Before: before})
+	err := q.ExpireHealth(ctx, db.ExpireHealthParams{OrganizationID: organization,
+		Granularity: granularity, Before: before})
 	if err != nil {
 		return err
 	}
-	return q.ExpireUsage(ctx, db.ExpireUsageParams{OrganizationID: organization, Granularity: granularity, Before: before})
+	return q.ExpireUsage(ctx, db.ExpireUsageParams{OrganizationID: organization,
+		Granularity: granularity, Before: before})
 }
 
 // hourly is true for the first run of an hour: what ends by its age does not have to be looked for
@@ -77,7 +84,8 @@ func (r *run) retain(ctx context.Context) {
 		}, "table", table)
 		r.step(ctx, "retention", func() error {
 			return r.across(ctx, func(q *db.Queries) error {
-				gone, err := q.DropFinalPartitions(ctx, db.DropFinalPartitionsParams{TableName: table, Before: r.closed})
+				gone, err := q.DropFinalPartitions(ctx,
+					db.DropFinalPartitionsParams{TableName: table, Before: r.closed})
 				if err == nil {
 					r.done.Dropped += int(gone.Dropped)
 					r.done.Abandoned += gone.Abandoned
@@ -94,7 +102,8 @@ func (r *run) retain(ctx context.Context) {
 	r.deleteShorter(ctx)
 }
 
-// deleteShorter deletes sealed executions of organizations that keep them for less than the deployment.
+// deleteShorter deletes sealed executions of organizations that keep them for less than the
+// deployment.
 func (r *run) deleteShorter(ctx context.Context) {
 	var rows []db.TenantsRow
 	r.step(ctx, "find tenants", func() error {

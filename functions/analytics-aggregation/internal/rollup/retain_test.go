@@ -4,24 +4,28 @@ import (
 	"testing"
 )
 
-// Raw rows go when their buckets are sealed and not before. Planted are a task that never ended, one
-// of an old week that ended only now, and a row in the default partition: the owner, whom policies
-// bind, would see none of them through the parent.
+// Raw rows go when their buckets are sealed and not before. Planted are a task that never ended,
+// one of an old week that ended only now, and a row in the default partition: the owner, whom
+// policies bind, would see none of them through the parent.
 func TestOnlyWhatIsSealedGoes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.exec(`CREATE TABLE agent_executions_20260105 PARTITION OF agent_executions FOR VALUES FROM ('2026-01-05 00:00Z') TO ('2026-01-12 00:00Z');
-		CREATE TABLE agent_executions_20260112 PARTITION OF agent_executions FOR VALUES FROM ('2026-01-12 00:00Z') TO ('2026-01-19 00:00Z');
+	f.exec(`CREATE TABLE agent_executions_20260105 PARTITION OF agent_executions FOR VALUES
+		FROM ('2026-01-05 00:00Z') TO ('2026-01-12 00:00Z');
+		CREATE TABLE agent_executions_20260112 PARTITION OF agent_executions FOR VALUES
+			FROM ('2026-01-12 00:00Z') TO ('2026-01-19 00:00Z');
 		ALTER TABLE agent_executions_20260105 ENABLE ROW LEVEL SECURITY, OWNER TO satchel_owner;
 		ALTER TABLE agent_executions_20260112 ENABLE ROW LEVEL SECURITY, OWNER TO satchel_owner`)
-	const insert = `INSERT INTO agent_executions (organization_id, task_id, agent_instance_id, agent_type, task_type, status, created_at, completed_at)
+	const insert = `INSERT INTO agent_executions (organization_id, task_id, agent_instance_id,
+		agent_type, task_type, status, created_at, completed_at)
 		VALUES ($1, $2, $1, 'tutor', 'quiz', $3, $4, $5)`
 	f.write(insert, f.school, "ended", "completed", "2026-01-06 10:00Z", "2026-01-06 10:01Z")
 	f.write(insert, f.school, "never ended", "running", "2026-01-06 11:00Z", nil)
 	f.write(insert, f.school, "ended late", "completed", "2026-01-13 10:00Z", "2026-03-02 09:00Z")
 	f.write(insert, f.school, "default", "completed", "2025-12-30 10:00Z", "2025-12-30 10:01Z")
 	left := func() string {
-		return f.text(`SELECT coalesce(string_agg(task_id, ', ' ORDER BY task_id), 'none') FROM agent_executions`)
+		return f.text(`SELECT coalesce(string_agg(task_id, ', ' ORDER BY task_id), 'none')
+			FROM agent_executions`)
 	}
 	f.clock("2026-03-02T11:00:00Z")
 	f.aggregator.RetentionDays = 90
@@ -40,7 +44,8 @@ func TestOnlyWhatIsSealedGoes(t *testing.T) {
 	// What comes now for a sealed bucket is kept, counted and in no metric.
 	f.ended(execution{agent: 1, ended: "2026-01-06T10:02:00Z"})
 	f.clock("2026-03-02T12:30:00Z")
-	if done := f.run(); done.TooLate != 1 || f.buckets() != "02 09:00 1/0/0" && f.buckets() != buckets {
+	if done := f.run(); done.TooLate != 1 || f.buckets() != "02 09:00 1/0/0" &&
+		f.buckets() != buckets {
 		t.Errorf("a row for a sealed bucket: %+v, %s", done, f.buckets())
 	}
 }
@@ -52,14 +57,16 @@ func TestAShorterRetentionOfOneTenant(t *testing.T) {
 	f := newFixture(t)
 	other := f.Organization(t, "other")
 	f.exec(`UPDATE organizations SET data_retention_days = 7 WHERE id = $1`, other)
-	const insert = `INSERT INTO agent_executions (organization_id, task_id, agent_instance_id, agent_type, task_type, status, created_at, completed_at)
+	const insert = `INSERT INTO agent_executions (organization_id, task_id, agent_instance_id,
+		agent_type, task_type, status, created_at, completed_at)
 		VALUES ($1, $2, $1, 'tutor', 'quiz', 'completed', $3, $3)`
 	f.write(insert, f.school, "school's", "2026-02-20 10:00Z")
 	f.write(insert, other, "other's old", "2026-02-20 10:00Z")
 	f.write(insert, other, "other's new", "2026-03-01 10:00Z")
 	f.clock("2026-03-02T11:00:00Z")
 	done := f.run()
-	if left := f.text(`SELECT string_agg(task_id, ', ' ORDER BY task_id) FROM agent_executions`); left != "other's new, school's" || done.Deleted != 1 {
+	if left := f.text(`SELECT string_agg(task_id, ', ' ORDER BY task_id)
+		FROM agent_executions`); left != "other's new, school's" || done.Deleted != 1 {
 		t.Errorf("left are %s, %+v", left, done)
 	}
 	if marks := f.text(`SELECT count(*)::text FROM agent_execution_changes`); marks != "0" {

@@ -18,8 +18,8 @@ func effectiveRetention(deployment int, organization *int32) time.Duration {
 	return time.Duration(days) * day
 }
 
-// sealBefore is up to where buckets become final: the retention's age, and never into the window, to
-// whose buckets open transactions may still add.
+// sealBefore is up to where buckets become final: the retention's age, and never into the window,
+// to whose buckets open transactions may still add.
 func sealBefore(closed, windowStart time.Time, retention time.Duration) time.Time {
 	return earlier(bucketOf(closed.Add(-retention)), windowStart)
 }

@@ -20,7 +20,8 @@ func (k agentKey) String() string { return k.agent.String() + " " + k.kind }
 func figuresOf(r db.AgentRowsRow) (Figures, error) {
 	times, err := HistogramOf(r.ExecutionValues, r.ExecutionBins, r.ExecutionCounts)
 	if err != nil {
-		return Figures{}, fmt.Errorf("read agent %s at %s: %w", r.AgentInstanceID, r.PeriodStart, err)
+		return Figures{}, fmt.Errorf("read agent %s at %s: %w", r.AgentInstanceID, r.PeriodStart,
+			err)
 	}
 	return Figures{
 		Completed: r.TasksCompleted, Failed: r.TasksFailed, Cancelled: r.TasksCancelled,
@@ -88,7 +89,8 @@ func vitalsOf(r db.HealthRowsRow) (vitalsRow, error) {
 	}}}, nil
 }
 
-func healthRow(organization uuid.UUID, interval Interval, p Period, v Vitals) db.WriteHealthRowParams {
+func healthRow(organization uuid.UUID, interval Interval, p Period,
+	v Vitals) db.WriteHealthRowParams {
 	return db.WriteHealthRowParams{
 		OrganizationID: organization, Granularity: string(interval),
 		PeriodStart: p.Start, PeriodEnd: p.End,

@@ -44,7 +44,8 @@ func (r *run) updateTenants(ctx context.Context, through time.Time) {
 			return
 		}
 		t := r.tenantOf(ctx, row)
-		ok := r.step(ctx, "update tenant", func() error { return r.update(ctx, t, through) }, "organization_id", t.id)
+		ok := r.step(ctx, "update tenant", func() error { return r.update(ctx, t, through) },
+			"organization_id", t.id)
 		if ok {
 			r.done.Tenants++
 		}
@@ -55,10 +56,12 @@ func (r *run) updateTenants(ctx context.Context, through time.Time) {
 func (r *run) tenantOf(ctx context.Context, row db.TenantsRow) tenant {
 	zone, err := time.LoadLocation(row.Timezone)
 	if err != nil {
-		r.Log.WarnContext(ctx, "time zone is unknown: UTC stands for it", "organization_id", row.ID, "timezone", row.Timezone)
+		r.Log.WarnContext(ctx, "time zone is unknown: UTC stands for it", "organization_id", row.ID,
+			"timezone", row.Timezone)
 		zone = time.UTC
 	}
-	return tenant{row.ID, zone, row.Timezone, effectiveRetention(r.RetentionDays, row.DataRetentionDays)}
+	return tenant{row.ID, zone, row.Timezone,
+		effectiveRetention(r.RetentionDays, row.DataRetentionDays)}
 }
 
 // update is a transaction for each page of usage and changes, until there are none.
@@ -72,7 +75,8 @@ func (r *run) update(ctx context.Context, t tenant, through time.Time) error {
 		err := r.DB.InTenant(ctx, t.id, func(tx pgx.Tx) error {
 			lock := db.TryLockTenantParams{Class: tenantLocks, OrganizationID: t.id}
 			locked, err := db.New(tx).TryLockTenant(ctx, lock)
-			if err != nil || !locked { // another run is at it, and what it leaves the next one takes
+			// another run is at it, and what it leaves the next one takes
+			if err != nil || !locked {
 				r.whole = r.whole && locked
 				more = false
 				return err
@@ -102,7 +106,8 @@ func (r *run) updatePage(ctx context.Context, tx pgx.Tx, t tenant, from, through
 	if most := from.Add(changesPage * BucketLength); most.Before(through) {
 		done, more = most, true
 	}
-	changed, err := q.TakeChanges(ctx, db.TakeChangesParams{OrganizationID: t.id, Page: changesPage})
+	changed, err := q.TakeChanges(ctx, db.TakeChangesParams{OrganizationID: t.id,
+		Page: changesPage})
 	if err != nil {
 		return from, false, err
 	}
@@ -140,8 +145,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// tenantBegin is up to where the organization's metrics are complete. A changed time zone has all its
-// hours and days merged again.
+// tenantBegin is up to where the organization's metrics are complete. A changed time zone has all
+// its hours and days merged again.
 func (r *run) tenantBegin(ctx context.Context, q *db.Queries, t tenant) (time.Time, error) {
 	known, err := q.Tenant(ctx, t.id)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -165,16 +170,20 @@ func (r *run) changeZone(ctx context.Context, q *db.Queries, t tenant) error {
 	}
 	first := dayOf(oldest, t.zone)
 	since := first.Start
-	if since.Before(r.closed.Add(-time.Duration(r.RetentionDays) * day)) { // some of its rows are gone
+	// some of its rows are gone
+	if since.Before(r.closed.Add(-time.Duration(r.RetentionDays) * day)) {
 		since = first.End
 	}
-	if err := q.ForgetAgentPeriods(ctx, db.ForgetAgentPeriodsParams{OrganizationID: t.id, Since: since}); err != nil {
+	if err := q.ForgetAgentPeriods(ctx, db.ForgetAgentPeriodsParams{OrganizationID: t.id,
+		Since: since}); err != nil {
 		return err
 	}
-	if err := q.ForgetHealthPeriods(ctx, db.ForgetHealthPeriodsParams{OrganizationID: t.id, Since: since}); err != nil {
+	if err := q.ForgetHealthPeriods(ctx, db.ForgetHealthPeriodsParams{OrganizationID: t.id,
+		Since: since}); err != nil {
 		return err
 	}
-	if err := q.ForgetUsagePeriods(ctx, db.ForgetUsagePeriodsParams{OrganizationID: t.id, Since: since}); err != nil {
+	if err := q.ForgetUsagePeriods(ctx, db.ForgetUsagePeriodsParams{OrganizationID: t.id,
+		Since: since}); err != nil {
 		return err
 	}
 	return q.MarkAll(ctx, db.MarkAllParams{OrganizationID: t.id, Since: since})

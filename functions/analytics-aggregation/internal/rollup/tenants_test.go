@@ -21,7 +21,8 @@ func (f *fixture) minutes(from, to int, each func()) {
 
 func (f *fixture) alerts() string {
 	f.t.Helper()
-	return f.text(`SELECT coalesce(string_agg(topic, ', ' ORDER BY position), '') FROM notification_inbox WHERE topic !~ '^task'`)
+	return f.text(`SELECT coalesce(string_agg(topic, ', ' ORDER BY position), '')
+		FROM notification_inbox WHERE topic !~ '^task'`)
 }
 
 // A crisis is told once, and once that it is over; what comes late tells nothing again.
@@ -64,11 +65,13 @@ func TestPresence(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	row := func(period string) string {
-		return f.text(`SELECT registered_us / 1000000 || ' ' || in_service_us / 1000000 || ' ' || up_us / 1000000 || ' ' || available_us / 1000000
+		return f.text(`SELECT registered_us / 1000000 || ' ' || in_service_us / 1000000 || ' '
+			|| up_us / 1000000 || ' ' || available_us / 1000000
 			FROM agent_metrics WHERE granularity = '5m' AND period_start = $1`, period)
 	}
 	f.clock("2026-03-02T10:01:00Z")
-	f.write(`INSERT INTO agent_instances (organization_id, id, agent_id, agent_type, status, last_heartbeat) VALUES ($1, $2, 'a', 'tutor', 'idle', now())`, f.school, agent(1))
+	f.write(`INSERT INTO agent_instances (organization_id, id, agent_id, agent_type, status,
+		last_heartbeat) VALUES ($1, $2, 'a', 'tutor', 'idle', now())`, f.school, agent(1))
 	f.clock("2026-03-02T10:02:00Z")
 	f.write(`UPDATE agent_instances SET status = 'maintenance', last_heartbeat = clock_timestamp()`)
 	f.clock("2026-03-02T10:03:00Z")
@@ -90,7 +93,8 @@ func TestPresence(t *testing.T) {
 	if silent != "300 300 0 0" || row("2026-03-02T10:05:00Z") != silent {
 		t.Errorf("silent: %s, and after it spoke again %s", silent, row("2026-03-02T10:05:00Z"))
 	}
-	got := f.text(`SELECT string_agg(agent_type || ' ' || registered_us / 1000000 || ' ' || in_service_us / 1000000 || ' ' || up_us / 1000000, '; ' ORDER BY agent_type)
+	got := f.text(`SELECT string_agg(agent_type || ' ' || registered_us / 1000000 || ' '
+		|| in_service_us / 1000000 || ' ' || up_us / 1000000, '; ' ORDER BY agent_type)
 		FROM agent_metrics WHERE granularity = '5m' AND period_start = '2026-03-02T10:10:00Z'`)
 	if got != "grader 120 0 0; tutor 180 180 60" {
 		t.Errorf("of another type and offline: %s", got)
@@ -115,17 +119,23 @@ func TestUsage(t *testing.T) {
 		at, direction string
 		bytes, stored int64
 	}{
-		{"2026-03-02T10:01:00Z", "in", 100, 100}, {"2026-03-02T10:02:00Z", "in", 50, 150}, {"2026-03-02T10:07:00Z", "out", 50, 0},
+		{"2026-03-02T10:01:00Z", "in", 100, 100}, {"2026-03-02T10:02:00Z", "in", 50, 150},
+		{"2026-03-02T10:07:00Z", "out", 50, 0},
 		{"2026-03-02T11:31:00Z", "removed", 100, 50},
 	} {
 		f.clock(fact.at)
-		f.exec(`INSERT INTO file_transfers (organization_id, file_id, direction, bytes, scanned, stored_bytes) VALUES ($1, $1, $2, $3, $2 = 'in', nullif($4, 0))`,
+		f.exec(`INSERT INTO file_transfers (organization_id, file_id, direction, bytes, scanned,
+			stored_bytes) VALUES ($1, $1, $2, $3, $2 = 'in', nullif($4, 0))`,
 			f.school, fact.direction, fact.bytes, fact.stored)
 	}
 	f.clock("2026-03-02T12:00:00Z")
 	f.run()
-	got := f.text(`SELECT string_agg(concat_ws(' ', granularity, to_char(period_start AT TIME ZONE 'UTC', 'DD HH24:MI'), files_in, bytes_in, bytes_out, bytes_removed, stored_bytes, scans), '; ' ORDER BY granularity, period_start) FROM usage_metrics`)
-	want := "1d 01 18:30 2 150 50 100 50 2; 1h 02 09:30 2 150 50 0 150 2; 1h 02 11:30 0 0 0 100 50 0; 5m 02 10:00 2 150 0 0 150 2; 5m 02 10:05 0 0 50 0 0; 5m 02 11:30 0 0 0 100 50 0"
+	got := f.text(`SELECT string_agg(concat_ws(' ', granularity,
+		to_char(period_start AT TIME ZONE 'UTC', 'DD HH24:MI'), files_in, bytes_in, bytes_out,
+		bytes_removed, stored_bytes, scans), '; ' ORDER BY granularity, period_start)
+		FROM usage_metrics`)
+	want := "1d 01 18:30 2 150 50 100 50 2; 1h 02 09:30 2 150 50 0 150 2; 1h 02 11:30 0 0 0 100 " +
+		"50 0; 5m 02 10:00 2 150 0 0 150 2; 5m 02 10:05 0 0 50 0 0; 5m 02 11:30 0 0 0 100 50 0"
 	if got != want {
 		t.Errorf("usage is\n%s, want\n%s", got, want)
 	}
@@ -136,7 +146,8 @@ func TestUsage(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if len(r.Periods) != 3 || r.Periods[1].Usage != nil || r.Total.BytesIn != 150 || *r.Total.StoredBytes != 50 {
+		if len(r.Periods) != 3 || r.Periods[1].Usage != nil || r.Total.BytesIn != 150 ||
+			*r.Total.StoredBytes != 50 {
 			t.Errorf("read %+v", r)
 		}
 		return nil
@@ -146,7 +157,8 @@ func TestUsage(t *testing.T) {
 // read is a transaction of the HTTP entry.
 func (f *fixture) read(fn func(tx pgx.Tx) error) {
 	f.t.Helper()
-	if err := f.DB(f.t, "analytics-aggregation/http").InTenant(f.t.Context(), f.school, fn); err != nil {
+	if err := f.DB(f.t, "analytics-aggregation/http").InTenant(f.t.Context(), f.school,
+		fn); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -155,32 +167,40 @@ func (f *fixture) read(fn func(tx pgx.Tx) error) {
 func TestReadingAgents(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	for i, at := range []string{"2026-02-28T19:00:00Z", "2026-03-01T10:00:00Z", "2026-03-01T23:30:00Z"} {
+	for i, at := range []string{"2026-02-28T19:00:00Z", "2026-03-01T10:00:00Z",
+		"2026-03-01T23:30:00Z"} {
 		f.ended(execution{agent: 1, ended: at, seconds: float64(1 + i)})
 	}
 	f.clock("2026-03-02T10:05:00Z")
 	f.run()
 	days := func() string {
-		return f.text(`SELECT string_agg(to_char(period_start AT TIME ZONE 'UTC', 'DD HH24:MI') || ' ' || total_tasks, '; ' ORDER BY period_start) FROM agent_metrics WHERE granularity = '1d'`)
+		return f.text(`SELECT string_agg(to_char(period_start AT TIME ZONE 'UTC', 'DD HH24:MI')
+			|| ' ' || total_tasks, '; ' ORDER BY period_start) FROM agent_metrics
+			WHERE granularity = '1d'`)
 	}
 	if got := days(); got != "28 00:00 1; 01 00:00 2" {
 		t.Errorf("days in UTC: %s", got)
 	}
-	query := Range{From: at(t, "2026-03-01T00:00:00Z"), To: at(t, "2026-03-02T00:00:00Z"), Interval: Day}
+	query := Range{From: at(t, "2026-03-01T00:00:00Z"), To: at(t, "2026-03-02T00:00:00Z"),
+		Interval: Day}
 	f.read(func(tx pgx.Tx) error {
 		utc, err := ReadAgents(t.Context(), tx, f.school, query, AgentFilter{Limit: 10})
-		if err != nil || len(utc.Series) != 1 || utc.Series[0].Total.Total() != 2 || *utc.Series[0].Total.Percentile(0.5) != 2 {
+		if err != nil || len(utc.Series) != 1 || utc.Series[0].Total.Total() != 2 ||
+			*utc.Series[0].Total.Percentile(0.5) != 2 {
 			t.Errorf("in UTC %+v, %v", utc, err)
 		}
 		elsewhere := query
 		elsewhere.Timezone = "Asia/Kolkata"
 		kolkata, err := ReadAgents(t.Context(), tx, f.school, elsewhere, AgentFilter{Limit: 10})
-		if err != nil || len(kolkata.Series) != 1 || kolkata.Series[0].Total.Total() != 3 || len(kolkata.Series[0].Periods) != 2 {
+		if err != nil || len(kolkata.Series) != 1 || kolkata.Series[0].Total.Total() != 3 ||
+			len(kolkata.Series[0].Periods) != 2 {
 			t.Errorf("in Kolkata %+v, %v", kolkata, err)
 		}
-		for _, wrong := range []Range{{From: query.To, To: query.From, Interval: Day}, {From: query.From, To: query.To.AddDate(0, 1, 0), Interval: FiveMinutes},
+		for _, wrong := range []Range{{From: query.To, To: query.From, Interval: Day},
+			{From: query.From, To: query.To.AddDate(0, 1, 0), Interval: FiveMinutes},
 			{From: query.From, To: query.To, Interval: Day, Timezone: "Mars/Olympus"}} {
-			if _, err := ReadAgents(t.Context(), tx, f.school, wrong, AgentFilter{Limit: 10}); err == nil {
+			if _, err := ReadAgents(t.Context(), tx, f.school, wrong,
+				AgentFilter{Limit: 10}); err == nil {
 				t.Errorf("%+v was answered", wrong)
 			}
 		}

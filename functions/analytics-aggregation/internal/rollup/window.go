@@ -15,8 +15,8 @@ type window struct {
 	rewound      bool // the clock is behind the last run's
 }
 
-// leastWindow is how many closed buckets are computed again in any case: a clock that is set back by
-// less does no harm.
+// leastWindow is how many closed buckets are computed again in any case: a clock that is set back
+// by less does no harm.
 const leastWindow = 2
 
 // windowOf is the window of a run at a moment before which the buckets are closed. runs is what is
@@ -24,9 +24,9 @@ const leastWindow = 2
 //
 // A transaction gives a row its bucket by the clock, after it got its number (bucket_clock in the
 // migrations). So all that can ever add to a bucket have a number when the bucket ends, and a lower
-// one than the run that first computes it. As long as one of them is open, that run stays stored and
-// its buckets are computed again. pg_snapshot_xmax would be one too low for the run's number: it is
-// the latest completed one plus one, which a transaction that is still open may have.
+// one than the run that first computes it. As long as one of them is open, that run stays stored
+// and its buckets are computed again. pg_snapshot_xmax would be one too low for the run's number:
+// it is the latest completed one plus one, which a transaction that is still open may have.
 func windowOf(runs []storedRun, closed time.Time) window {
 	w := window{}
 	begin := closed.Add(-leastWindow * BucketLength)

@@ -15,7 +15,8 @@ func TestABucketIsComputedWhenItIsOver(t *testing.T) {
 	f.clock("2026-03-02T10:05:00Z")
 	f.ended(execution{agent: 1, status: "failed", seconds: 3})
 	f.ended(execution{agent: 2, status: "cancelled"})
-	f.write(`INSERT INTO agent_executions (organization_id, task_id, agent_instance_id, agent_type, task_type, status) VALUES ($1, 't', $2, 'tutor', 'quiz', 'running')`, f.school, agent(1))
+	f.write(`INSERT INTO agent_executions (organization_id, task_id, agent_instance_id, agent_type,
+		task_type, status) VALUES ($1, 't', $2, 'tutor', 'quiz', 'running')`, f.school, agent(1))
 	f.run()
 	if got := f.buckets(); got != "02 10:00 1/0/0" {
 		t.Errorf("at five past: %s", got)
@@ -52,7 +53,8 @@ func (f *fixture) commit(tx pgx.Tx) {
 }
 
 // However many buckets a transaction stays open after it wrote, its rows are found when it commits.
-// The cluster is quiet meanwhile: the number of the open transaction is then the next one to complete.
+// The cluster is quiet meanwhile: the number of the open transaction is then the next one to
+// complete.
 func TestALateCommitIsFound(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -87,7 +89,8 @@ func TestACommitDuringARunIsFound(t *testing.T) {
 	f := newFixture(t)
 	f.clock("2026-03-02T10:04:00Z")
 	tx := f.late(execution{agent: 1})
-	for _, at := range []string{"2026-03-02T10:05:01Z", "2026-03-02T10:10:01Z", "2026-03-02T10:15:01Z"} {
+	for _, at := range []string{"2026-03-02T10:05:01Z", "2026-03-02T10:10:01Z",
+		"2026-03-02T10:15:01Z"} {
 		f.clock(at)
 		f.run()
 	}
@@ -98,12 +101,14 @@ func TestACommitDuringARunIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	number := time.Date(2026, 3, 2, 10, 10, 0, 0, time.UTC).Unix() / 300
-	if _, err := blocker.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1::int4, $2::int4)`, bucketLocks, number); err != nil {
+	if _, err := blocker.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1::int4,
+		$2::int4)`, bucketLocks, number); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { _, err := f.aggregator.Run(t.Context()); ended <- err }()
-	for f.text(`SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`) != "1" {
+	for f.text(`SELECT count(*)::text FROM pg_locks
+		WHERE locktype = 'advisory' AND NOT granted`) != "1" {
 		time.Sleep(time.Millisecond)
 	}
 	f.commit(tx)
@@ -113,7 +118,8 @@ func TestACommitDuringARunIsFound(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	for _, at := range []string{"2026-03-02T10:25:01Z", "2026-03-02T10:30:01Z", "2026-03-02T10:35:01Z"} {
+	for _, at := range []string{"2026-03-02T10:25:01Z", "2026-03-02T10:30:01Z",
+		"2026-03-02T10:35:01Z"} {
 		f.clock(at)
 		f.run()
 	}
@@ -122,8 +128,8 @@ func TestACommitDuringARunIsFound(t *testing.T) {
 	}
 }
 
-// A row is written and committed between the moment at which a run asked for a bucket's lock and the
-// one at which it got it.
+// A row is written and committed between the moment at which a run asked for a bucket's lock and
+// the one at which it got it.
 func TestTheFiguresAreThoseOfAfterTheLock(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -134,12 +140,14 @@ func TestTheFiguresAreThoseOfAfterTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	number := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC).Unix() / 300
-	if _, err := blocker.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1::int4, $2::int4)`, bucketLocks, number); err != nil {
+	if _, err := blocker.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1::int4,
+		$2::int4)`, bucketLocks, number); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { _, err := f.aggregator.Run(t.Context()); ended <- err }()
-	for f.text(`SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`) != "1" {
+	for f.text(`SELECT count(*)::text FROM pg_locks
+		WHERE locktype = 'advisory' AND NOT granted`) != "1" {
 		time.Sleep(time.Millisecond)
 	}
 	// What this other run, the blocker, would have drained and computed:

@@ -55,11 +55,13 @@ func (l *Library) Change(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uu
 		return file, err
 	}
 	if slices.Contains(changed, "category") || slices.Contains(changed, "retention_days") {
-		date, err := deletionDate(file.Category, file.RetentionDays, number[int](longest), file.CreatedAt, r.now)
+		date, err := deletionDate(file.Category, file.RetentionDays, number[int](longest),
+			file.CreatedAt, r.now)
 		if err != nil {
 			return File{}, err
 		}
-		if file.Status == storedfile.Available || file.DeletionDate == nil || date.Before(*file.DeletionDate) {
+		if file.Status == storedfile.Available || file.DeletionDate == nil ||
+			date.Before(*file.DeletionDate) {
 			file.DeletionDate = &date // what was not accepted is not kept for longer
 		}
 	}
@@ -68,7 +70,8 @@ func (l *Library) Change(ctx context.Context, tx pgx.Tx, by tenant.Caller, id uu
 }
 
 func (r request) lockForChange(ctx context.Context, id uuid.UUID) (File, *int32, error) {
-	row, err := r.q.LockFileForChange(ctx, db.LockFileForChangeParams{OrganizationID: r.organization, ID: id})
+	row, err := r.q.LockFileForChange(ctx,
+		db.LockFileForChangeParams{OrganizationID: r.organization, ID: id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return File{}, nil, notFound()
 	}
@@ -86,7 +89,8 @@ func (r request) lockForChange(ctx context.Context, id uuid.UUID) (File, *int32,
 // staff to decide about any file.
 func (c Change) onlyConsent() bool {
 	set := c.RequiresConsent.Set
-	return set && !c.Filename.Set && !c.Title.Set && !c.Description.Set && !c.Tags.Set && !c.Metadata.Set &&
+	return set && !c.Filename.Set && !c.Title.Set && !c.Description.Set && !c.Tags.Set &&
+		!c.Metadata.Set &&
 		!c.Category.Set && !c.RetentionDays.Set && !c.ContainsPII.Set
 }
 

@@ -17,7 +17,8 @@ func checkMetadata(metadata map[string]any) error {
 	encoded, err := json.Marshal(metadata)
 	if err != nil || len(encoded)+grown(metadata) > maxMetadataBytes {
 		return fault.Wrap(err, fault.Invalid, "metadata-too-large",
-			"metadata is larger than 16 KiB as JSON with its numbers written out. Keep less in it.").At("body.metadata")
+			"metadata is larger than 16 KiB as JSON with its numbers written out. Keep less in "+
+				"it.").At("body.metadata")
 	}
 	return nil
 }

@@ -9,10 +9,10 @@ import (
 // so that nobody learns of it.
 //
 //	                      uploader  member  staff  admin
-//	see                   yes       yes*    yes    yes     * not a student_submission, not in the trash
+//	see                   yes       yes*    yes    yes     * no student_submission, no trash
 //	change, delete        yes       no      no     yes
 //	read the access log   yes       no      yes    yes
-//	record consent        staff     no      yes    yes     (withdraw it, and lift requires_consent, too)
+//	record consent        staff     no      yes    yes     (and withdraw, and waive)
 
 func canSee(by tenant.Caller, f File) bool {
 	return f.Category != StudentSubmission && f.Status != storedfile.Deleted ||

@@ -44,12 +44,16 @@ func fill(t *testing.T, d *pgtest.Database, by tenant.Caller, rare uuid.UUID) {
 		d.Organization(t, slug)
 	}
 	_, err := d.Superuser.Exec(t.Context(), `
-		INSERT INTO files (organization_id, filename, original_filename, file_size, mime_type, bucket_name, storage_path,
+		INSERT INTO files (organization_id, filename, original_filename, file_size, mime_type,
+			bucket_name, storage_path,
 			status, category, uploaded_by, created_by, created_at)
 		SELECT o.id, named.name, named.name, 1, 'text/plain', 'b', 'k',
-			CASE WHEN n % 100 = 0 THEN 'error' ELSE 'available' END, CASE WHEN n % 100 = 1 THEN 'report' ELSE 'assessment' END,
-			CASE WHEN n % 100 = 2 THEN $1::uuid ELSE $2::uuid END, $2, now() - n * interval '1 minute'
-		FROM generate_series(1, 3000) n, organizations o, LATERAL (SELECT md5(n::text) || '.txt' AS name) named
+			CASE WHEN n % 100 = 0 THEN 'error' ELSE 'available' END, CASE WHEN n % 100 = 1
+				THEN 'report' ELSE 'assessment' END,
+			CASE WHEN n % 100 = 2 THEN $1::uuid
+				ELSE $2::uuid END, $2, now() - n * interval '1 minute'
+		FROM generate_series(1, 3000) n, organizations o,
+			LATERAL (SELECT md5(n::text) || '.txt' AS name) named
 		ORDER BY n, o.id`, rare, by.User)
 	if err != nil {
 		t.Fatal(err)

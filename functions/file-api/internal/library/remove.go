@@ -38,7 +38,8 @@ func (l *Library) Delete(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 	}
 	if upload != nil { // no bytes have come: there is nothing to restore, and nothing is kept
 		was := file.Status
-		file.Status, file.StatusBefore, file.DeletedAt, file.UpdatedAt = storedfile.Deleted, was, &r.now, r.now
+		file.Status, file.StatusBefore, file.DeletedAt, file.UpdatedAt = storedfile.Deleted, was,
+			&r.now, r.now
 		return file, r.cancel(ctx, file, upload)
 	}
 	key := db.SoftDeleteFileParams{OrganizationID: r.organization, ID: id, Now: &r.now,
@@ -64,8 +65,10 @@ type Removed struct {
 func (l *Library) DeleteAll(ctx context.Context, tx pgx.Tx, by tenant.Caller, ids []uuid.UUID,
 	permanent bool) ([]Removed, error) {
 	r := l.begin(tx, by)
-	for _, id := range slices.SortedFunc(slices.Values(ids), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
-		if _, _, err := r.unitOfWork.lock(ctx, id); err != nil && fault.KindOf(err) != fault.NotFound {
+	for _, id := range slices.SortedFunc(slices.Values(ids),
+		func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
+		if _, _, err := r.unitOfWork.lock(ctx, id); err != nil &&
+			fault.KindOf(err) != fault.NotFound {
 			return nil, err
 		}
 	}

@@ -47,8 +47,8 @@ func (l *Library) Reserve(ctx context.Context, tx pgx.Tx, by tenant.Caller, file
 }
 
 // ReserveAll reserves space for files and returns a form to upload each with, or why there is none.
-// The files get the ids given. A reservation ends with the verdict, with Delete, or by maintenance when the
-// upload does not come.
+// The files get the ids given. A reservation ends with the verdict, with Delete, or by maintenance
+// when the upload does not come.
 //
 // It takes two round trips whatever the number: what is needed to decide, then all that is written.
 // The quota's row, through which all uploads of an organization go, is the last to be locked. also
@@ -95,7 +95,8 @@ func (l *Library) admit(r request, s *situation, n NewFile, id uuid.UUID) (db.Fi
 		return db.File{}, err
 	}
 	category := cmp.Or(n.Category, defaultCategory)
-	deletion, err := deletionDate(category, n.RetentionDays, number[int](s.longestRetention), r.now, r.now)
+	deletion, err := deletionDate(category, n.RetentionDays, number[int](s.longestRetention), r.now,
+		r.now)
 	if err != nil {
 		return db.File{}, err
 	}
@@ -106,11 +107,13 @@ func (l *Library) admit(r request, s *situation, n NewFile, id uuid.UUID) (db.Fi
 	return db.File{
 		OrganizationID: r.organization, ID: id, Filename: filename, OriginalFilename: n.Filename,
 		FileExtension: extensionOf(filename), FileSize: n.Size, MimeType: string(contentType),
-		BucketName: r.buckets.Incoming, StoragePath: objectkey.Incoming(r.organization, id, firstVersion),
+		BucketName: r.buckets.Incoming, StoragePath: objectkey.Incoming(r.organization, id,
+			firstVersion),
 		CurrentVersion: firstVersion, Checksum: n.SHA256, Status: string(storedfile.Pending),
 		Category: string(category), ContainsPii: n.ContainsPII, RequiresConsent: n.RequiresConsent,
 		RetentionDays: number[int32](n.RetentionDays), DeletionDate: &deletion, Title: n.Title,
-		Description: n.Description, Tags: orEmpty(n.Tags), Metadata: metadata, Variants: []byte("[]"),
+		Description: n.Description, Tags: orEmpty(n.Tags), Metadata: metadata,
+		Variants:   []byte("[]"),
 		UploadedBy: r.by.User, CreatedBy: r.by.User, CreatedAt: r.now, UpdatedAt: r.now,
 	}, nil
 }
@@ -145,7 +148,8 @@ func (r request) insert(ctx context.Context, batch *pgx.Batch, row db.File,
 		q.InsertUpload(ctx, db.InsertUploadParams{
 			OrganizationID: row.OrganizationID, FileID: row.ID, Version: firstVersion,
 			UploadedBy: row.UploadedBy, ReservedBytes: row.FileSize,
-			ExpiresAt: upload.ExpiresAt, CreatedAt: row.CreatedAt, CheckAt: row.CreatedAt.Add(quietTime),
+			ExpiresAt: upload.ExpiresAt, CreatedAt: row.CreatedAt,
+			CheckAt: row.CreatedAt.Add(quietTime),
 		}),
 		q.AppendAccess(ctx, record),
 	)

@@ -36,8 +36,8 @@ type deletion struct {
 	err     error
 }
 
-// deleteObjects empties the prefixes of one page and then crosses them off. In this order a crash in
-// between costs empty listings.
+// deleteObjects empties the prefixes of one page and then crosses them off. In this order a crash
+// in between costs empty listings.
 func (m *Runner) deleteObjects(ctx context.Context, s slice) (Summary, bool, error) {
 	due, err := m.deletionsDue(ctx)
 	if err != nil || len(due) == 0 {
@@ -66,8 +66,8 @@ func (m *Runner) deleteObjects(ctx context.Context, s slice) (Summary, bool, err
 	return done, len(due) == page && done.Prefixes > 0, err
 }
 
-// list finds the versions and delete markers below a prefix. One that does not end in a slash is one
-// key, and what only begins like it stays.
+// list finds the versions and delete markers below a prefix. One that does not end in a slash is
+// one key, and what only begins like it stays.
 func (m *Runner) list(ctx context.Context, e *deletion) {
 	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
@@ -156,7 +156,8 @@ func (m *Runner) crossOff(ctx context.Context, entries []*deletion) (all Summary
 		case e.err != nil:
 			all.Failed++
 			m.Log.ErrorContext(ctx, "maintenance item failed", "organization_id", e.OrganizationID,
-				"bucket", e.BucketName, "prefix", e.Prefix, "attempts", e.Attempts+1, "error", e.err)
+				"bucket", e.BucketName, "prefix", e.Prefix, "attempts", e.Attempts+1, "error",
+				e.err)
 			failed = errors.Join(failed, m.postpone(ctx, e))
 		case !e.more:
 			finished[e.OrganizationID] = append(finished[e.OrganizationID], e.ID)

@@ -226,7 +226,8 @@ func (w *fixture) wantFile(f library.File, want string) {
 func (w *fixture) wantQuota(by tenant.Caller, want string) {
 	w.t.Helper()
 	w.wantText(want,
-		`SELECT format('%s used %s reserved %s files', used_bytes, reserved_bytes, file_count) FROM storage_quotas WHERE organization_id = $1`,
+		`SELECT format('%s used %s reserved %s files', used_bytes, reserved_bytes, file_count)
+			FROM storage_quotas WHERE organization_id = $1`,
 		by.Organization)
 }
 
@@ -305,7 +306,8 @@ func TestDeadLease(t *testing.T) {
 	claimed := w.put(buckets().Incoming, incoming(f))
 	for id, version := range map[uuid.UUID]string{f.ID: claimed, gone.ID: "removed"} {
 		w.exec(
-			`UPDATE file_uploads SET object_version = $2, fence = 1, attempts = 1, lease_until = $3, check_at = $4 WHERE file_id = $1`,
+			`UPDATE file_uploads SET object_version = $2, fence = 1, attempts = 1, lease_until = $3,
+				check_at = $4 WHERE file_id = $1`,
 			id, version, w.now.Add(10*time.Minute), w.now.Add(12*time.Minute))
 		w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, id)
 	}
@@ -361,7 +363,8 @@ func (w *fixture) available(by tenant.Caller) library.File {
 	f := w.reserve(by)
 	w.exec(`DELETE FROM file_uploads WHERE file_id = $1`, f.ID)
 	w.exec(
-		`UPDATE storage_quotas SET reserved_bytes = reserved_bytes - 5, used_bytes = used_bytes + 5 WHERE organization_id = $1`,
+		`UPDATE storage_quotas SET reserved_bytes = reserved_bytes - 5, used_bytes = used_bytes + 5
+			WHERE organization_id = $1`,
 		by.Organization)
 	w.exec(`UPDATE files SET status = 'available', quota_bytes = 5 WHERE id = $1`, f.ID)
 	of := by.Organization.String() + "/" + f.ID.String() + "/1"
@@ -380,13 +383,16 @@ func TestPurgeOfWhatIsDue(t *testing.T) {
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = ANY ($2)`, w.now.Add(-time.Second),
 		[]uuid.UUID{old.ID, busy.ID, waiting.ID})
 	w.exec(`UPDATE files SET status = 'processing' WHERE id = $1`, busy.ID)
-	w.exec(`UPDATE file_uploads SET lease_until = $1, check_at = $1 WHERE file_id = $2`, w.now.Add(time.Hour),
+	w.exec(`UPDATE file_uploads SET lease_until = $1, check_at = $1
+		WHERE file_id = $2`, w.now.Add(time.Hour),
 		busy.ID)
 	w.exec(
-		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`,
+		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1
+			WHERE id = $2`,
 		w.now.Add(-library.TrashTime-time.Second), trashed.ID)
 	w.exec(
-		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1 WHERE id = $2`,
+		`UPDATE files SET status = 'deleted', status_before_deletion = 'available', deleted_at = $1
+			WHERE id = $2`,
 		w.now.Add(-library.TrashTime+time.Hour), kept.ID)
 	w.wantRun(Summary{Purged: 3, Prefixes: 9, Objects: 6})
 	for _, f := range []library.File{old, trashed, waiting} {
@@ -444,7 +450,9 @@ func TestAPageOfFailuresStopsNobody(t *testing.T) {
 	bad, good := w.available(broken), w.available(fine)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-2*time.Hour), bad.ID)
 	w.exec(
-		`INSERT INTO files SELECT (jsonb_populate_record(f, jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(1, $2) WHERE id = $1`,
+		`INSERT INTO files SELECT (jsonb_populate_record(f,
+			jsonb_build_object('id', gen_random_uuid()))).* FROM files f, generate_series(1, $2)
+			WHERE id = $1`,
 		bad.ID, 2*page)
 	w.exec(`UPDATE files SET deletion_date = $1 WHERE id = $2`, w.now.Add(-time.Hour), good.ID)
 	w.exec(`UPDATE storage_quotas SET used_bytes = 0 WHERE organization_id = $1`,
@@ -487,7 +495,8 @@ func TestDrainOfManyVersions(t *testing.T) {
 	neighbour := fmt.Sprintf("incoming/%s/%s/1", by.Organization, uuid.New())
 	w.put(buckets().Incoming, neighbour)
 	w.exec(
-		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, $2, $3, $4)`,
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
+			VALUES ($1, $2, $3, $4)`,
 		by.Organization, buckets().Incoming, strings.TrimSuffix(key, "1"), w.now.Add(-time.Second))
 	before := w.stored(buckets().Incoming, key)
 	if before <= 1000 {
@@ -510,7 +519,8 @@ func TestAKeyTakesNoLongerKeyAlong(t *testing.T) {
 		w.put(buckets().Incoming, key)
 	}
 	w.exec(
-		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, $2, $3, $4)`,
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
+			VALUES ($1, $2, $3, $4)`,
 		by.Organization, buckets().Incoming, first, w.now.Add(-time.Second))
 	w.wantRun(Summary{Prefixes: 1, Objects: 2})
 	if n := w.stored(buckets().Incoming, first+"0"); n != 1 {
@@ -523,7 +533,8 @@ func TestDrainThatFailsComesBackLater(t *testing.T) {
 	by := w.member("school")
 	prefix := fmt.Sprintf("original/%s/%s/", by.Organization, uuid.New())
 	w.exec(
-		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at) VALUES ($1, 'no-such-bucket', $2, $3)`,
+		`INSERT INTO object_deletions (organization_id, bucket_name, prefix, due_at)
+			VALUES ($1, 'no-such-bucket', $2, $3)`,
 		by.Organization, prefix, w.now.Add(-time.Second))
 	w.maintenance.Log = slog.New(slog.DiscardHandler)
 	for attempt, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
@@ -545,8 +556,10 @@ func TestExpiredKeysGo(t *testing.T) {
 	one, two := w.member("one"), w.member("two")
 	for _, by := range []tenant.Caller{one, two} {
 		for key, age := range map[string]time.Duration{"old": -time.Hour, "new": time.Hour} {
-			w.exec(`INSERT INTO idempotency_keys (organization_id, user_id, route, key, request_hash, resource_id, expires_at)
-				VALUES ($1, $2, 'r', $3, decode(repeat('ab', 32), 'hex'), $2, $4)`, by.Organization, by.User, key, w.now.Add(age))
+			w.exec(`INSERT INTO idempotency_keys (organization_id, user_id, route, key,
+				request_hash, resource_id, expires_at)
+				VALUES ($1, $2, 'r', $3, decode(repeat('ab', 32), 'hex'), $2,
+					$4)`, by.Organization, by.User, key, w.now.Add(age))
 		}
 	}
 	w.wantRun(Summary{Keys: 2})

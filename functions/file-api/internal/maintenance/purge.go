@@ -17,8 +17,8 @@ type dueFile struct {
 	due              time.Time
 }
 
-// purgeFiles is the page of one run. It goes on from the last file that it saw: those that cannot be
-// purged stay the oldest that are due, and must not keep the others'.
+// purgeFiles is the page of one run. It goes on from the last file that it saw: those that cannot
+// be purged stay the oldest that are due, and must not keep the others'.
 func (m *Runner) purgeFiles(
 	find func(ctx context.Context, after dueFile) ([]dueFile, error),
 ) func(context.Context, slice) (Summary, bool, error) {

@@ -15,9 +15,11 @@ import (
 // anything else in one organization at a time.
 
 func (m *Runner) uploadsDue(ctx context.Context) ([]db.UploadsDueRow, error) {
-	return across(ctx, m, "find uploads that are due", func(q *db.Queries) ([]db.UploadsDueRow, error) {
-		return q.UploadsDue(ctx, db.UploadsDueParams{Now: m.now(), Share: uploadShare, Page: page})
-	})
+	return across(ctx, m, "find uploads that are due",
+		func(q *db.Queries) ([]db.UploadsDueRow, error) {
+			return q.UploadsDue(ctx, db.UploadsDueParams{Now: m.now(), Share: uploadShare,
+				Page: page})
+		})
 }
 
 func (m *Runner) filesPastDeletion(ctx context.Context, after dueFile) ([]dueFile, error) {
@@ -38,7 +40,8 @@ func (m *Runner) filesInTrash(ctx context.Context, after dueFile) ([]dueFile, er
 	trashed := m.now().Add(-library.TrashTime)
 	rows, err := across(ctx, m, "find files in the trash",
 		func(q *db.Queries) ([]db.FilesInTrashRow, error) {
-			return q.FilesInTrash(ctx, db.FilesInTrashParams{DeletedBefore: &trashed, After: after.due,
+			return q.FilesInTrash(ctx, db.FilesInTrashParams{DeletedBefore: &trashed,
+				After:             after.due,
 				AfterOrganization: after.organization, AfterID: after.id, Page: page})
 		})
 	var due []dueFile

@@ -16,7 +16,8 @@ import (
 const (
 	// quietTime is how long an upload is left alone between two looks, and after POST.
 	quietTime = 5 * time.Minute
-	// longestWait is between two events for a file that nothing comes of: the wait doubles up to it.
+	// longestWait is between two events for a file that nothing comes of: the wait doubles up to
+	// it.
 	longestWait = time.Hour
 	// uploadShare is how many of one organization a page may have, and uploadPages how many pages a
 	// run may send: at most 2,000 events of all and 200 of one.
@@ -24,8 +25,8 @@ const (
 	uploadPages = 10
 	// uploadsAtOnce is how many are looked for in storage at a time.
 	uploadsAtOnce = 8
-	// requestTime bounds one request to storage or to the queue, so that one that hangs does not take
-	// the run along.
+	// requestTime bounds one request to storage or to the queue, so that one that hangs does not
+	// take the run along.
 	requestTime = 20 * time.Second
 )
 
@@ -126,8 +127,8 @@ func (m *Runner) checkUpload(ctx context.Context, due db.UploadsDueRow) (done Su
 	return done, nil
 }
 
-// take says when the upload is looked at next before anything is done about it, so that a crash costs
-// one quietTime and no flood of events.
+// take says when the upload is looked at next before anything is done about it, so that a crash
+// costs one quietTime and no flood of events.
 func (m *Runner) take(ctx context.Context,
 	due db.UploadsDueRow) (upload db.FileUpload, err error) {
 	err = m.DB.InTenant(ctx, due.OrganizationID, func(tx pgx.Tx) error {

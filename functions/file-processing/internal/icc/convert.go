@@ -91,7 +91,8 @@ func (p *Profile) IsSRGB() bool {
 			}
 			continue
 		}
-		for _, in := range [][3]int{{v, v, v}, {v, 0, 0}, {0, v, 0}, {0, 0, v}, {255, v, 0}, {v, 255, 255}} {
+		for _, in := range [][3]int{{v, v, v}, {v, 0, 0}, {0, v, 0}, {0, 0, v}, {255, v, 0},
+			{v, 255, 255}} {
 			r, g, b := c.Convert(uint8(in[0]), uint8(in[1]), uint8(in[2]))
 			if apart(int(r), in[0]) || apart(int(g), in[1]) || apart(int(b), in[2]) {
 				return false

@@ -202,8 +202,10 @@ func TestUnknown(t *testing.T) {
 		}
 	}
 	for name, data := range map[string][]byte{
-		"without curves": build("RGB ", "XYZ "), "another space": build("HSV ", "XYZ ", "kTRC", transfer),
-		"a short table": build("CMYK", "Lab ", "A2B0", lut16(4)[:100]), "of three inks": build("CMYK", "Lab ", "A2B0", lut16(3)),
+		"without curves": build("RGB ", "XYZ "),
+		"another space":  build("HSV ", "XYZ ", "kTRC", transfer),
+		"a short table":  build("CMYK", "Lab ", "A2B0", lut16(4)[:100]),
+		"of three inks":  build("CMYK", "Lab ", "A2B0", lut16(3)),
 	} {
 		if _, err := icc.Parse(data); !errors.Is(err, icc.ErrUnknown) {
 			t.Errorf("%s: %v", name, err)

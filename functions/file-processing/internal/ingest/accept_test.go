@@ -35,7 +35,8 @@ func TestPictureBecomesSafePictures(t *testing.T) {
 			}
 			w.expectAvailable(key, u.content)
 			w.expectVariants(key)
-			original, content := w.get("files", objectkey.Original(w.organization, key.File, 1, w.fence(key)))
+			original, content := w.get("files",
+				objectkey.Original(w.organization, key.File, 1, w.fence(key)))
 			if !bytes.Equal(content, u.content) ||
 				*original.ContentType != fmt.Sprint(w.file(key)["mime_type"]) ||
 				len(original.Metadata) != 0 {
@@ -53,16 +54,20 @@ func (w *fixture) expectAvailable(key objectkey.Key, content []byte) {
 	expect(w.t, w.file(key), map[string]any{"status": "available", "status_reason": nil,
 		"file_size": len(content), "quota_bytes": len(content),
 		"checksum": sum[:], "bucket_name": "files",
-		"storage_path": objectkey.Original(w.organization, key.File, 1, w.fence(key)), "virus_scanned": false,
+		"storage_path":      objectkey.Original(w.organization, key.File, 1, w.fence(key)),
+		"virus_scanned":     false,
 		"virus_scan_result": nil, "last_scanned_at": nil})
 	expect(w.t, w.quota(),
 		map[string]any{"used_bytes": len(content), "reserved_bytes": 0, "file_count": 1})
 	expect(w.t, w.row(
-		`SELECT count(*) FILTER (WHERE topic = 'file.available') AS told, count(*) AS all FROM notification_inbox`),
+		`SELECT count(*) FILTER (WHERE topic = 'file.available') AS told, count(*) AS all
+			FROM notification_inbox`),
 		map[string]any{"told": 1, "all": 1})
 	expect(w.t, w.row(`SELECT count(*) AS uploads FROM file_uploads`), map[string]any{"uploads": 0})
 	expect(w.t, w.row(
-		`SELECT bucket_name, prefix, due_at > now() + interval '19 minutes' AND due_at < now() + interval '21 minutes' AS due FROM object_deletions WHERE bucket_name = 'incoming'`),
+		`SELECT bucket_name, prefix, due_at > now() + interval '19 minutes'
+			AND due_at < now() + interval '21 minutes' AS due FROM object_deletions
+			WHERE bucket_name = 'incoming'`),
 		map[string]any{"bucket_name": "incoming", "prefix": incomingKey(key), "due": true})
 	for name := range w.objects(key) {
 		if strings.HasPrefix(name, "incoming ") {
@@ -81,8 +86,8 @@ func (w *fixture) expectVariants(key objectkey.Key) {
 		w.t.Fatalf("variants: %s", encoded)
 	}
 	for _, v := range variants {
-		stored, content := w.get("files", objectkey.Variant(w.organization, key.File, 1, w.fence(key),
-			v.Name))
+		stored, content := w.get("files", objectkey.Variant(w.organization, key.File, 1,
+			w.fence(key), v.Name))
 		if int64(len(content)) != v.Size || *stored.ContentType != string(v.ContentType) ||
 			v.Width < 1 || v.Height < 1 {
 			w.t.Errorf("%s says %+v and is %d bytes of %s", v.Name, v, len(content),
@@ -108,12 +113,14 @@ func TestActiveContentIsStoredAsBytes(t *testing.T) {
 			key, object := w.send(u)
 			w.process(object)
 			w.expectAvailable(key, u.content)
-			stored, _ := w.get("files", objectkey.Original(w.organization, key.File, 1, w.fence(key)))
+			stored, _ := w.get("files", objectkey.Original(w.organization, key.File, 1,
+				w.fence(key)))
 			if *stored.ContentType != "application/octet-stream" {
 				t.Errorf("stored as %s", *stored.ContentType)
 			}
 			expect(t, w.row(
-				`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type, jsonb_array_length(variants) AS n FROM files`),
+				`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type,
+					jsonb_array_length(variants) AS n FROM files`),
 				map[string]any{"name": "original", "type": "application/octet-stream", "n": 1})
 		})
 	}
@@ -126,7 +133,8 @@ func TestPlainFileIsItsOwnVariant(t *testing.T) {
 	w.process(object)
 	w.expectAvailable(key, samplePDF())
 	expect(t, w.row(
-		`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type, jsonb_array_length(variants) AS n, width FROM files`),
+		`SELECT variants->0->>'name' AS name, variants->0->>'content_type' AS type,
+			jsonb_array_length(variants) AS n, width FROM files`),
 		map[string]any{"name": "original", "type": "application/pdf", "n": 1, "width": nil})
 }
 
@@ -211,13 +219,16 @@ func TestAnUploadOfASuspendedOrganizationIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
-	if _, err := w.Superuser.Exec(t.Context(), `UPDATE organizations SET status = 'suspended'`); err != nil {
+	if _, err := w.Superuser.Exec(t.Context(), `UPDATE organizations
+		SET status = 'suspended'`); err != nil {
 		t.Fatal(err)
 	}
-	if result := w.process(object); result.Outcome != OutcomeRejected || result.Reason != storedfile.OrganizationSuspended {
+	if result := w.process(object); result.Outcome != OutcomeRejected ||
+		result.Reason != storedfile.OrganizationSuspended {
 		t.Fatalf("%+v", result)
 	}
-	expect(t, w.file(key), map[string]any{"status": "error", "status_reason": "organization_suspended", "quota_bytes": 0})
+	expect(t, w.file(key), map[string]any{"status": "error",
+		"status_reason": "organization_suspended", "quota_bytes": 0})
 	expect(t, w.quota(), map[string]any{"used_bytes": 0, "reserved_bytes": 0, "file_count": 0})
 	var days int
 	err := w.Superuser.QueryRow(t.Context(),

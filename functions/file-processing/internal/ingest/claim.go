@@ -6,9 +6,10 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
-// maxAttempts is how often a file may end its worker: by a crash, out of memory, out of its own time.
-// It is below the queue's receive count, so that such a file gets a verdict that its uploader can see
-// rather than a place in the dead-letter queue. What something around the file did is not counted.
+// maxAttempts is how often a file may end its worker: by a crash, out of memory, out of its own
+// time. It is below the queue's receive count, so that such a file gets a verdict that its uploader
+// can see rather than a place in the dead-letter queue. What something around the file did is not
+// counted.
 const maxAttempts = 4
 
 const (
@@ -16,8 +17,8 @@ const (
 	longestWait = time.Hour
 )
 
-// wait is how long a file that was given back waits, after so many times before: it doubles, up to an
-// hour, and lies between half of that and all of it by jitter (from 0 to 1), so that what failed
+// wait is how long a file that was given back waits, after so many times before: it doubles, up to
+// an hour, and lies between half of that and all of it by jitter (from 0 to 1), so that what failed
 // together does not come back together.
 func wait(retries int, jitter float64) time.Duration {
 	longest := min(firstWait<<min(max(retries, 0), 10), longestWait)

@@ -295,15 +295,18 @@ func TestGivenUp(t *testing.T) {
 // its bytes are nowhere else. At the end of its days it ends, and its bytes stay where they are.
 func TestNothingIsDeletedThatCouldNotBeKept(t *testing.T) {
 	t.Parallel()
-	for name, attempts := range map[string]int{"a good file": 0, "one that had its attempts": maxAttempts} {
+	for name, attempts := range map[string]int{"a good file": 0,
+		"one that had its attempts": maxAttempts} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newFixture(t)
 			content := sampleJPEG(t)
 			key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: content})
-			w.exec(`UPDATE file_uploads SET attempts = $1, object_version = $2`, attempts, object.Version)
+			w.exec(`UPDATE file_uploads SET attempts = $1,
+				object_version = $2`, attempts, object.Version)
 			good := w.processor.Config.Buckets
-			w.processor.Config.Files, w.processor.Config.Quarantine = "not-there", "not-there-either"
+			w.processor.Config.Files, w.processor.Config.Quarantine = "not-there",
+				"not-there-either"
 			for try := range 20 {
 				result, err := w.processor.Process(t.Context(), object)
 				if !errors.Is(err, ErrPostponed) || result.Outcome != OutcomeRetry {
@@ -335,13 +338,14 @@ func TestNothingIsDeletedThatCouldNotBeKept(t *testing.T) {
 	}
 }
 
-// What an attempt stored before it was lost is on the deletion list of the one that won, and what the
-// winner stored is not.
+// What an attempt stored before it was lost is on the deletion list of the one that won, and what
+// the winner stored is not.
 func TestLostAttemptsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
-	for n := int64(3); n <= 5; n++ { // the original's copy is the sixth request; before it come variants
+	// the original's copy is the sixth request; before it come variants
+	for n := int64(3); n <= 5; n++ {
 		w.processor.S3 = s3Client(t, &faultyStore{at: n, how: unanswered})
 		if _, err := w.processor.Process(t.Context(), object); !errors.Is(err, ErrPostponed) {
 			t.Fatal(err)

@@ -236,7 +236,8 @@ func (w *fixture) due() {
 // age does what five days of an outage do.
 func (w *fixture) age() {
 	w.t.Helper()
-	w.exec(`UPDATE file_uploads SET created_at = created_at - interval '5 days', next_attempt_at = NULL`)
+	w.exec(`UPDATE file_uploads SET created_at = created_at - interval '5 days',
+		next_attempt_at = NULL`)
 }
 
 // sweep does what maintenance does about outputs that are on its list.
@@ -259,6 +260,7 @@ func (w *fixture) sweep(key objectkey.Key) {
 func (w *fixture) expireLease() {
 	w.t.Helper()
 	_, err := w.Superuser.Exec(context.Background(),
-		`UPDATE file_uploads SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL`)
+		`UPDATE file_uploads SET lease_until = now() - interval '1 second'
+			WHERE lease_until IS NOT NULL`)
 	must(w.t, err)
 }

@@ -190,14 +190,18 @@ func (w *fixture) reserve(u *upload) objectkey.Key {
 	}
 	key := objectkey.Key{Organization: w.organization, File: u.file, Version: 1}
 	extension := strings.TrimPrefix(filepath.Ext(u.name), ".")
-	w.exec(`INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path,
-			checksum, uploaded_by, created_by) VALUES ($1, $2, $3, $3, $4, $5, $6, 'incoming', $7, $8, $9, $9)`,
+	w.exec(`INSERT INTO files (organization_id, id, filename, original_filename, file_extension,
+		file_size, mime_type, bucket_name, storage_path,
+			checksum, uploaded_by, created_by)
+				VALUES ($1, $2, $3, $3, $4, $5, $6, 'incoming', $7, $8, $9, $9)`,
 		w.organization, u.file, u.name, extension, u.declare, u.mime, incomingKey(
 			key), u.checksum, w.uploader)
-	w.exec(`INSERT INTO file_uploads (organization_id, file_id, uploaded_by, reserved_bytes, expires_at)
+	w.exec(`INSERT INTO file_uploads (organization_id, file_id, uploaded_by, reserved_bytes,
+		expires_at)
 		VALUES ($1, $2, $3, $4, now() + interval '15 minutes')`, w.organization, u.file, w.uploader, u.declare)
 	w.exec(
-		`UPDATE storage_quotas SET reserved_bytes = reserved_bytes + $2, file_count = file_count + 1 WHERE organization_id = $1`,
+		`UPDATE storage_quotas SET reserved_bytes = reserved_bytes + $2, file_count = file_count + 1
+			WHERE organization_id = $1`,
 		w.organization, u.declare)
 	return key
 }

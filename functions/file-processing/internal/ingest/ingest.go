@@ -76,9 +76,9 @@ type Processor struct {
 // maintenance sends the next one.
 var ErrPostponed = errors.New("postponed")
 
-// Process takes one object to its end. With an error there is no end yet: with ErrPostponed the file
-// waits, with any other the same object must come again. What came of a file's content, be it a
-// rejection, is no error.
+// Process takes one object to its end. With an error there is no end yet: with ErrPostponed the
+// file waits, with any other the same object must come again. What came of a file's content, be it
+// a rejection, is no error.
 func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	key, err := objectkey.ParseIncoming(o.Key)
 	if err != nil || key.Organization == uuid.Nil || o.Bucket != p.Config.Incoming {
@@ -141,8 +141,8 @@ func (p *Processor) work(ctx context.Context, c *claim,
 			return OutcomeRetry, finding{}, err
 		}
 		// Its days are over. The bytes stay where they are, for as long as the bucket keeps them.
-		p.Log.ErrorContext(ctx, "a file that ends without a verdict could not be kept in quarantine",
-			"file", c.key.File, "error", err)
+		p.Log.ErrorContext(ctx, "a file that ends without a verdict could not be kept in "+
+			"quarantine", "file", c.key.File, "error", err)
 		found.lost = true
 	}
 	ended, err := p.settle(ctx, *c, found)

@@ -32,7 +32,8 @@ const cacheControl = "private, max-age=31536000, immutable"
 func (p *Processor) openUpload(ctx context.Context, c claim) (*s3.GetObjectOutput, error) {
 	w := watch(ctx)
 	object, err := p.S3.GetObject(w.ctx, &s3.GetObjectInput{
-		Bucket: &p.Config.Incoming, Key: aws.String(incomingKey(c.key)), VersionId: &c.objectVersion,
+		Bucket: &p.Config.Incoming, Key: aws.String(incomingKey(c.key)),
+		VersionId: &c.objectVersion,
 	})
 	w.timer.Stop()
 	if err != nil {
@@ -43,8 +44,8 @@ func (p *Processor) openUpload(ctx context.Context, c claim) (*s3.GetObjectOutpu
 	return object, nil
 }
 
-// putVariant never overwrites. That a key which only this attempt has is taken means that an earlier
-// request of its own got through and the answer was lost.
+// putVariant never overwrites. That a key which only this attempt has is taken means that an
+// earlier request of its own got through and the answer was lost.
 func (p *Processor) putVariant(ctx context.Context, c claim, v picture.Variant) error {
 	ctx, cancel := context.WithTimeout(ctx, storageTime)
 	defer cancel()
@@ -57,7 +58,8 @@ func (p *Processor) putVariant(ctx context.Context, c claim, v picture.Variant) 
 		ContentType:  aws.String(string(v.ContentType)),
 		CacheControl: aws.String(cacheControl), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
 	})
-	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "PreconditionFailed" {
+	if api, ok := errors.AsType[smithy.APIError](err); ok &&
+		api.ErrorCode() == "PreconditionFailed" {
 		return nil
 	}
 	return storageFault("store variant "+v.Name, err)
@@ -133,8 +135,8 @@ func storageFault(doing string, err error) error {
 		"The object store did not answer as expected."))
 }
 
-// refusedByStore reports whether the store answered that it did nothing: a name that is not there, a
-// grant that is missing.
+// refusedByStore reports whether the store answered that it did nothing: a name that is not there,
+// a grant that is missing.
 func refusedByStore(err error) bool {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	return ok && answer.HTTPStatusCode() >= 400 && answer.HTTPStatusCode() < 500 &&

@@ -301,7 +301,8 @@ func TestDeletedWhileWorkedOn(t *testing.T) {
 		t.Errorf("%+v", result)
 	}
 	expect(t, w.row(
-		`SELECT array_agg(bucket_name || ' ' || prefix ORDER BY prefix) AS due FROM object_deletions WHERE due_at <= now()`),
+		`SELECT array_agg(bucket_name || ' ' || prefix ORDER BY prefix) AS due FROM object_deletions
+			WHERE due_at <= now()`),
 		map[string]any{"due": []string{
 			"files " + objectkey.Original(w.organization, key.File, 1, 1),
 			"quarantine " + objectkey.Quarantine(w.organization, key.File, 1, 1),

@@ -39,15 +39,20 @@ func (w *fixture) state(key objectkey.Key) string {
 	}
 	add(`SELECT 'file ' || (to_jsonb(f) - '{current_fence,created_at,updated_at,last_scanned_at,id,organization_id,uploaded_by,created_by}'::text[] || jsonb_build_object('deletion_date', round(extract(epoch FROM deletion_date - created_at) / 86400)))::text
 		FROM files f WHERE organization_id = $1 AND id = $2`, key.Organization, key.File)
-	add(`SELECT 'upload ' || file_id::text FROM file_uploads WHERE organization_id = $1 AND file_id = $2`,
+	add(`SELECT 'upload ' || file_id::text FROM file_uploads
+		WHERE organization_id = $1 AND file_id = $2`,
 		key.Organization, key.File)
-	add(`SELECT format('quota used %s reserved %s files %s', used_bytes, reserved_bytes, file_count) FROM storage_quotas WHERE organization_id = $1`,
+	add(`SELECT format('quota used %s reserved %s files %s', used_bytes, reserved_bytes, file_count)
+		FROM storage_quotas WHERE organization_id = $1`,
 		key.Organization)
-	add(`SELECT 'log ' || action || ' ' || (details - 'attempt')::text FROM file_access_logs WHERE organization_id = $1 AND file_id = $2`,
+	add(`SELECT 'log ' || action || ' ' || (details - 'attempt')::text FROM file_access_logs
+		WHERE organization_id = $1 AND file_id = $2`,
 		key.Organization, key.File)
-	add(`SELECT 'event ' || topic || ' ' || payload::text FROM notification_inbox WHERE organization_id = $1 AND subject_id = $2`,
+	add(`SELECT 'event ' || topic || ' ' || payload::text FROM notification_inbox
+		WHERE organization_id = $1 AND subject_id = $2`,
 		key.Organization, key.File)
-	add(`SELECT 'to delete ' || bucket_name || ' ' || prefix FROM object_deletions WHERE organization_id = $1 AND prefix LIKE '%' || $2::text || '%' ORDER BY prefix`,
+	add(`SELECT 'to delete ' || bucket_name || ' ' || prefix FROM object_deletions
+		WHERE organization_id = $1 AND prefix LIKE '%' || $2::text || '%' ORDER BY prefix`,
 		key.Organization, key.File)
 	objects := w.objects(key)
 	for _, name := range slices.Sorted(maps.Keys(objects)) {

@@ -84,7 +84,8 @@ func TestJudgeSize(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	good := Config{MaxFileSize: 1, ThumbnailSize: 300, MaxAge: time.Hour, Allowed: mediatype.Patterns{"*/*"}}
+	good := Config{MaxFileSize: 1, ThumbnailSize: 300, MaxAge: time.Hour,
+		Allowed: mediatype.Patterns{"*/*"}}
 	if err := good.Validate(); err != nil {
 		t.Errorf("a good one: %v", err)
 	}
@@ -193,7 +194,8 @@ func (w *fixture) expectGivenBack() {
 func (w *fixture) quota() map[string]any {
 	w.t.Helper()
 	return w.row(
-		`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas WHERE organization_id = $1`,
+		`SELECT used_bytes, reserved_bytes, file_count FROM storage_quotas
+			WHERE organization_id = $1`,
 		w.organization)
 }
 

@@ -39,7 +39,8 @@ func (c *channel) block(x, y int, dc int32, ac []uint32) {
 
 // detail counts the blocks of a chrominance that would lose what is seen if it were halved.
 type detail struct {
-	energy [blockSize]float32 // by index: what a coefficient's square counts; 0 for those that halving keeps
+	// by index: what a coefficient's square counts; 0 for those that halving keeps
+	energy [blockSize]float32
 	blocks int
 }
 

@@ -4,9 +4,10 @@ import "slices"
 
 // A codebook is an optimal Huffman table: K.2.
 type codebook struct {
-	counts [16]byte    // codes by length, from 1
-	values []byte      // in order of their codes
-	codes  [256]uint64 // by symbol: the code with room for its additional bits, and in the low byte the length of both
+	counts [16]byte // codes by length, from 1
+	values []byte   // in order of their codes
+	// by symbol: the code with room for its additional bits, and in the low byte the length of both
+	codes [256]uint64
 }
 
 // maxCode is the longest code that T.81 allows; trees of more symbols than samples have may be
@@ -33,7 +34,8 @@ func newCodebook(frequency *[256]uint32) *codebook {
 		case a.count != b.count:
 			return int(min(max(int64(a.count)-int64(b.count), -1), 1))
 		default:
-			return b.symbol - a.symbol // the reserved one first, so that its code is among the longest
+			// the reserved one first, so that its code is among the longest
+			return b.symbol - a.symbol
 		}
 	})
 	counts := make([]uint64, len(leaves))

@@ -14,7 +14,8 @@ func Encode(pixels image.Image, quality int, profile []byte) ([]byte, error) {
 	unit := sampling{1, 1}
 	switch p := pixels.(type) {
 	case *image.Gray:
-		planes = []plane{{p.Pix[p.PixOffset(p.Rect.Min.X, p.Rect.Min.Y):], p.Stride, p.Rect.Dx(), p.Rect.Dy()}}
+		planes = []plane{{p.Pix[p.PixOffset(p.Rect.Min.X, p.Rect.Min.Y):], p.Stride, p.Rect.Dx(),
+			p.Rect.Dy()}}
 	default:
 		planes, unit = colourPlanes(pixels)
 	}
@@ -96,7 +97,8 @@ func (p plane) halve() (small plane, lost int) {
 			)
 			mean := (a + b + c + d + 2) >> 2
 			small.samples[y*small.stride+x] = uint8(mean)
-			loss[x/4] += (a-mean)*(a-mean) + (b-mean)*(b-mean) + (c-mean)*(c-mean) + (d-mean)*(d-mean)
+			loss[x/4] += (a-mean)*(a-mean) + (b-mean)*(b-mean) + (c-mean)*(c-mean) +
+				(d-mean)*(d-mean)
 		}
 		if y%4 == 3 || y == small.height-1 {
 			for i := range loss {

@@ -36,7 +36,8 @@ func (r *reader) frameHeader(marker byte, body []byte) error {
 		r.Components = append(r.Components, c)
 	}
 	if len(r.Components) == 1 {
-		r.Components[0].H, r.Components[0].V = 1, 1 // one component is never interleaved, so they say nothing
+		// one component is never interleaved, so they say nothing
+		r.Components[0].H, r.Components[0].V = 1, 1
 	}
 	r.measure()
 	return nil

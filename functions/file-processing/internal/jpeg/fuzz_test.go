@@ -70,7 +70,8 @@ func FuzzTransform(f *testing.F) {
 			if err != nil {
 				t.Fatalf("what was written is refused: %v", err)
 			}
-			if _, err := again.Transform(t.Context(), jpeg.Job{Orientation: 1, Quality: 80, Memory: 8 << 20}); err != nil {
+			if _, err := again.Transform(t.Context(),
+				jpeg.Job{Orientation: 1, Quality: 80, Memory: 8 << 20}); err != nil {
 				t.Fatalf("what was written is refused: %v", err)
 			}
 		}

@@ -35,9 +35,11 @@ func TestTruncated(t *testing.T) {
 		}
 		want := transform(t, source, jpeg.Job{Quality: 80}).Full.Data
 		for trailer, end := range map[string]string{
-			"no EOI": "", "half of EOI": "\xff", "zeros": "\x00\x00\x00\x00\x00", "a maker's trailer": "\x00\x00SEFH\xff\xe1\xff\xffSEFT",
+			"no EOI": "", "half of EOI": "\xff", "zeros": "\x00\x00\x00\x00\x00",
+			"a maker's trailer": "\x00\x00SEFH\xff\xe1\xff\xffSEFT",
 		} {
-			if got := transform(t, append(bytes.Clone(source[:len(source)-2]), end...), jpeg.Job{Quality: 80}).Full.Data; !bytes.Equal(
+			if got := transform(t, append(bytes.Clone(source[:len(source)-2]), end...),
+				jpeg.Job{Quality: 80}).Full.Data; !bytes.Equal(
 				got,
 				want,
 			) {
@@ -77,17 +79,29 @@ func TestMalformed(t *testing.T) {
 	scan, frame, dqt := marker(source, 0xda), marker(source, 0xc0), marker(source, 0xdb)
 	tables := marker(source, 0xc4)
 	for name, broken := range map[string][]byte{
-		"nothing": nil, "no SOI": source[1:], "no frame": cut(source, frame, 19, ""), "no scan": append(bytes.Clone(source[:scan]), 0xff, 0xd9),
-		"no quantisation table": cut(source, dqt, 138, ""), "a scan twice": append(bytes.Clone(source[:len(source)-2]), source[scan:]...),
-		"a frame twice": cut(source, frame, 0, string(source[frame:frame+19])), "factor 0": cut(source, frame+11, 1, "\x00"),
-		"factor 5": cut(source, frame+11, 1, "\x52"), "quantisation table 4": cut(source, frame+12, 1, "\x04"),
-		"Huffman table 4": cut(source, scan+6, 1, "\x40"), "Huffman table 3": cut(source, scan+6, 1, "\x30"),
-		"too many codes": cut(source, tables+5, 1, "\xff"), "code lengths that overflow": cut(source, tables+5, 2, "\x03\x00"),
-		"a DC size of 16": cut(source, tables+21, 1, "\x10"), "unknown component": cut(source, scan+5, 1, "\x09"),
-		"a reserved marker": cut(source, frame, 0, "\xff\x02"), "height 0": cut(source, frame+5, 2, "\x00\x00"),
-		"a marker in the data": cut(source, len(source)/2+600, 2, "\xff\x01"), "restarts out of order": cut(restarts, bytes.LastIndex(restarts, []byte{0xff, 0xd3}), 2, "\xff\xd5"),
-		"restarts without an interval": cut(restarts, marker(restarts, 0xdd), 6, ""), "an interval without restarts": cut(source, scan, 0, "\xff\xdd\x00\x04\x00\x02"),
-		"a band that is sent twice": append(bytes.Clone(progressive[:len(progressive)-2]), progressive[bytes.LastIndex(progressive, []byte{0xff, 0xda}):]...),
+		"nothing": nil, "no SOI": source[1:], "no frame": cut(source, frame, 19, ""),
+		"no scan":                    append(bytes.Clone(source[:scan]), 0xff, 0xd9),
+		"no quantisation table":      cut(source, dqt, 138, ""),
+		"a scan twice":               append(bytes.Clone(source[:len(source)-2]), source[scan:]...),
+		"a frame twice":              cut(source, frame, 0, string(source[frame:frame+19])),
+		"factor 0":                   cut(source, frame+11, 1, "\x00"),
+		"factor 5":                   cut(source, frame+11, 1, "\x52"),
+		"quantisation table 4":       cut(source, frame+12, 1, "\x04"),
+		"Huffman table 4":            cut(source, scan+6, 1, "\x40"),
+		"Huffman table 3":            cut(source, scan+6, 1, "\x30"),
+		"too many codes":             cut(source, tables+5, 1, "\xff"),
+		"code lengths that overflow": cut(source, tables+5, 2, "\x03\x00"),
+		"a DC size of 16":            cut(source, tables+21, 1, "\x10"),
+		"unknown component":          cut(source, scan+5, 1, "\x09"),
+		"a reserved marker":          cut(source, frame, 0, "\xff\x02"),
+		"height 0":                   cut(source, frame+5, 2, "\x00\x00"),
+		"a marker in the data":       cut(source, len(source)/2+600, 2, "\xff\x01"),
+		"restarts out of order": cut(restarts, bytes.LastIndex(restarts, []byte{0xff, 0xd3}), 2,
+			"\xff\xd5"),
+		"restarts without an interval": cut(restarts, marker(restarts, 0xdd), 6, ""),
+		"an interval without restarts": cut(source, scan, 0, "\xff\xdd\x00\x04\x00\x02"),
+		"a band that is sent twice": append(bytes.Clone(progressive[:len(progressive)-2]),
+			progressive[bytes.LastIndex(progressive, []byte{0xff, 0xda}):]...),
 	} {
 		refused(t, name, broken, jpeg.ErrCorrupt)
 	}
@@ -162,7 +176,9 @@ func TestMarksDoNotSurvive(t *testing.T) {
 	segment := func(code byte) string {
 		return string(append([]byte{0xff, code, 0, byte(len(mark) + 2)}, mark...))
 	}
-	for _, name := range []string{"odd-2x2.jpg", "aligned-2x2-coarse.jpg", "odd-2x2-progressive.jpg", "aligned-2x2-progressive-coarse.jpg", "odd-2x2-restart.jpg", "odd-2x2-three-scans.jpg"} {
+	for _, name := range []string{"odd-2x2.jpg", "aligned-2x2-coarse.jpg",
+		"odd-2x2-progressive.jpg", "aligned-2x2-progressive-coarse.jpg", "odd-2x2-restart.jpg",
+		"odd-2x2-three-scans.jpg"} {
 		source := testdata(t, name)
 		var marked [][]byte
 		for at := 2; at < len(source)-1; at++ {

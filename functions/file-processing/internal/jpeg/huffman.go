@@ -21,9 +21,10 @@ const prefixBits = 8
 // huffman is a decoding table: F.2.2.3 with a lookup before it.
 type huffman struct {
 	lookup [1 << lookupBits]uint32
-	prefix [1 << prefixBits]uint16 // by the first bits of a code: its length and, in the upper byte, its symbol
-	limit  [17]uint32              // by length: the first code, aligned to 16 bits, that is longer
-	offset [17]int32               // by length: what makes the code an index of values
+	// by the first bits of a code: its length and, in the upper byte, its symbol
+	prefix [1 << prefixBits]uint16
+	limit  [17]uint32 // by length: the first code, aligned to 16 bits, that is longer
+	offset [17]int32  // by length: what makes the code an index of values
 	values []byte
 }
 

@@ -34,9 +34,10 @@ type File struct {
 	Width, Height int // samples of the frame, not oriented
 	Progressive   bool
 	Components    []Component
-	Adobe         int    // transform of the Adobe APP14 segment: 0 RGB or CMYK, 1 YCbCr, 2 YCCK; -1 without one
-	Exif          []byte // TIFF structure of the first Exif segment
-	Profile       []byte // ICC profile, joined from its segments; nil where one is missing
+	// transform of the Adobe APP14 segment: 0 RGB or CMYK, 1 YCbCr, 2 YCCK; -1 without one
+	Adobe   int
+	Exif    []byte // TIFF structure of the first Exif segment
+	Profile []byte // ICC profile, joined from its segments; nil where one is missing
 
 	data     []byte
 	jfif     bool
@@ -64,10 +65,11 @@ type scan struct {
 	header         []byte // the body of its SOS segment
 	components     []int  // indexes into File.Components
 	dc, ac         []rawTable
-	ss, se, ah, al int   // B.2.3: spectral selection and successive approximation
-	restart        int   // MCUs in a restart interval, 0 without
-	start, end     int   // of its entropy-coded data in File.data
-	used           []int // bits up to which each restart interval was read, without stuffing; nil before Transform
+	ss, se, ah, al int // B.2.3: spectral selection and successive approximation
+	restart        int // MCUs in a restart interval, 0 without
+	start, end     int // of its entropy-coded data in File.data
+	// bits up to which each restart interval was read, without stuffing; nil before Transform
+	used []int
 }
 
 const blockSize = 64 // coefficients of an 8 × 8 block

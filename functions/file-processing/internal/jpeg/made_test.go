@@ -116,7 +116,8 @@ func difference(t testing.TB, a, b image.Image) (rms float64, largest int) {
 		for x := range size.X {
 			p := color.NRGBAModel.Convert(a.At(a.Bounds().Min.X+x, a.Bounds().Min.Y+y)).(color.NRGBA)
 			q := color.NRGBAModel.Convert(b.At(b.Bounds().Min.X+x, b.Bounds().Min.Y+y)).(color.NRGBA)
-			for _, d := range [...]int{int(p.R) - int(q.R), int(p.G) - int(q.G), int(p.B) - int(q.B)} {
+			for _, d := range [...]int{int(p.R) - int(q.R), int(p.G) - int(q.G),
+				int(p.B) - int(q.B)} {
 				sum += float64(d * d)
 				largest = max(largest, d, -d)
 			}

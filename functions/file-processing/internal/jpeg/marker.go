@@ -17,8 +17,9 @@ const (
 )
 
 const (
-	exifHeader    = "Exif\x00\x00"
-	profileHeader = "ICC_PROFILE\x00" // then a segment's number from 1 and the count of segments: ICC.1:2022, B.4
+	exifHeader = "Exif\x00\x00"
+	// then a segment's number from 1 and the count of segments: ICC.1:2022, B.4
+	profileHeader = "ICC_PROFILE\x00"
 )
 
 // A rawTable is a Huffman table as its segment has it: sixteen counts and the values. Nil is none.

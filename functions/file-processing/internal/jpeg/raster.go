@@ -6,9 +6,10 @@ type raster struct {
 	stride        int
 	width, height int // that blocks fill
 	samples       []uint8
-	step          [blockSize]float32 // in zigzag order: the quantisation step and both factors of prescale
-	quarter       [blockSize]uint8   // place among 4 × 4, or 31
-	whole         [5]int32           // the first steps without factors
+	// in zigzag order: the quantisation step and both factors of prescale
+	step    [blockSize]float32
+	quarter [blockSize]uint8 // place among 4 × 4, or 31
+	whole   [5]int32         // the first steps without factors
 }
 
 func newRaster(c *Component, nx, ny int) *raster {
@@ -82,7 +83,8 @@ func (r *raster) sixteen(out []uint8, dc int32, ac []uint32) {
 // quad is transform for 2 × 2 samples, in whole numbers.
 func (r *raster) quad(out []uint8, dc int32, ac []uint32) {
 	var low [8]int32
-	for _, e := range ac[:min(len(ac), 4)] { // indexes ascend, so 1, 2 and 4 are among the first four
+	// indexes ascend, so 1, 2 and 4 are among the first four
+	for _, e := range ac[:min(len(ac), 4)] {
 		low[min(e&(blockSize-1), 7)] = int32(e) >> 16
 	}
 	c0, c1, c2, c3 := dc*r.whole[0]+128*8+4, low[1]*r.whole[1], low[2]*r.whole[2], low[4]*r.whole[4]

@@ -7,7 +7,8 @@ import "math/bits"
 // than it costs quality (12 % of the bytes at the same butteraugli distance on photographs).
 const deadZone = 29500
 
-const half = 1 << 15 // DC is rounded to the nearest step: an error there shows as an edge between blocks
+// DC is rounded to the nearest step: an error there shows as an edge between blocks
+const half = 1 << 15
 
 // A requantizer brings coefficients from the steps of the source to those of an output, and to
 // their places under an orientation, without leaving the DCT domain.

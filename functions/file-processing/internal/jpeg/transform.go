@@ -53,7 +53,8 @@ func (f *File) Transform(ctx context.Context, job Job) (Result, error) {
 	go func() {
 		var err error
 		defer func() {
-			if cause := recover(); cause != nil { // nobody else can recover what a goroutine panics with
+			// nobody else can recover what a goroutine panics with
+			if cause := recover(); cause != nil {
 				err = fmt.Errorf("%w: thumbnails panicked: %v", ErrCorrupt, cause)
 			}
 			done <- err

@@ -34,7 +34,8 @@ func TestEveryKindInEveryOrientation(t *testing.T) {
 					t.Errorf("upright differs by %.2f, at most %d", rms, largest)
 				case name[:3] == "ali" && rms > 0.7:
 					t.Errorf("differs by %.2f, at most %d", rms, largest)
-				case grey > 1 || rms > 8: // an odd side moves chrominance by half a sample, which is interpolated
+				// an odd side moves chrominance by half a sample, which is interpolated
+				case grey > 1 || rms > 8:
 					t.Errorf("luminance differs by %.2f, all by %.2f", grey, rms)
 				}
 				if size := want.Bounds().Size(); result.Full.Width != size.X ||
@@ -50,7 +51,8 @@ func TestEveryKindInEveryOrientation(t *testing.T) {
 // pixels, in fewer bytes.
 func TestQualityAndSizeAgainstAnEncoderFromPixels(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"aligned-2x2.jpg", "odd-1x1.jpg", "odd-2x1.jpg", "odd-2x2-progressive.jpg", "odd-grey.jpg"} {
+	for _, name := range []string{"aligned-2x2.jpg", "odd-1x1.jpg", "odd-2x1.jpg",
+		"odd-2x2-progressive.jpg", "odd-grey.jpg"} {
 		source := testdata(t, name)
 		pixels := decode(t, source)
 		got := transform(t, source, jpeg.Job{Quality: 80}).Full.Data
@@ -186,7 +188,8 @@ func TestStops(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Transform(ctx, jpeg.Job{Orientation: 1, Quality: 80, Fits: []int{20}, Memory: plenty}); !errors.Is(
+		if _, err := f.Transform(ctx, jpeg.Job{Orientation: 1, Quality: 80, Fits: []int{20},
+			Memory: plenty}); !errors.Is(
 			err,
 			context.Canceled,
 		) {

@@ -124,10 +124,13 @@ func TestMarksBehindCompressedData(t *testing.T) {
 		return webpOf(source[12:at], chunk, source[at+8+size+size%2:])
 	}
 	for name, source := range map[string][]byte{
-		"png":                        bytes.Join([][]byte{scene[:at-4], chunk("IDAT", data), chunk("IEND", nil)}, nil),
-		"png, in a chunk of its own": bytes.Join([][]byte{scene[:at+8+size], chunk("IDAT", mark), chunk("IEND", mark)}, nil),
-		"gif":                        bytes.Join([][]byte{film[:last], block, film[last:]}, nil),
-		"lossless webp":              riffs("lossless.webp", "VP8L"), "lossy webp": riffs("alpha.webp", "VP8 "),
+		"png": bytes.Join(
+			[][]byte{scene[:at-4], chunk("IDAT", data), chunk("IEND", nil)}, nil),
+		"png, in a chunk of its own": bytes.Join(
+			[][]byte{scene[:at+8+size], chunk("IDAT", mark), chunk("IEND", mark)}, nil),
+		"gif":           bytes.Join([][]byte{film[:last], block, film[last:]}, nil),
+		"lossless webp": riffs("lossless.webp", "VP8L"),
+		"lossy webp":    riffs("alpha.webp", "VP8 "),
 		"alpha of webp": riffs("alpha.webp", "ALPH"),
 	} {
 		if !bytes.Contains(source, mark) {

@@ -242,23 +242,33 @@ func TestColourProfilesAreKept(t *testing.T) {
 	wide := profile(150_000, "RGB ") // three segments
 	grey := profile(600, "GRAY")
 	greyScene := image.NewGray(image.Rect(0, 0, 64, 48))
-	iccp := func(data []byte) []byte { return chunk("iCCP", append([]byte(secret+"\x00\x00"), deflated(data)...)) }
+	iccp := func(data []byte) []byte {
+		return chunk("iCCP",
+			append([]byte(secret+"\x00\x00"), deflated(data)...))
+	}
 	for _, c := range []struct {
 		name   string
 		source []byte
 		want   []byte
 	}{
 		{"JPEG", afterSOI(jpegOf(t, textured(64, 48), 95), profileSegments(wide)), wide},
-		{"JPEG that lies on its side", afterSOI(jpegOf(t, textured(64, 48), 95), exifSegment(6), profileSegments(wide)), wide},
-		{"JPEG that is only stripped", afterSOI(jpegOf(t, textured(64, 48), 30), profileSegments(wide)), wide},
+		{"JPEG that lies on its side", afterSOI(jpegOf(t, textured(64, 48), 95), exifSegment(6),
+			profileSegments(wide)), wide},
+		{"JPEG that is only stripped", afterSOI(jpegOf(t, textured(64, 48), 30),
+			profileSegments(wide)), wide},
 		{"grey JPEG", afterSOI(jpegOf(t, greyScene, 95), profileSegments(grey)), grey},
-		{"profile of another space", afterSOI(jpegOf(t, textured(64, 48), 95), profileSegments(grey)), nil},
-		{"CMYK profile", afterSOI(jpegOf(t, textured(64, 48), 95), profileSegments(profile(600, "CMYK"))), nil},
-		{"bytes after the profile", afterSOI(jpegOf(t, textured(64, 48), 95), profileSegments(append(bytes.Clone(grey), secret...))), nil},
-		{"damaged profile", afterSOI(jpegOf(t, textured(64, 48), 95), profileSegments(wide[:200])), nil},
+		{"profile of another space", afterSOI(jpegOf(t, textured(64, 48), 95),
+			profileSegments(grey)), nil},
+		{"CMYK profile", afterSOI(jpegOf(t, textured(64, 48), 95),
+			profileSegments(profile(600, "CMYK"))), nil},
+		{"bytes after the profile", afterSOI(jpegOf(t, textured(64, 48), 95),
+			profileSegments(append(bytes.Clone(grey), secret...))), nil},
+		{"damaged profile", afterSOI(jpegOf(t, textured(64, 48), 95), profileSegments(wide[:200])),
+			nil},
 		{"PNG", afterIHDR(pngOf(t, textured(64, 48)), iccp(wide)), wide},
 		{"grey PNG", afterIHDR(pngOf(t, greyScene), iccp(grey)), grey},
-		{"PNG with a bomb for a profile", afterIHDR(pngOf(t, textured(64, 48)), iccp(make([]byte, 50<<20))), nil},
+		{"PNG with a bomb for a profile", afterIHDR(pngOf(t, textured(64, 48)),
+			iccp(make([]byte, 50<<20))), nil},
 		{"WebP", webpOf(vp8x(1<<5, 1600, 1065), riff("ICCP", wide), creek(t)), wide},
 	} {
 		for _, v := range process(t, c.source, 32) {
@@ -287,7 +297,10 @@ func TestColourProfilesAreKept(t *testing.T) {
 
 func TestPNGColourChunks(t *testing.T) {
 	t.Parallel()
-	gamma := func(value uint32) []byte { return chunk("gAMA", binary.BigEndian.AppendUint32(nil, value)) }
+	gamma := func(value uint32) []byte {
+		return chunk("gAMA",
+			binary.BigEndian.AppendUint32(nil, value))
+	}
 	scene := pngOf(t, textured(64, 48))
 	for _, c := range []struct {
 		name      string
@@ -298,7 +311,8 @@ func TestPNGColourChunks(t *testing.T) {
 		{"sRGB", afterIHDR(scene, chunk("sRGB", []byte{0}), gamma(45455)), "sRGB", "image/jpeg"},
 		{"the gamma of sRGB", afterIHDR(scene, gamma(45455)), "gAMA", "image/jpeg"},
 		{"linear light", afterIHDR(scene, gamma(100000)), "gAMA", "image/png"},
-		{"coded independently", afterIHDR(scene, chunk("cICP", []byte{12, 13, 0, 1})), "cICP", "image/png"},
+		{"coded independently", afterIHDR(scene, chunk("cICP", []byte{12, 13, 0, 1})), "cICP",
+			"image/png"},
 	} {
 		variants := process(t, c.source, 32)
 		if kinds, _ := parts(t, variants[picture.Optimized]); !slices.Contains(kinds, c.optimized) {
@@ -320,16 +334,21 @@ func TestFourColoursBecomeThree(t *testing.T) {
 	ycck := testdata(t, "ycck.jpg") // quarters of red, green, blue and white
 	marker := bytes.Index(ycck, []byte("Adobe"))
 	cmyk := bytes.Clone(ycck)
-	cmyk[marker+11] = 0 // the same samples, now said to be CMYK: luma and chroma of each ink stand for cyan, magenta and yellow
+	// the same samples, now said to be CMYK: luma and chroma of each ink stand for cyan, magenta
+	// and yellow
+	cmyk[marker+11] = 0
 	bare := append(bytes.Clone(ycck[:marker-4]), ycck[marker+12:]...)
 	for _, c := range []struct {
 		name   string
 		source []byte
 		want   [4]color.NRGBA
 	}{
-		{"YCCK", ycck, [4]color.NRGBA{{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255}, {255, 255, 255, 255}}},
-		{"CMYK", cmyk, [4]color.NRGBA{{179, 171, 0, 255}, {106, 212, 236, 255}, {226, 0, 149, 255}, {0, 128, 128, 255}}},
-		{"CMYK without Adobe's marker", bare, [4]color.NRGBA{{0, 0, 0, 255}, {0, 0, 0, 255}, {0, 0, 0, 255}, {0, 0, 0, 255}}},
+		{"YCCK", ycck, [4]color.NRGBA{{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255},
+			{255, 255, 255, 255}}},
+		{"CMYK", cmyk, [4]color.NRGBA{{179, 171, 0, 255}, {106, 212, 236, 255}, {226, 0, 149, 255},
+			{0, 128, 128, 255}}},
+		{"CMYK without Adobe's marker", bare,
+			[4]color.NRGBA{{0, 0, 0, 255}, {0, 0, 0, 255}, {0, 0, 0, 255}, {0, 0, 0, 255}}},
 	} {
 		source := afterSOI(c.source, profileSegments(profile(2000, "CMYK")))
 		for _, v := range process(t, source, 32) {
@@ -343,7 +362,8 @@ func TestFourColoursBecomeThree(t *testing.T) {
 			for i, want := range c.want {
 				x, y := (1+2*(i%2))*v.Width/4, (1+2*(i/2))*v.Height/4
 				got := color.NRGBAModel.Convert(pixels.At(x, y)).(color.NRGBA)
-				for _, d := range []int{int(got.R) - int(want.R), int(got.G) - int(want.G), int(got.B) - int(want.B)} {
+				for _, d := range []int{int(got.R) - int(want.R), int(got.G) - int(want.G),
+					int(got.B) - int(want.B)} {
 					if d < -24 || d > 24 {
 						t.Errorf(
 							"%s: quarter %d of %s is %v, want %v",
@@ -386,7 +406,8 @@ func TestAlphaIsKept(t *testing.T) {
 		}
 	}
 	for name, v := range process(t, pngOf(t, textured(64, 48)), 20) {
-		if want := map[bool]string{true: "image/png", false: "image/jpeg"}[name == picture.Optimized]; string(
+		if want := map[bool]string{true: "image/png",
+			false: "image/jpeg"}[name == picture.Optimized]; string(
 			v.ContentType,
 		) != want {
 			t.Errorf("%s of an opaque PNG is %s", name, v.ContentType)
@@ -509,7 +530,8 @@ func TestWebPColours(t *testing.T) {
 		pixels := decode(t, process(t, testdata(t, name), 32)[picture.Thumbnail])
 		for x, want := range map[int]uint8{4: 0, 28: 255} {
 			got := color.NRGBAModel.Convert(pixels.At(x, 16)).(color.NRGBA)
-			for _, d := range []int{int(got.R) - int(want), int(got.G) - int(want), int(got.B) - int(want), int(got.A) - int(alpha)} {
+			for _, d := range []int{int(got.R) - int(want), int(got.G) - int(want),
+				int(got.B) - int(want), int(got.A) - int(alpha)} {
 				if d < -3 || d > 3 {
 					t.Errorf("%s: %v at %d, want %d with alpha %d", name, got, x, want, alpha)
 					break

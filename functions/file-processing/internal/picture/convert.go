@@ -29,9 +29,9 @@ func fullRange(pixels *image.YCbCr) {
 
 func clamp(v int) byte { return byte(max(0, min(255, v))) }
 
-// beyondRange reports whether much of luma leaves its range, as that of line art does. Cut off before
-// chroma is added it would give another colour. Photographs have a few such samples, next to sharp
-// edges, where it is not seen.
+// beyondRange reports whether much of luma leaves its range, as that of line art does. Cut off
+// before chroma is added it would give another colour. Photographs have a few such samples, next to
+// sharp edges, where it is not seen.
 func beyondRange(pixels *image.YCbCr) bool {
 	beyond := 0
 	for _, v := range pixels.Y {

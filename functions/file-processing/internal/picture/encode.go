@@ -16,9 +16,9 @@ const (
 	// size and in thumbnails on dense screens its loss is not seen, and 90 costs about 60 % more
 	// bytes.
 	quality = 80
-	// recompressed is the most pixels of a PNG that are compressed anew, at the usual level: the best
-	// one took up to two microseconds a pixel to save some per cent. Of larger ones only metadata is
-	// stripped.
+	// recompressed is the most pixels of a PNG that are compressed anew, at the usual level: the
+	// best one took up to two microseconds a pixel to save some per cent. Of larger ones only
+	// metadata is stripped.
 	recompressed = 2_000_000
 )
 

@@ -15,7 +15,8 @@ import (
 var small = picture.Limits{Pixels: 1 << 14, Memory: 1 << 20, Frames: 8, Scans: 16}
 
 func seed(f *testing.F) {
-	for _, name := range []string{"progressive.jpg", "ycck.jpg", "lossless.webp", "alpha.webp", "animated.webp"} {
+	for _, name := range []string{"progressive.jpg", "ycck.jpg", "lossless.webp", "alpha.webp",
+		"animated.webp"} {
 		f.Add(testdata(f, name))
 	}
 	f.Add(jpegOf(f, textured(17, 9), 50))
@@ -94,7 +95,8 @@ func FuzzProcess(f *testing.F) {
 			)
 		}
 		config, _, err := image.DecodeConfig(bytes.NewReader(source))
-		four := config.ColorModel == color.CMYKModel // converted always, though the encoder's tables alone may be larger
+		// converted always, though the encoder's tables alone may be larger
+		four := config.ColorModel == color.CMYKModel
 		if err == nil && result.Info.Orientation == 1 && !four &&
 			len(optimized.Data) > len(source) {
 			t.Fatalf("optimized grew from %d to %d bytes", len(source), len(optimized.Data))

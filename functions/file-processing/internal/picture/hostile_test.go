@@ -141,9 +141,11 @@ func TestCorrupt(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	t.Parallel()
 	for name, source := range map[string]string{
-		"HEIC": "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "AVIF": "\x00\x00\x00\x18ftypavif\x00\x00\x00\x00mif1avif",
-		"TIFF": "II*\x00\x08\x00\x00\x00\x00\x00", "BMP": "BM\x46\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00",
-		"WAV": "RIFF\x24\x00\x00\x00WAVEfmt ", "text": "not a picture",
+		"HEIC": "\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic",
+		"AVIF": "\x00\x00\x00\x18ftypavif\x00\x00\x00\x00mif1avif",
+		"TIFF": "II*\x00\x08\x00\x00\x00\x00\x00",
+		"BMP":  "BM\x46\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00",
+		"WAV":  "RIFF\x24\x00\x00\x00WAVEfmt ", "text": "not a picture",
 	} {
 		refused(t, name, []byte(source), picture.Limits{}, picture.ErrUnsupported)
 	}
@@ -189,7 +191,8 @@ func TestBombsAreRefusedBeforePixelsAreAllocated(t *testing.T) {
 		riff("ANMF", make([]byte, 16)),
 	)
 	for name, source := range map[string][]byte{
-		"png": big, "png without data": bomb(1<<31-1, nil), "gif": gifBomb, "jpeg": jpegBomb, "progressive": progressive, "webp": film,
+		"png": big, "png without data": bomb(1<<31-1, nil), "gif": gifBomb, "jpeg": jpegBomb,
+		"progressive": progressive, "webp": film,
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -222,7 +225,8 @@ func TestLimits(t *testing.T) {
 	if _, err := picture.Inspect(photo, picture.Limits{Pixels: 40 * 30}); err != nil {
 		t.Errorf("as many pixels as allowed: %v", err)
 	}
-	for name, source := range map[string][]byte{"gif": animation(t), "webp": testdata(t, "animated.webp")} {
+	for name, source := range map[string][]byte{"gif": animation(t),
+		"webp": testdata(t, "animated.webp")} {
 		refused(
 			t,
 			"a frame too many in "+name,

@@ -63,7 +63,8 @@ func decodingCost(f *jpeg.File) int {
 func (p parsed) transform(ctx context.Context, o Options) ([]Variant, error) {
 	large, small := 2*o.Thumbnail, max(1, o.Thumbnail/2)
 	made, err := p.jpeg.Transform(ctx, jpeg.Job{
-		Orientation: p.Orientation, Quality: quality, Fits: []int{large, o.Thumbnail, small}, Memory: o.Limits.Memory,
+		Orientation: p.Orientation, Quality: quality, Fits: []int{large, o.Thumbnail, small},
+		Memory:  o.Limits.Memory,
 		Profile: p.colour.profile, FitProfile: p.colour.small().profile,
 	})
 	if err != nil {
@@ -81,7 +82,8 @@ func (p parsed) transform(ctx context.Context, o Options) ([]Variant, error) {
 // jpegError says in this package's words what package jpeg refuses.
 func jpegError(err error) error {
 	for ours, theirs := range map[error]error{
-		ErrCorrupt: jpeg.ErrCorrupt, ErrUnsupported: jpeg.ErrUnsupported, ErrTooManyPixels: jpeg.ErrTooLarge,
+		ErrCorrupt: jpeg.ErrCorrupt, ErrUnsupported: jpeg.ErrUnsupported,
+		ErrTooManyPixels: jpeg.ErrTooLarge,
 	} {
 		if errors.Is(err, theirs) {
 			return fmt.Errorf("%w: %w", ours, err)

@@ -138,12 +138,16 @@ func Process(ctx context.Context, source []byte, options Options) (result Result
 // parsed is a picture whose structure was checked.
 type parsed struct {
 	Info
-	clean  []byte     // the source with only what decoding needs: what is decoded, and served where nothing is re-encoded
-	jpeg   *jpeg.File // nil for other formats; clean is set only where package jpeg does not support it
+	// the source with only what decoding needs: what is decoded, and served where nothing is
+	// re-encoded
+	clean []byte
+	// nil for other formats; clean is set only where package jpeg does not support it
+	jpeg   *jpeg.File
 	colour colour
 
-	incomplete bool                                                // see Result
-	decode     func(context.Context, *parsed) (image.Image, error) // the first frame on the whole canvas, not yet oriented; checks every frame
+	incomplete bool // see Result
+	// the first frame on the whole canvas, not yet oriented; checks every frame
+	decode func(context.Context, *parsed) (image.Image, error)
 }
 
 func parse(source []byte, limits Limits) (parsed, error) {

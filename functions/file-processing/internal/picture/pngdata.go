@@ -65,8 +65,8 @@ func (f *pngFile) size() int {
 		pass(0, 2, 2, 4) + pass(1, 0, 2, 2) + pass(0, 1, 1, 2)
 }
 
-// decode inflates the image data once, with a decoder that is faster than the standard library's and
-// says where the data ends, and hands it on as stored blocks. The clean file has the data up to
+// decode inflates the image data once, with a decoder that is faster than the standard library's
+// and says where the data ends, and hands it on as stored blocks. The clean file has the data up to
 // there.
 func (f *pngFile) decode(_ context.Context, p *parsed) (image.Image, error) {
 	if f.bitsPerPixel() == 0 {

@@ -26,7 +26,8 @@ func stored(scene image.Image, orientation int) *image.NRGBA {
 		3: func(x, y int) (int, int) { return w - 1 - x, h - 1 - y },
 		4: func(x, y int) (int, int) { return x, h - 1 - y },
 		5: func(x, y int) (int, int) { return y, x },
-		6: func(x, y int) (int, int) { return y, w - 1 - x },         // viewer turns right, camera stored turned left
+		// viewer turns right, camera stored turned left
+		6: func(x, y int) (int, int) { return y, w - 1 - x },
 		7: func(x, y int) (int, int) { return h - 1 - y, w - 1 - x }, //
 		8: func(x, y int) (int, int) { return h - 1 - y, x },
 	}[orientation]
@@ -55,7 +56,8 @@ func difference(t *testing.T, a, b image.Image) float64 {
 		for x := range a.Bounds().Dx() {
 			p := color.NRGBAModel.Convert(a.At(a.Bounds().Min.X+x, a.Bounds().Min.Y+y)).(color.NRGBA)
 			q := color.NRGBAModel.Convert(b.At(b.Bounds().Min.X+x, b.Bounds().Min.Y+y)).(color.NRGBA)
-			for _, d := range [...]int{int(p.R) - int(q.R), int(p.G) - int(q.G), int(p.B) - int(q.B), int(p.A) - int(q.A)} {
+			for _, d := range [...]int{int(p.R) - int(q.R), int(p.G) - int(q.G),
+				int(p.B) - int(q.B), int(p.A) - int(q.A)} {
 				sum += float64(d * d)
 			}
 		}
@@ -91,11 +93,15 @@ func TestOrientation(t *testing.T) {
 					if format == "png" {
 						tolerance = 0
 					}
-					if d := difference(t, decode(t, variants[picture.Optimized]), scene); d > tolerance {
+					if d := difference(t, decode(t, variants[picture.Optimized]),
+						scene); d > tolerance {
 						t.Errorf("optimized differs by %.1f", d)
 					}
-					for _, name := range []string{picture.Thumbnail, picture.ThumbnailLarge, picture.ThumbnailSmall} {
-						if d := difference(t, decode(t, variants[name]), decode(t, small[name])); d > 30 { // chroma that is halved or not
+					for _, name := range []string{picture.Thumbnail, picture.ThumbnailLarge,
+						picture.ThumbnailSmall} {
+						// chroma that is halved or not
+						if d := difference(t, decode(t, variants[name]),
+							decode(t, small[name])); d > 30 {
 							t.Errorf("%s differs by %.1f", name, d)
 						}
 					}
@@ -140,7 +146,8 @@ func TestSizes(t *testing.T) {
 			t.Errorf("optimized of %d × %d is %d × %d", width, height, v.Width, v.Height)
 		}
 		for name, size := range map[string]int{
-			picture.ThumbnailSmall: max(1, thumbnail/2), picture.Thumbnail: thumbnail, picture.ThumbnailLarge: 2 * thumbnail,
+			picture.ThumbnailSmall: max(1, thumbnail/2), picture.Thumbnail: thumbnail,
+			picture.ThumbnailLarge: 2 * thumbnail,
 		} {
 			v := variants[name]
 			decode(t, v)
@@ -243,7 +250,8 @@ func TestStopsWhenTheContextIsDone(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := picture.Process(ctx, sample(t, "sunset-12mp.jpg"), picture.Options{Thumbnail: 300}); !errors.Is(
+	if _, err := picture.Process(ctx, sample(t, "sunset-12mp.jpg"),
+		picture.Options{Thumbnail: 300}); !errors.Is(
 		err,
 		context.Canceled,
 	) {
@@ -254,10 +262,14 @@ func TestStopsWhenTheContextIsDone(t *testing.T) {
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]picture.Info{
-		"dogs-phone.jpg":  {Format: "image/jpeg", Width: 2048, Height: 3088, Frames: 1, Orientation: 6},
-		"sunset-12mp.jpg": {Format: "image/jpeg", Width: 4272, Height: 2848, Frames: 1, Orientation: 1},
-		"bowl-alpha.png":  {Format: "image/png", Width: 900, Height: 609, Frames: 1, Orientation: 1},
-		"creek.webp":      {Format: "image/webp", Width: 1600, Height: 1065, Frames: 1, Orientation: 1},
+		"dogs-phone.jpg": {Format: "image/jpeg", Width: 2048, Height: 3088, Frames: 1,
+			Orientation: 6},
+		"sunset-12mp.jpg": {Format: "image/jpeg", Width: 4272, Height: 2848, Frames: 1,
+			Orientation: 1},
+		"bowl-alpha.png": {Format: "image/png", Width: 900, Height: 609, Frames: 1,
+			Orientation: 1},
+		"creek.webp": {Format: "image/webp", Width: 1600, Height: 1065, Frames: 1,
+			Orientation: 1},
 	} {
 		if got, err := picture.Inspect(sample(t, name), picture.Limits{}); err != nil ||
 			got != want {

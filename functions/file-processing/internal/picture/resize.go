@@ -66,7 +66,8 @@ func shrink(pixels image.Image, atLeast int) image.Image {
 	area := image.Rect(0, 0, ceilDiv(size.X, factor), ceilDiv(size.Y, factor))
 	switch p := pixels.(type) {
 	case *image.Gray:
-		return &image.Gray{Pix: shrinkPlane(p.Pix, p.Stride, size.X, size.Y, factor), Stride: area.Dx(), Rect: area}
+		return &image.Gray{Pix: shrinkPlane(p.Pix, p.Stride, size.X, size.Y, factor),
+			Stride: area.Dx(), Rect: area}
 	case *image.YCbCr:
 		chroma := chromaSize(p)
 		return &image.YCbCr{

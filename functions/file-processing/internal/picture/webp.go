@@ -202,7 +202,8 @@ func (f *webpFile) animationFrame(data []byte) error {
 func (f webpFrame) dimensions() (width, height int, err error) {
 	data := f.data.data
 	switch {
-	case f.data.kind == "VP8 " && len(data) >= 10 && data[0]&1 == 0 && string(data[3:6]) == "\x9d\x01\x2a":
+	case f.data.kind == "VP8 " && len(data) >= 10 && data[0]&1 == 0 &&
+		string(data[3:6]) == "\x9d\x01\x2a":
 		width, height = int(
 			binary.LittleEndian.Uint16(data[6:]),
 		)&0x3fff, int(

@@ -47,8 +47,8 @@ func vp8Length(data []byte) int {
 	return sort.Search(end, decodes)
 }
 
-// losslessLength is how much a VP8L decoder reads, which reads byte by byte, after a head of so many
-// bytes.
+// losslessLength is how much a VP8L decoder reads, which reads byte by byte, after a head of so
+// many bytes.
 func losslessLength(data []byte, head int) int {
 	source := &counter{data: data}
 	if _, err := vp8l.Decode(source); err != nil {

@@ -26,7 +26,8 @@ type Config struct {
 	// Host is what to call in place of the cluster: host or host:port over TLS, or
 	// with http:// before it in clear.
 	Host string
-	// EncryptionKey of the private-encrypted- channels: 32 bytes in base64; "" where there are none.
+	// EncryptionKey of the private-encrypted- channels: 32 bytes in base64; "" where there are
+	// none.
 	EncryptionKey string
 	// Timeout of one call, from connecting to the end of the answer; 0 means DefaultTimeout.
 	Timeout time.Duration

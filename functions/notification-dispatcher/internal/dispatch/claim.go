@@ -105,10 +105,12 @@ const (
 	fewestToFold  = 2 // one event that waited is sent as what it is
 	claimChannels = `
 WITH RECURSIVE due AS (
-	(SELECT organization_id FROM notification_channels WHERE next_at <= now() AND organization_id > $1 ORDER BY organization_id LIMIT 1)
+	(SELECT organization_id FROM notification_channels
+		WHERE next_at <= now() AND organization_id > $1 ORDER BY organization_id LIMIT 1)
 	UNION ALL
 	SELECT (SELECT c.organization_id FROM notification_channels c
-		WHERE c.next_at <= now() AND c.organization_id > d.organization_id ORDER BY c.organization_id LIMIT 1)
+		WHERE c.next_at <= now() AND c.organization_id > d.organization_id
+			ORDER BY c.organization_id LIMIT 1)
 	FROM due d WHERE d.organization_id IS NOT NULL
 ), picked AS (
 	SELECT c.organization_id, c.channel
@@ -125,13 +127,17 @@ FROM picked p WHERE c.organization_id = p.organization_id AND c.channel = p.chan
 RETURNING c.organization_id, c.channel, c.fence, c.priority`
 
 	readHeads = `
-SELECT c.n, d.sequence, d.attempts, d.replayed, d.due_at <= clock_timestamp(), n.id, n.topic, n.payload, n.occurred_at
+SELECT c.n, d.sequence, d.attempts, d.replayed, d.due_at <= clock_timestamp(), n.id, n.topic,
+	n.payload, n.occurred_at
 FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS c (organization_id, channel, n)
 CROSS JOIN LATERAL (
-	SELECT w.sequence, w.attempts, w.replayed, w.recorded_at, w.due_at FROM notification_deliveries w
-	WHERE w.organization_id = c.organization_id AND w.channel = c.channel ORDER BY w.sequence LIMIT $3
+	SELECT w.sequence, w.attempts, w.replayed, w.recorded_at, w.due_at
+		FROM notification_deliveries w
+	WHERE w.organization_id = c.organization_id AND w.channel = c.channel ORDER BY w.sequence
+		LIMIT $3
 ) d
-LEFT JOIN notifications n ON n.organization_id = c.organization_id AND n.channel = c.channel AND n.sequence = d.sequence AND n.recorded_at = d.recorded_at
+LEFT JOIN notifications n ON n.organization_id = c.organization_id AND n.channel = c.channel
+	AND n.sequence = d.sequence AND n.recorded_at = d.recorded_at
 ORDER BY c.n, d.sequence`
 
 	readFolds = `
@@ -176,7 +182,10 @@ func (d *Dispatcher) claim(
 	case len(claims) > 0:
 		*cursor = slices.MaxFunc(
 			claims,
-			func(a, b *claim) int { return strings.Compare(a.organization.String(), b.organization.String()) },
+			func(a, b *claim) int {
+				return strings.Compare(a.organization.String(),
+					b.organization.String())
+			},
 		).organization
 	case *cursor != uuid.Nil:
 		*cursor = uuid.Nil // round again, from the first
@@ -225,7 +234,8 @@ func (d *Dispatcher) load(ctx context.Context, tx pgx.Tx, claims []*claim) error
 			var name *string
 			var at *time.Time
 			j := &job{}
-			if err := rows.Scan(&n, &j.Sequence, &j.attempts, &j.Replayed, &due, &id, &name, &j.Payload, &at); err != nil {
+			if err := rows.Scan(&n, &j.Sequence, &j.attempts, &j.Replayed, &due, &id, &name,
+				&j.Payload, &at); err != nil {
 				return err
 			}
 			if held[n] = held[n] || !due; held[n] {

@@ -29,7 +29,8 @@ import (
 func (f *fixture) kill(ctx context.Context) {
 	for ctx.Err() == nil {
 		_, _ = f.db.Superuser.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-			WHERE datname = current_database() AND usename LIKE 'satchel%' ORDER BY random() LIMIT 1`)
+			WHERE datname = current_database() AND usename LIKE 'satchel%' ORDER BY random()
+				LIMIT 1`)
 		select {
 		case <-ctx.Done():
 		case <-time.After(60 * time.Millisecond):
@@ -290,14 +291,16 @@ func (f *fixture) underFaults(seed uint64) {
 	tell(facts/2, facts)
 	f.await(ctx, `SELECT count(*) = 0 FROM notification_inbox`)
 	f.exec(
-		`UPDATE notification_deliveries SET queued_at = now() - interval '2 days' WHERE sequence % 2 = 0 OR sequence < 20`,
+		`UPDATE notification_deliveries SET queued_at = now() - interval '2 days'
+			WHERE sequence % 2 = 0 OR sequence < 20`,
 	)
 	sky.mu.Lock()
 	sky.away = false
 	sky.mu.Unlock()
 	f.await(
 		ctx,
-		`SELECT NOT EXISTS (SELECT FROM notification_deliveries) AND NOT EXISTS (SELECT FROM notification_inbox)`,
+		`SELECT NOT EXISTS (SELECT FROM notification_deliveries)
+			AND NOT EXISTS (SELECT FROM notification_inbox)`,
 	)
 	stop()
 	workers.Wait()
@@ -361,11 +364,13 @@ func (f *fixture) hurry(ctx context.Context) {
 	for ctx.Err() == nil {
 		_, _ = f.db.Superuser.Exec(
 			ctx,
-			`UPDATE notification_senders SET paused_until = least(paused_until, now() + interval '30 ms')`,
+			`UPDATE notification_senders
+				SET paused_until = least(paused_until, now() + interval '30 ms')`,
 		)
 		_, _ = f.db.Superuser.Exec(
 			ctx,
-			`UPDATE notification_senders SET probing_until = least(probing_until, now() + interval '3 s')`,
+			`UPDATE notification_senders
+				SET probing_until = least(probing_until, now() + interval '3 s')`,
 		)
 		_, _ = f.db.Superuser.Exec(
 			ctx,
@@ -373,7 +378,8 @@ func (f *fixture) hurry(ctx context.Context) {
 		)
 		_, _ = f.db.Superuser.Exec(
 			ctx,
-			`UPDATE notification_channels SET next_at = least(next_at, now() + interval '4 s') WHERE next_at > now() + interval '4 s'`,
+			`UPDATE notification_channels SET next_at = least(next_at, now() + interval '4 s')
+				WHERE next_at > now() + interval '4 s'`,
 		)
 		select {
 		case <-ctx.Done():
@@ -407,7 +413,8 @@ func (f *fixture) checkArrivals(arrived []told) {
 		} else {
 			key := fmt.Sprint(e.Channel, e.Sequence)
 			if id, again := ids[key]; again && id != e.ID {
-				f.t.Errorf("sequence %d of %s came as %s and as %s", e.Sequence, e.Channel, id, e.ID)
+				f.t.Errorf("sequence %d of %s came as %s and as %s", e.Sequence, e.Channel, id,
+					e.ID)
 			}
 			ids[key] = e.ID
 		}

@@ -39,10 +39,11 @@ type Config struct {
 
 // Dispatcher works on what waits in every organization.
 type Dispatcher struct {
-	Config  Config
-	DB      *tenantdb.DB
-	Sender  Sender
-	Ring    func(ctx context.Context, in time.Duration) error // rings the doorbell later; nil: nobody is rung
+	Config Config
+	DB     *tenantdb.DB
+	Sender Sender
+	// rings the doorbell later; nil: nobody is rung
+	Ring    func(ctx context.Context, in time.Duration) error
 	Metrics telemetry.Metrics
 	Log     *slog.Logger
 	Now     func() time.Time // for what is told; limits and leases use the database's clock

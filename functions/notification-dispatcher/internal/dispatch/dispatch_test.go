@@ -48,10 +48,12 @@ func TestAFactReachesItsChannels(t *testing.T) {
 			t.Errorf("sent %+v %s", e, e.Data)
 		}
 	}
-	if n := f.number(`SELECT count(*) FROM notification_attempts WHERE outcome = 'delivered'`); n != 2 {
+	if n := f.number(`SELECT count(*) FROM notification_attempts
+		WHERE outcome = 'delivered'`); n != 2 {
 		t.Errorf("%d deliveries on record", n)
 	}
-	if n := f.number(`SELECT count(*) FROM notification_deliveries`) + f.number(`SELECT count(*) FROM notification_inbox`) +
+	if n := f.number(`SELECT count(*) FROM notification_deliveries`) +
+		f.number(`SELECT count(*) FROM notification_inbox`) +
 		f.number(`SELECT count(*) FROM notification_channels WHERE next_at IS NOT NULL`); n != 0 {
 		t.Errorf("%d rows still wait", n)
 	}
@@ -66,7 +68,9 @@ func TestWhatHasNoTemplateIsDeadWithThatReason(t *testing.T) {
 	if got := f.sender.got(); len(got) != 1 || got[0].Channel != files(f.school) {
 		t.Errorf("sent %+v", got)
 	}
-	if n := f.number(`SELECT count(*) FROM notification_dead WHERE channel = 'unroutable' AND reason = 'topic weather.changed has no template'`); n != 1 {
+	if n := f.number(`SELECT count(*) FROM notification_dead
+		WHERE channel = 'unroutable'
+		AND reason = 'topic weather.changed has no template'`); n != 1 {
 		t.Errorf("%d are dead", n)
 	}
 }
@@ -76,7 +80,8 @@ func TestMutesKeepAUsersOwnChannelQuiet(t *testing.T) {
 	f := newFixture(t)
 	user := uuid.New()
 	f.exec(
-		`INSERT INTO notification_mutes (organization_id, user_id, topic) VALUES ($1, $2, 'file.deleted')`,
+		`INSERT INTO notification_mutes (organization_id, user_id, topic)
+			VALUES ($1, $2, 'file.deleted')`,
 		f.school,
 		user,
 	)
@@ -106,7 +111,8 @@ func TestExcessWaitsAndNothingIsDropped(t *testing.T) {
 	}
 	// A minute is worth sixty more, of which a burst may pass at once.
 	f.exec(
-		`UPDATE notification_pace SET tat_minute = tat_minute - interval '1 minute', tat_hour = tat_hour - interval '1 minute'`,
+		`UPDATE notification_pace SET tat_minute = tat_minute - interval '1 minute',
+			tat_hour = tat_hour - interval '1 minute'`,
 	)
 	f.exec(`UPDATE notification_channels SET next_at = now()`)
 	if done := f.once(); done.Delivered != burst {
@@ -130,7 +136,8 @@ func TestWhatWaitedTooLongIsFolded(t *testing.T) {
 	f.fill(f.school, 200)
 	f.once()
 	f.exec(
-		`UPDATE notification_deliveries SET queued_at = now() - interval '11 minutes' WHERE sequence <= 150`,
+		`UPDATE notification_deliveries SET queued_at = now() - interval '11 minutes'
+			WHERE sequence <= 150`,
 	)
 	f.exec(`UPDATE notification_pace SET tat_minute = '-infinity', tat_hour = '-infinity'`)
 	f.exec(`UPDATE notification_channels SET next_at = now()`)
@@ -145,7 +152,8 @@ func TestWhatWaitedTooLongIsFolded(t *testing.T) {
 	if len(got) < 2 || got[1].Sequence != 151 || got[1].Name != "file.available" {
 		t.Errorf("then come %+v", got[1:])
 	}
-	if n := f.number(`SELECT count(*) FROM notification_attempts WHERE outcome = 'folded'`); n != 140 {
+	if n := f.number(`SELECT count(*) FROM notification_attempts
+		WHERE outcome = 'folded'`); n != 140 {
 		t.Errorf("%d are folded, want 140", n)
 	}
 	if n := f.number(`SELECT count(*) FROM notification_deliveries WHERE sequence <= 150`); n != 0 {
@@ -190,7 +198,8 @@ func TestARetryHoldsItsChannelAndNoOther(t *testing.T) {
 			if got := f.sender.got(); len(got) != 1 || got[0].Channel != files(other) {
 				t.Errorf("attempt %d: sent %+v", attempt, got)
 			}
-			if n := f.number(`SELECT count(*) FROM notification_channels WHERE organization_id = $1 AND next_at > now()`, f.school); n != 1 {
+			if n := f.number(`SELECT count(*) FROM notification_channels
+				WHERE organization_id = $1 AND next_at > now()`, f.school); n != 1 {
 				t.Error("the channel is not held until the retry")
 			}
 			f.exec(
@@ -206,8 +215,10 @@ func TestARetryHoldsItsChannelAndNoOther(t *testing.T) {
 	if got := f.sender.got(); len(got) != 2 || got[1].Sequence != 2 {
 		t.Errorf("sent %+v", got)
 	}
-	if n := f.number(`SELECT count(*) FROM notification_dead d JOIN notifications n USING (organization_id, channel, sequence)
-		WHERE n.subject_id = $1 AND d.reason LIKE 'refused by Pusher: rejected: no' AND d.attempts = 3`, bad); n != 1 {
+	if n := f.number(`SELECT count(*) FROM notification_dead d JOIN notifications n
+		USING (organization_id, channel, sequence)
+		WHERE n.subject_id = $1 AND d.reason LIKE 'refused by Pusher: rejected: no'
+			AND d.attempts = 3`, bad); n != 1 {
 		t.Errorf("%d are dead", n)
 	}
 	if n := f.number(`SELECT count(*) FROM notification_attempts WHERE status = 400`); n != 3 {
@@ -262,7 +273,8 @@ func TestWhatIsTooLargeIsSentSmall(t *testing.T) {
 	f.Config.BaseURL = "https://api.example.test"
 	for _, size := range []int{5000, 12_000} {
 		f.exec(
-			`INSERT INTO notification_inbox (organization_id, topic, channel, payload) VALUES ($1, 'message.posted', $2, jsonb_build_object('text', repeat('x', $3)))`,
+			`INSERT INTO notification_inbox (organization_id, topic, channel, payload)
+				VALUES ($1, 'message.posted', $2, jsonb_build_object('text', repeat('x', $3)))`,
 			f.school,
 			topic.Of(topic.Encrypted, f.school).String(),
 			size,
@@ -328,7 +340,8 @@ func TestRemovedMembersAreDisconnected(t *testing.T) {
 	f := newFixture(t)
 	stays, goes := f.db.Member(t, f.school, "member"), f.db.Member(t, f.school, "member")
 	f.exec(
-		`INSERT INTO notification_sockets (organization_id, socket_id, user_id) VALUES ($1, '1.1', $2), ($1, '1.2', $3)`,
+		`INSERT INTO notification_sockets (organization_id, socket_id, user_id)
+			VALUES ($1, '1.1', $2), ($1, '1.2', $3)`,
 		f.school,
 		stays.User,
 		goes.User,

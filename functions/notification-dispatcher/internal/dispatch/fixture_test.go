@@ -139,7 +139,9 @@ func (f *fixture) tell(organization uuid.UUID, name string, user uuid.UUID, payl
 	subject := uuid.New()
 	err := f.facts.InTenant(f.t.Context(), organization, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
-		if err := outbox.Queue(batch, organization, outbox.Notification{Topic: name, Subject: subject, User: user, Payload: payload}); err != nil {
+		if err := outbox.Queue(batch, organization,
+			outbox.Notification{Topic: name, Subject: subject, User: user,
+				Payload: payload}); err != nil {
 			return err
 		}
 		return tx.SendBatch(f.t.Context(), batch).Close()
@@ -153,7 +155,8 @@ func (f *fixture) tell(organization uuid.UUID, name string, user uuid.UUID, payl
 // fill puts n facts of the files topic into an organization's inbox.
 func (f *fixture) fill(organization uuid.UUID, n int) {
 	f.exec(`INSERT INTO notification_inbox (organization_id, topic, subject_id, payload)
-		SELECT $1, 'file.available', gen_random_uuid(), jsonb_build_object('version', n) FROM generate_series(1, $2::int) n`, organization, n)
+		SELECT $1, 'file.available', gen_random_uuid(), jsonb_build_object('version', n)
+			FROM generate_series(1, $2::int) n`, organization, n)
 }
 
 func (f *fixture) exec(sql string, arguments ...any) {

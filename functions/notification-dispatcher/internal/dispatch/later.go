@@ -18,12 +18,15 @@ const (
 SELECT extract(epoch FROM least(
 	(SELECT clock_timestamp() FROM notification_inbox LIMIT 1),
 	(SELECT min(not_before) FROM notification_schedule),
-	(SELECT greatest(min(next_at), (SELECT CASE WHEN failures > 0 THEN greatest(paused_until, probing_until) END
-		FROM notification_senders WHERE name = 'pusher')) FROM notification_channels WHERE next_at IS NOT NULL)
+	(SELECT greatest(min(next_at), (SELECT CASE WHEN failures > 0
+		THEN greatest(paused_until, probing_until) END
+		FROM notification_senders WHERE name = 'pusher')) FROM notification_channels
+			WHERE next_at IS NOT NULL)
 ) - clock_timestamp())::float8`
 	takeBell = `
 UPDATE notification_senders SET bell_at = clock_timestamp() + $1::interval
-WHERE name = 'pusher' AND (bell_at <= clock_timestamp() OR bell_at > clock_timestamp() + $1::interval + interval '1 second')`
+WHERE name = 'pusher' AND (bell_at <= clock_timestamp()
+	OR bell_at > clock_timestamp() + $1::interval + interval '1 second')`
 )
 
 // never is when there is nothing to come.

@@ -15,10 +15,12 @@ const (
 	// In one order everywhere, so that no two dispatchers wait for each other.
 	makeBuckets = `
 INSERT INTO notification_pace (organization_id, bucket)
-SELECT organization_id, bucket FROM unnest($1::uuid[], $2::text[]) AS b (organization_id, bucket) ORDER BY organization_id, bucket
+SELECT organization_id, bucket FROM unnest($1::uuid[], $2::text[]) AS b (organization_id, bucket)
+	ORDER BY organization_id, bucket
 ON CONFLICT DO NOTHING`
 	lockBuckets = `
-SELECT p.organization_id, p.bucket, greatest(p.tat_minute, '1970-01-01'), greatest(p.tat_hour, '1970-01-01')
+SELECT p.organization_id, p.bucket, greatest(p.tat_minute, '1970-01-01'),
+	greatest(p.tat_hour, '1970-01-01')
 FROM notification_pace p
 JOIN unnest($1::uuid[], $2::text[]) AS b (organization_id, bucket) USING (organization_id, bucket)
 ORDER BY p.organization_id, p.bucket FOR UPDATE OF p`
@@ -27,7 +29,8 @@ ORDER BY p.organization_id, p.bucket FOR UPDATE OF p`
 	readClock  = `SELECT clock_timestamp()`
 	moveLevels = `
 UPDATE notification_pace p SET tat_minute = l.minute, tat_hour = l.hour
-FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS l (organization_id, bucket, minute, hour)
+FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[]) AS l (organization_id,
+	bucket, minute, hour)
 WHERE p.organization_id = l.organization_id AND p.bucket = l.bucket`
 )
 

@@ -18,17 +18,20 @@ const probeTime = sendTime + 5*time.Second
 
 const (
 	askSender = `
-SELECT failures = 0 AS open, paused_until <= clock_timestamp() AND probing_until <= clock_timestamp() AS probe
+SELECT failures = 0 AS open, paused_until <= clock_timestamp()
+	AND probing_until <= clock_timestamp() AS probe
 FROM notification_senders WHERE name = 'pusher'`
 	takeProbe = `
 UPDATE notification_senders SET probing_until = clock_timestamp() + $1::interval
-WHERE name = 'pusher' AND failures > 0 AND paused_until <= clock_timestamp() AND probing_until <= clock_timestamp()`
+WHERE name = 'pusher' AND failures > 0 AND paused_until <= clock_timestamp()
+	AND probing_until <= clock_timestamp()`
 	lockSender  = `SELECT failures FROM notification_senders WHERE name = 'pusher' FOR UPDATE`
 	pauseSender = `
 UPDATE notification_senders SET failures = failures + 1, probing_until = '-infinity',
 	paused_until = greatest(paused_until, clock_timestamp() + $1::interval)
 WHERE name = 'pusher'`
-	openSender = `UPDATE notification_senders SET failures = 0, probing_until = '-infinity' WHERE name = 'pusher' AND failures > 0`
+	openSender = `UPDATE notification_senders SET failures = 0, probing_until = '-infinity'
+		WHERE name = 'pusher' AND failures > 0`
 )
 
 // ask says whether anything may be sent, and whether only to find out if the service is back.
@@ -74,7 +77,8 @@ const (
 	// organizations is only ended for one of them, and comes back at once.
 	findRemoved = `
 SELECT DISTINCT s.organization_id, s.user_id FROM notification_sockets s
-LEFT JOIN memberships m ON m.organization_id = s.organization_id AND m.user_id = s.user_id AND m.removed_at IS NULL
+LEFT JOIN memberships m ON m.organization_id = s.organization_id AND m.user_id = s.user_id
+	AND m.removed_at IS NULL
 WHERE m.user_id IS NULL LIMIT 100`
 	takeCheck = `
 UPDATE notification_senders SET checked_at = clock_timestamp()
@@ -98,7 +102,10 @@ func (d *Dispatcher) terminateRemoved(ctx context.Context) error {
 		}
 		removed, err = pgx.CollectRows(
 			rows,
-			func(row pgx.CollectableRow) (m member, err error) { return m, row.Scan(&m.organization, &m.user) },
+			func(row pgx.CollectableRow) (m member, err error) {
+				return m,
+					row.Scan(&m.organization, &m.user)
+			},
 		)
 		return err
 	})

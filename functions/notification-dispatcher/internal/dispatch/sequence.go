@@ -19,43 +19,55 @@ const (
 WITH RECURSIVE t AS (
 	(SELECT organization_id FROM notification_inbox ORDER BY organization_id LIMIT 1)
 	UNION ALL
-	SELECT (SELECT i.organization_id FROM notification_inbox i WHERE i.organization_id > t.organization_id ORDER BY i.organization_id LIMIT 1)
+	SELECT (SELECT i.organization_id FROM notification_inbox i
+		WHERE i.organization_id > t.organization_id ORDER BY i.organization_id LIMIT 1)
 	FROM t WHERE t.organization_id IS NOT NULL
 )
 SELECT organization_id FROM t WHERE organization_id IS NOT NULL ORDER BY random() LIMIT 64`
-	findDueSchedules = `SELECT DISTINCT organization_id FROM notification_schedule WHERE not_before <= now() LIMIT 256`
-	promote          = `
+	findDueSchedules = `SELECT DISTINCT organization_id FROM notification_schedule
+		WHERE not_before <= now() LIMIT 256`
+	promote = `
 WITH due AS (
 	DELETE FROM notification_schedule WHERE organization_id = $1 AND id IN (
-		SELECT id FROM notification_schedule WHERE organization_id = $1 AND not_before <= now() ORDER BY not_before LIMIT $2
+		SELECT id FROM notification_schedule WHERE organization_id = $1 AND not_before <= now()
+			ORDER BY not_before LIMIT $2
 	) RETURNING *
 )
 INSERT INTO notification_inbox (organization_id, id, topic, channel, payload, priority, created_at)
-SELECT organization_id, id, topic, channel, payload, priority, created_at FROM due ORDER BY not_before`
+SELECT organization_id, id, topic, channel, payload, priority, created_at FROM due
+	ORDER BY not_before`
 
 	makeTenant = `
-INSERT INTO notification_tenants (organization_id) SELECT $1 WHERE NOT EXISTS (SELECT FROM notification_tenants WHERE organization_id = $1)
+INSERT INTO notification_tenants (organization_id) SELECT $1
+	WHERE NOT EXISTS (SELECT FROM notification_tenants WHERE organization_id = $1)
 ON CONFLICT DO NOTHING`
-	lockTenant = `SELECT 1 FROM notification_tenants WHERE organization_id = $1 FOR UPDATE SKIP LOCKED`
-	readInbox  = `
-SELECT position, topic, user_id, coalesce(channel, '') FROM notification_inbox WHERE organization_id = $1 ORDER BY position LIMIT $2`
+	lockTenant = `SELECT 1 FROM notification_tenants WHERE organization_id = $1
+		FOR UPDATE SKIP LOCKED`
+	readInbox = `
+SELECT position, topic, user_id, coalesce(channel, '') FROM notification_inbox
+	WHERE organization_id = $1 ORDER BY position LIMIT $2`
 	readMutes = `
 SELECT m.user_id, array_agg(m.topic) FROM notification_mutes m
 WHERE m.organization_id = $1 AND m.user_id IN (
-	SELECT user_id FROM (SELECT user_id FROM notification_inbox WHERE organization_id = $1 ORDER BY position LIMIT $2) head
+	SELECT user_id FROM (SELECT user_id FROM notification_inbox WHERE organization_id = $1
+		ORDER BY position LIMIT $2) head
 ) GROUP BY m.user_id`
 
 	number = `
 WITH target AS (
 	SELECT * FROM unnest($2::bigint[], $3::text[], $4::text[]) AS t (position, channel, reason)
 ), taken AS (
-	DELETE FROM notification_inbox WHERE organization_id = $1 AND position = ANY ($5::bigint[]) RETURNING *
+	DELETE FROM notification_inbox WHERE organization_id = $1 AND position = ANY ($5::bigint[])
+		RETURNING *
 ), counted AS (
-	SELECT t.channel, count(*) AS events, count(*) FILTER (WHERE t.reason IS NULL) AS live, (array_agg(i.priority ORDER BY t.position))[1] AS first
+	SELECT t.channel, count(*) AS events, count(*) FILTER (WHERE t.reason IS NULL) AS live,
+		(array_agg(i.priority ORDER BY t.position))[1] AS first
 	FROM target t JOIN taken i USING (position) GROUP BY t.channel
 ), channels AS (
-	INSERT INTO notification_channels AS c (organization_id, channel, last_sequence, next_at, priority)
-	SELECT $1, channel, events, CASE WHEN live > 0 THEN now() END, first FROM counted ORDER BY channel
+	INSERT INTO notification_channels AS c (organization_id, channel, last_sequence, next_at,
+		priority)
+	SELECT $1, channel, events, CASE WHEN live > 0 THEN now() END, first FROM counted
+		ORDER BY channel
 	ON CONFLICT (organization_id, channel) DO UPDATE SET
 		last_sequence = c.last_sequence + excluded.last_sequence,
 		next_at = coalesce(c.next_at, excluded.next_at),
@@ -63,13 +75,18 @@ WITH target AS (
 	RETURNING channel, last_sequence
 ), numbered AS (
 	SELECT t.channel, t.reason, i.id, i.topic, i.subject_id, i.payload, i.priority, i.created_at,
-		c.last_sequence - n.events + row_number() OVER (PARTITION BY t.channel ORDER BY t.position) AS sequence
-	FROM target t JOIN taken i USING (position) JOIN counted n ON n.channel = t.channel JOIN channels c ON c.channel = t.channel
+		c.last_sequence - n.events + row_number() OVER (PARTITION BY t.channel
+			ORDER BY t.position) AS sequence
+	FROM target t JOIN taken i USING (position) JOIN counted n ON n.channel = t.channel
+		JOIN channels c ON c.channel = t.channel
 ), history AS (
-	INSERT INTO notifications (organization_id, channel, sequence, id, topic, subject_id, payload, priority, occurred_at)
-	SELECT $1, n.channel, n.sequence, n.id, n.topic, n.subject_id, n.payload, n.priority, n.created_at FROM numbered n
+	INSERT INTO notifications (organization_id, channel, sequence, id, topic, subject_id, payload,
+		priority, occurred_at)
+	SELECT $1, n.channel, n.sequence, n.id, n.topic, n.subject_id, n.payload, n.priority,
+		n.created_at FROM numbered n
 ), dead AS (
-	INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason, attempts)
+	INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason,
+		attempts)
 	SELECT $1, n.channel, n.sequence, now(), n.reason, 0 FROM numbered n WHERE n.reason IS NOT NULL
 )
 INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at, priority)

@@ -17,8 +17,10 @@ ORDER BY c.organization_id, c.channel FOR UPDATE OF c`
 
 	settleDelivered = `
 WITH done AS (
-	DELETE FROM notification_deliveries d USING unnest($1::uuid[], $2::text[], $3::bigint[]) AS s (organization_id, channel, sequence)
-	WHERE d.organization_id = s.organization_id AND d.channel = s.channel AND d.sequence = s.sequence
+	DELETE FROM notification_deliveries d
+		USING unnest($1::uuid[], $2::text[], $3::bigint[]) AS s (organization_id, channel, sequence)
+	WHERE d.organization_id = s.organization_id AND d.channel = s.channel
+		AND d.sequence = s.sequence
 	RETURNING d.organization_id, d.channel, d.sequence
 )
 INSERT INTO notification_attempts (organization_id, channel, sequence, outcome, status)
@@ -26,8 +28,11 @@ SELECT organization_id, channel, sequence, 'delivered', 200 FROM done`
 
 	settleFolded = `
 WITH done AS (
-	DELETE FROM notification_deliveries d USING unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) AS f (organization_id, channel, first, last)
-	WHERE d.organization_id = f.organization_id AND d.channel = f.channel AND d.sequence BETWEEN f.first AND f.last AND NOT d.replayed
+	DELETE FROM notification_deliveries d
+		USING unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) AS f (organization_id,
+		channel, first, last)
+	WHERE d.organization_id = f.organization_id AND d.channel = f.channel
+		AND d.sequence BETWEEN f.first AND f.last AND NOT d.replayed
 	RETURNING d.organization_id, d.channel, d.sequence
 )
 INSERT INTO notification_attempts (organization_id, channel, sequence, outcome, status)
@@ -35,9 +40,12 @@ SELECT organization_id, channel, sequence, 'folded', 200 FROM done`
 
 	settleRetries = `
 WITH tried AS (
-	UPDATE notification_deliveries d SET attempts = d.attempts + 1, due_at = clock_timestamp() + s.wait
-	FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::interval[], $5::integer[], $6::text[]) AS s (organization_id, channel, sequence, wait, status, error)
-	WHERE d.organization_id = s.organization_id AND d.channel = s.channel AND d.sequence = s.sequence
+	UPDATE notification_deliveries d SET attempts = d.attempts + 1,
+		due_at = clock_timestamp() + s.wait
+	FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::interval[], $5::integer[],
+		$6::text[]) AS s (organization_id, channel, sequence, wait, status, error)
+	WHERE d.organization_id = s.organization_id AND d.channel = s.channel
+		AND d.sequence = s.sequence
 	RETURNING s.*
 )
 INSERT INTO notification_attempts (organization_id, channel, sequence, outcome, status, error)
@@ -46,11 +54,15 @@ SELECT organization_id, channel, sequence, 'failed', nullif(status, 0), error FR
 	settleDead = `
 WITH died AS (
 	DELETE FROM notification_deliveries d
-	USING unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[], $5::text[]) AS s (organization_id, channel, sequence, status, error)
-	WHERE d.organization_id = s.organization_id AND d.channel = s.channel AND d.sequence = s.sequence
-	RETURNING d.organization_id, d.channel, d.sequence, d.recorded_at, d.attempts + 1 AS attempts, s.status, s.error
+	USING unnest($1::uuid[], $2::text[], $3::bigint[], $4::integer[],
+		$5::text[]) AS s (organization_id, channel, sequence, status, error)
+	WHERE d.organization_id = s.organization_id AND d.channel = s.channel
+		AND d.sequence = s.sequence
+	RETURNING d.organization_id, d.channel, d.sequence, d.recorded_at, d.attempts + 1 AS attempts,
+		s.status, s.error
 ), kept AS (
-	INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason, attempts)
+	INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason,
+		attempts)
 	SELECT organization_id, channel, sequence, recorded_at, error, attempts FROM died
 	ON CONFLICT DO NOTHING
 )
@@ -58,11 +70,13 @@ INSERT INTO notification_attempts (organization_id, channel, sequence, outcome, 
 SELECT organization_id, channel, sequence, 'dead', nullif(status, 0), error FROM died`
 
 	releaseClaims = `
-UPDATE notification_channels c SET next_at = CASE WHEN h.due_at IS NOT NULL THEN greatest(h.due_at, m.held) END, priority = coalesce(h.priority, c.priority)
+UPDATE notification_channels c SET next_at = CASE WHEN h.due_at IS NOT NULL
+	THEN greatest(h.due_at, m.held) END, priority = coalesce(h.priority, c.priority)
 FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS m (organization_id, channel, held)
 LEFT JOIN LATERAL (
 	SELECT d.due_at, d.priority FROM notification_deliveries d
-	WHERE d.organization_id = m.organization_id AND d.channel = m.channel ORDER BY d.sequence LIMIT 1
+	WHERE d.organization_id = m.organization_id AND d.channel = m.channel ORDER BY d.sequence
+		LIMIT 1
 ) h ON true
 WHERE c.organization_id = m.organization_id AND c.channel = m.channel`
 )
@@ -99,7 +113,8 @@ func (d *Dispatcher) sort(claims []*claim) settlement {
 	var s settlement
 	for _, c := range claims {
 		for _, j := range c.jobs {
-			switch judge(j.outcome, j.attempts, d.Config.MaxAttempts, j.small || j.fold.events > 0) {
+			switch judge(j.outcome, j.attempts, d.Config.MaxAttempts,
+				j.small || j.fold.events > 0) {
 			case delivered:
 				if j.fold.events > 0 {
 					j.Sequence = j.fold.from

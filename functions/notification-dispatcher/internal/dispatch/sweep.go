@@ -79,14 +79,17 @@ SELECT make_partitions('notifications', $1) + make_partitions('notification_atte
 	dropPartitions = `
 SELECT drop_partitions('notifications', now() - $1::interval)
 	+ drop_partitions('notification_attempts', now() - $1::interval)`
-	countForgotten = `SELECT count(*) FROM notification_dead WHERE recorded_at < now() - $1::interval`
+	countForgotten = `SELECT count(*) FROM notification_dead
+		WHERE recorded_at < now() - $1::interval`
 	// Each is bounded, oldest first.
 	forgetDead = `
 DELETE FROM notification_dead WHERE recorded_at <= (SELECT max(recorded_at) FROM (
-	SELECT recorded_at FROM notification_dead WHERE recorded_at < now() - $1::interval ORDER BY 1 LIMIT $2) old)`
+	SELECT recorded_at FROM notification_dead WHERE recorded_at < now() - $1::interval ORDER BY 1
+		LIMIT $2) old)`
 	forgetAcks = `
 DELETE FROM notification_acks WHERE acked_at <= (SELECT max(acked_at) FROM (
-	SELECT acked_at FROM notification_acks WHERE acked_at < now() - $1::interval ORDER BY 1 LIMIT $2) old)`
+	SELECT acked_at FROM notification_acks WHERE acked_at < now() - $1::interval ORDER BY 1
+		LIMIT $2) old)`
 	forgetSockets = `
 DELETE FROM notification_sockets WHERE authenticated_at <= (SELECT max(authenticated_at) FROM (
 	SELECT authenticated_at FROM notification_sockets WHERE authenticated_at < now() - $1::interval
@@ -150,7 +153,8 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - least(
 	(SELECT min(created_at) FROM notification_inbox),
 	(SELECT min(h.queued_at) FROM notification_channels c CROSS JOIN LATERAL (
 		SELECT d.queued_at FROM notification_deliveries d
-		WHERE d.organization_id = c.organization_id AND d.channel = c.channel ORDER BY d.sequence LIMIT 1
+		WHERE d.organization_id = c.organization_id AND d.channel = c.channel ORDER BY d.sequence
+			LIMIT 1
 	) h WHERE c.next_at IS NOT NULL)
 )), 0)::float8, (SELECT count(recorded_at) FROM notification_dead)`
 

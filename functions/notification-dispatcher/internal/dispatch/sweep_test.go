@@ -56,32 +56,42 @@ func TestTheSweepEndsWhatHasHadItsTime(t *testing.T) {
 	f.fill(f.school, 1)
 	f.once()
 	f.exec(
-		`CREATE TABLE notifications_20200106 PARTITION OF notifications FOR VALUES FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`,
+		`CREATE TABLE notifications_20200106 PARTITION OF notifications FOR VALUES
+			FROM ('2020-01-06 00:00Z') TO ('2020-01-13 00:00Z')`,
 	)
 	f.exec(`ALTER TABLE notifications_20200106 OWNER TO satchel_owner`)
 	for _, age := range []string{"1 day", "40 days"} {
 		f.exec(
-			`INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason, attempts)
-			SELECT organization_id, channel, extract(epoch FROM $1::text::interval), now() - $1::text::interval, 'x', 1 FROM notification_channels`,
+			`INSERT INTO notification_dead (organization_id, channel, sequence, recorded_at, reason,
+				attempts)
+			SELECT organization_id, channel, extract(epoch FROM $1::text::interval),
+				now() - $1::text::interval, 'x', 1 FROM notification_channels`,
 			age,
 		)
 		f.exec(
-			`INSERT INTO notification_acks (organization_id, user_id, channel, sequence, acked_at) SELECT $1, gen_random_uuid(), 'c', 1, now() - $2::text::interval`,
+			`INSERT INTO notification_acks (organization_id, user_id, channel, sequence, acked_at)
+				SELECT $1, gen_random_uuid(), 'c', 1, now() - $2::text::interval`,
 			f.school,
 			age,
 		)
 		f.exec(
-			`INSERT INTO notification_keys (organization_id, key, id, expires_at) SELECT $1, $2::text, gen_random_uuid(), now() + interval '2 days' - $2::text::interval`,
+			`INSERT INTO notification_keys (organization_id, key, id, expires_at)
+				SELECT $1, $2::text, gen_random_uuid(),
+				now() + interval '2 days' - $2::text::interval`,
 			f.school,
 			age,
 		)
 		f.exec(
-			`INSERT INTO notification_sockets (organization_id, socket_id, user_id, authenticated_at) SELECT $1, $2::text, gen_random_uuid(), now() - $2::text::interval`,
+			`INSERT INTO notification_sockets (organization_id, socket_id, user_id,
+				authenticated_at) SELECT $1, $2::text, gen_random_uuid(),
+				now() - $2::text::interval`,
 			f.school,
 			age,
 		)
 		f.exec(
-			`INSERT INTO notification_pace (organization_id, bucket, tat_minute, tat_hour) SELECT $1, $2::text, now() + interval '2 days' - $2::text::interval, now() + interval '2 days' - $2::text::interval`,
+			`INSERT INTO notification_pace (organization_id, bucket, tat_minute, tat_hour)
+				SELECT $1, $2::text, now() + interval '2 days' - $2::text::interval,
+				now() + interval '2 days' - $2::text::interval`,
 			f.school,
 			age,
 		)

@@ -21,7 +21,8 @@ const maxSockets = 100
 func (f Feed) Connect(ctx context.Context, tx pgx.Tx, by tenant.Caller, socket string) error {
 	const trim = `
 		SELECT count(*) FROM notification_sockets
-		WHERE organization_id = $1 AND user_id = $2 AND authenticated_at > now() - interval '1 hour'`
+		WHERE organization_id = $1 AND user_id = $2
+			AND authenticated_at > now() - interval '1 hour'`
 	var recent int
 	if err := tx.QueryRow(ctx, trim, by.Organization, by.User).Scan(&recent); err != nil {
 		return fmt.Errorf("count connections: %w", err)
@@ -30,11 +31,13 @@ func (f Feed) Connect(ctx context.Context, tx pgx.Tx, by tenant.Caller, socket s
 		return fault.New(
 			fault.Limited,
 			"too-many-connections",
-			"You have opened a hundred connections within an hour. Close some, and try again later.",
+			"You have opened a hundred connections within an hour. Close some, and try again "+
+				"later.",
 		)
 	}
 	const record = `
-		INSERT INTO notification_sockets AS s (organization_id, socket_id, user_id) VALUES ($1, $2, $3)
+		INSERT INTO notification_sockets AS s (organization_id, socket_id, user_id)
+			VALUES ($1, $2, $3)
 		ON CONFLICT (organization_id, socket_id) DO UPDATE SET authenticated_at = now()
 		WHERE s.user_id = excluded.user_id`
 	tag, err := tx.Exec(ctx, record, by.Organization, socket, by.User)
@@ -57,7 +60,8 @@ func (f Feed) Admit(ctx context.Context, tx pgx.Tx, by tenant.Caller, socket, na
 	if c.Kind == topic.Encrypted && !f.Encrypted {
 		return notEncrypted()
 	}
-	const find = `SELECT user_id FROM notification_sockets WHERE organization_id = $1 AND socket_id = $2`
+	const find = `SELECT user_id FROM notification_sockets
+		WHERE organization_id = $1 AND socket_id = $2`
 	var user uuid.UUID
 	err := tx.QueryRow(ctx, find, by.Organization, socket).Scan(&user)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {

@@ -67,7 +67,8 @@ LEFT JOIN notification_deliveries w USING (organization_id, channel, sequence)
 LEFT JOIN notification_dead d USING (organization_id, channel, sequence)
 LEFT JOIN LATERAL (
 	SELECT outcome FROM notification_attempts t
-	WHERE t.organization_id = n.organization_id AND t.channel = n.channel AND t.sequence = n.sequence
+	WHERE t.organization_id = n.organization_id AND t.channel = n.channel
+		AND t.sequence = n.sequence
 	ORDER BY attempted_at DESC LIMIT 1
 ) a ON true
 WHERE n.organization_id = $1 AND n.id = $2 ORDER BY n.channel`
@@ -75,7 +76,8 @@ WHERE n.organization_id = $1 AND n.id = $2 ORDER BY n.channel`
 SELECT attempted_at, outcome, coalesce(status, 0), coalesce(error, '') FROM notification_attempts
 WHERE organization_id = $1 AND channel = $2 AND sequence = $3 ORDER BY attempted_at`
 	readQueued = `
-SELECT id, coalesce(channel, ''), topic, user_id, payload, priority, created_at FROM notification_inbox
+SELECT id, coalesce(channel, ''), topic, user_id, payload, priority, created_at
+	FROM notification_inbox
 WHERE organization_id = $1 AND id = $2`
 	readScheduled = `
 SELECT id, channel, topic, payload, priority, created_at FROM notification_schedule
@@ -155,7 +157,8 @@ func (f Feed) Posted(
 // look searches where a notification can be, in the order in which it moves: what moves meanwhile
 // is found further on.
 func look(ctx context.Context, tx pgx.Tx, organization, id uuid.UUID) ([]Notification, error) {
-	for _, place := range []func(context.Context, pgx.Tx, uuid.UUID, uuid.UUID) ([]Notification, error){
+	for _, place := range []func(context.Context, pgx.Tx, uuid.UUID, uuid.UUID) ([]Notification,
+		error){
 		scheduled, queued, recorded,
 	} {
 		found, err := place(ctx, tx, organization, id)
@@ -238,6 +241,7 @@ func notFound() error {
 	return fault.New(
 		fault.NotFound,
 		"notification-not-found",
-		"There is no such notification, or none that you may see. It may be older than the history.",
+		"There is no such notification, or none that you may see. It may be older than the "+
+			"history.",
 	)
 }

@@ -25,8 +25,10 @@ type Page struct {
 
 const (
 	readState = `
-SELECT coalesce((SELECT last_sequence FROM notification_channels WHERE organization_id = $1 AND channel = $2), 0),
-	coalesce((SELECT min(sequence) FROM notifications WHERE organization_id = $1 AND channel = $2), 0),
+SELECT coalesce((SELECT last_sequence FROM notification_channels
+	WHERE organization_id = $1 AND channel = $2), 0),
+	coalesce((SELECT min(sequence) FROM notifications WHERE organization_id = $1 AND channel = $2),
+		0),
 	coalesce((SELECT sequence FROM notification_acks
 		WHERE organization_id = $1 AND channel = $2 AND user_id = $3), 0)`
 	readHistory = `
@@ -38,7 +40,8 @@ LEFT JOIN notification_deliveries w USING (organization_id, channel, sequence)
 LEFT JOIN notification_dead d USING (organization_id, channel, sequence)
 LEFT JOIN LATERAL (
 	SELECT outcome FROM notification_attempts t
-	WHERE t.organization_id = n.organization_id AND t.channel = n.channel AND t.sequence = n.sequence
+	WHERE t.organization_id = n.organization_id AND t.channel = n.channel
+		AND t.sequence = n.sequence
 	ORDER BY attempted_at DESC LIMIT 1
 ) a ON true
 WHERE n.organization_id = $1 AND n.channel = $2 AND n.sequence > $3 ORDER BY n.sequence LIMIT $4`
@@ -143,8 +146,10 @@ func (f Feed) Ack(
 		).After(time.Second)
 	}
 	const move = `
-		INSERT INTO notification_acks AS a (organization_id, user_id, channel, sequence) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (organization_id, user_id, channel) DO UPDATE SET sequence = excluded.sequence, acked_at = now()
+		INSERT INTO notification_acks AS a (organization_id, user_id, channel, sequence)
+			VALUES ($1, $2, $3, $4)
+		ON CONFLICT (organization_id, user_id, channel) DO UPDATE
+			SET sequence = excluded.sequence, acked_at = now()
 		WHERE a.sequence < excluded.sequence`
 	if _, err := tx.Exec(ctx, move, by.Organization, by.User, n.Channel, n.Sequence); err != nil {
 		return n, Page{}, fmt.Errorf("move a cursor: %w", err)
@@ -159,11 +164,13 @@ func (f Feed) Mute(ctx context.Context, tx pgx.Tx, by tenant.Caller, name string
 		return fault.New(
 			fault.Invalid,
 			"invalid-topic",
-			"A topic is named in lower case with dots, such as file.available, or file.* for all of its kind.",
+			"A topic is named in lower case with dots, such as file.available, or file.* for all "+
+				"of its kind.",
 		)
 	}
 	var muted int
-	const count = `SELECT count(*) FROM notification_mutes WHERE organization_id = $1 AND user_id = $2`
+	const count = `SELECT count(*) FROM notification_mutes
+		WHERE organization_id = $1 AND user_id = $2`
 	if err := tx.QueryRow(ctx, count, by.Organization, by.User).Scan(&muted); err != nil {
 		return fmt.Errorf("count mutes: %w", err)
 	}
@@ -171,7 +178,8 @@ func (f Feed) Mute(ctx context.Context, tx pgx.Tx, by tenant.Caller, name string
 		return fault.New(fault.Conflict, "too-many-mutes",
 			"You have muted 200 topics. Mute whole kinds instead, as file.*, or unmute some.")
 	}
-	const mute = `INSERT INTO notification_mutes (organization_id, user_id, topic) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	const mute = `INSERT INTO notification_mutes (organization_id, user_id, topic)
+		VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	if _, err := tx.Exec(ctx, mute, by.Organization, by.User, name); err != nil {
 		return fmt.Errorf("mute %s: %w", name, err)
 	}
@@ -182,7 +190,8 @@ const maxMutes = 200
 
 // Unmute undoes Mute.
 func (f Feed) Unmute(ctx context.Context, tx pgx.Tx, by tenant.Caller, name string) error {
-	const unmute = `DELETE FROM notification_mutes WHERE organization_id = $1 AND user_id = $2 AND topic = $3`
+	const unmute = `DELETE FROM notification_mutes
+		WHERE organization_id = $1 AND user_id = $2 AND topic = $3`
 	if _, err := tx.Exec(ctx, unmute, by.Organization, by.User, name); err != nil {
 		return fmt.Errorf("unmute %s: %w", name, err)
 	}

@@ -42,7 +42,8 @@ func TakeIn(
 	const insert = `
 		INSERT INTO notification_inbox (organization_id, id, topic, subject_id, payload, priority)
 		VALUES ($1, $2, $3, $4, $5, $6)`
-	if _, err := tx.Exec(ctx, insert, f.Organization, id, f.Topic, f.Subject, payload, f.Priority); err != nil {
+	if _, err := tx.Exec(ctx, insert, f.Organization, id, f.Topic, f.Subject, payload,
+		f.Priority); err != nil {
 		return uuid.Nil, "", fmt.Errorf("take in a webhook's fact: %w", err)
 	}
 	return id, "", nil

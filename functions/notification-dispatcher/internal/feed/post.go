@@ -77,7 +77,8 @@ const (
 INSERT INTO notification_inbox (organization_id, id, topic, user_id, channel, payload, priority)
 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING created_at`
 	insertSchedule = `
-INSERT INTO notification_schedule (organization_id, id, not_before, topic, channel, payload, priority)
+INSERT INTO notification_schedule (organization_id, id, not_before, topic, channel, payload,
+	priority)
 SELECT $1, $2, $3, $4, $5, $6, $7 WHERE $3::timestamptz > now() RETURNING created_at`
 )
 

@@ -27,18 +27,22 @@ const maxReplay = 1000
 const (
 	pickDead = `
 SELECT d.channel, d.sequence FROM notification_dead d
-WHERE d.organization_id = $1 AND ($2 = '' OR d.channel = $2) AND d.recorded_at >= $3 AND d.recorded_at < $4
+WHERE d.organization_id = $1 AND ($2 = '' OR d.channel = $2) AND d.recorded_at >= $3
+	AND d.recorded_at < $4
 ORDER BY d.recorded_at, d.channel, d.sequence LIMIT $5`
 	pickSent = `
 SELECT n.channel, n.sequence FROM notifications n
 CROSS JOIN LATERAL (
 	SELECT outcome FROM notification_attempts t
-	WHERE t.organization_id = n.organization_id AND t.channel = n.channel AND t.sequence = n.sequence
+	WHERE t.organization_id = n.organization_id AND t.channel = n.channel
+		AND t.sequence = n.sequence
 	ORDER BY attempted_at DESC LIMIT 1
 ) a
-WHERE n.organization_id = $1 AND ($2 = '' OR n.channel = $2) AND n.recorded_at >= $3 AND n.recorded_at < $4
+WHERE n.organization_id = $1 AND ($2 = '' OR n.channel = $2) AND n.recorded_at >= $3
+	AND n.recorded_at < $4
 AND a.outcome = $6 AND NOT EXISTS (SELECT FROM notification_deliveries w
-	WHERE w.organization_id = n.organization_id AND w.channel = n.channel AND w.sequence = n.sequence)
+	WHERE w.organization_id = n.organization_id AND w.channel = n.channel
+		AND w.sequence = n.sequence)
 ORDER BY n.recorded_at, n.channel, n.sequence LIMIT $5`
 	lockChannels = `
 SELECT 1 FROM notification_channels WHERE organization_id = $1 AND channel = ANY ($2::text[])
@@ -47,23 +51,29 @@ ORDER BY channel FOR UPDATE`
 	retell = `
 WITH gone AS (
 	DELETE FROM notification_dead d USING unnest($2::text[], $3::bigint[]) AS p (channel, sequence)
-	WHERE d.organization_id = $1 AND d.channel = p.channel AND d.sequence = p.sequence AND d.channel = 'unroutable'
+	WHERE d.organization_id = $1 AND d.channel = p.channel AND d.sequence = p.sequence
+		AND d.channel = 'unroutable'
 	RETURNING d.channel, d.sequence
 )
-INSERT INTO notification_inbox (organization_id, id, topic, subject_id, payload, priority, created_at)
+INSERT INTO notification_inbox (organization_id, id, topic, subject_id, payload, priority,
+	created_at)
 SELECT $1, n.id, n.topic, n.subject_id, n.payload, n.priority, n.occurred_at
-FROM gone JOIN notifications n ON n.organization_id = $1 AND n.channel = gone.channel AND n.sequence = gone.sequence
+FROM gone JOIN notifications n ON n.organization_id = $1 AND n.channel = gone.channel
+	AND n.sequence = gone.sequence
 ORDER BY gone.sequence`
 	resend = `
 WITH picked AS (
-	SELECT n.channel, n.sequence, n.recorded_at, n.priority FROM unnest($2::text[], $3::bigint[]) AS p (channel, sequence)
-	JOIN notifications n ON n.organization_id = $1 AND n.channel = p.channel AND n.sequence = p.sequence
+	SELECT n.channel, n.sequence, n.recorded_at, n.priority
+		FROM unnest($2::text[], $3::bigint[]) AS p (channel, sequence)
+	JOIN notifications n ON n.organization_id = $1 AND n.channel = p.channel
+		AND n.sequence = p.sequence
 	WHERE n.channel <> 'unroutable'
 ), gone AS (
 	DELETE FROM notification_dead d USING picked p
 	WHERE d.organization_id = $1 AND d.channel = p.channel AND d.sequence = p.sequence
 ), queued AS (
-	INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at, priority, replayed)
+	INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at, priority,
+		replayed)
 	SELECT $1, channel, sequence, recorded_at, priority, true FROM picked ON CONFLICT DO NOTHING
 )
 UPDATE notification_channels c SET next_at = coalesce(c.next_at, now())

@@ -77,7 +77,8 @@ func (r Recorded) Small(base string) ([]byte, error) {
 
 func (r Recorded) envelope() envelope {
 	return envelope{
-		ID: r.ID, Channel: r.Channel, Sequence: r.Sequence, Version: Version, OccurredAt: r.OccurredAt.UTC(), Replayed: r.Replayed,
+		ID: r.ID, Channel: r.Channel, Sequence: r.Sequence, Version: Version,
+		OccurredAt: r.OccurredAt.UTC(), Replayed: r.Replayed,
 	}
 }
 
@@ -91,7 +92,8 @@ func CatchUpData(channel string, from, to int64, now time.Time, base string) ([]
 		fmt.Appendf(nil, "%s/%s/%d-%d", CatchUp, channel, from, to),
 	)
 	return json.Marshal(envelope{
-		ID: id, Channel: channel, Sequence: to, Version: Version, OccurredAt: now.UTC(), From: from, To: to,
+		ID: id, Channel: channel, Sequence: to, Version: Version, OccurredAt: now.UTC(), From: from,
+		To:   to,
 		Link: fmt.Sprintf("%s/v1/notifications?channel=%s&after=%d", base, channel, from-1),
 	})
 }

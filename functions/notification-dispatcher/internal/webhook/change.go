@@ -49,7 +49,8 @@ func Read(body []byte) (f Fact, ignored string, err error) {
 		return Fact{}, "", fault.New(
 			fault.Invalid,
 			"invalid-webhook",
-			"The body is not a database webhook: an object with type, table, schema, record and old_record.",
+			"The body is not a database webhook: an object with type, table, schema, record and "+
+				"old_record.",
 		)
 	}
 	switch {

@@ -176,7 +176,8 @@ VALUES ($1, $2, $3, $4,
 	$17, $18, $19, $20, $21,
 	$22, $23, $24, $25, $26, $27, $28,
 	$29, $30, $31, $32, $33)
-ON CONFLICT (organization_id, granularity, period_start, agent_instance_id, agent_type) DO UPDATE SET
+ON CONFLICT (organization_id, granularity, period_start, agent_instance_id, agent_type) DO UPDATE
+	SET
 	period_end = excluded.period_end, tasks_completed = excluded.tasks_completed,
 	tasks_failed = excluded.tasks_failed, tasks_cancelled = excluded.tasks_cancelled,
 	execution_us = excluded.execution_us, execution_count = excluded.execution_count,

@@ -3,7 +3,8 @@
 SELECT bucket_clock()::timestamptz AS now, pg_snapshot_xmin(pg_current_snapshot())::text AS oldest;
 
 -- name: StoredRuns :many
-SELECT horizon::text AS horizon, first_bucket, closed FROM aggregation_runs ORDER BY closed, first_bucket;
+SELECT horizon::text AS horizon, first_bucket, closed FROM aggregation_runs
+	ORDER BY closed, first_bucket;
 
 -- name: StoreRun :exec
 INSERT INTO aggregation_runs (horizon, first_bucket, closed)
@@ -46,28 +47,35 @@ WITH raw AS (
 		array_agg((e.execution_time_seconds * 1e6)::bigint)
 			FILTER (WHERE e.execution_time_seconds IS NOT NULL) AS times,
 		count(e.execution_time_seconds) AS n,
-		least(coalesce(sum((e.execution_time_seconds * 1e6)::bigint), 0), 9223372036854775807)::bigint AS execution_us,
-		least(coalesce(sum((e.quality_score * 1e6)::bigint), 0), 9223372036854775807)::bigint AS quality_sum,
+		least(coalesce(sum((e.execution_time_seconds * 1e6)::bigint), 0),
+			9223372036854775807)::bigint AS execution_us,
+		least(coalesce(sum((e.quality_score * 1e6)::bigint), 0),
+			9223372036854775807)::bigint AS quality_sum,
 		count(e.quality_score) AS quality_count,
-		least(coalesce(sum((e.confidence_score * 1e6)::bigint), 0), 9223372036854775807)::bigint AS confidence_sum,
+		least(coalesce(sum((e.confidence_score * 1e6)::bigint), 0),
+			9223372036854775807)::bigint AS confidence_sum,
 		count(e.confidence_score) AS confidence_count,
 		coalesce(sum(e.user_rating), 0) * 1000000 AS rating_sum,
 		count(e.user_rating) AS rating_count,
-		least(coalesce(sum((e.memory_usage_mb * 1e6)::bigint), 0), 9223372036854775807)::bigint AS memory_sum,
+		least(coalesce(sum((e.memory_usage_mb * 1e6)::bigint), 0),
+			9223372036854775807)::bigint AS memory_sum,
 		count(e.memory_usage_mb) AS memory_count,
 		coalesce((max(e.memory_usage_mb) * 1e6)::bigint, 0) AS memory_peak,
-		least(coalesce(sum((e.cpu_usage_percent * 1e6)::bigint), 0), 9223372036854775807)::bigint AS cpu_sum,
+		least(coalesce(sum((e.cpu_usage_percent * 1e6)::bigint), 0),
+			9223372036854775807)::bigint AS cpu_sum,
 		count(e.cpu_usage_percent) AS cpu_count,
 		coalesce((max(e.cpu_usage_percent) * 1e6)::bigint, 0) AS cpu_peak
 	FROM agent_executions e
 	WHERE e.ended_at >= @period_start AND e.ended_at < @period_end
-	AND (sqlc.narg('organizations')::uuid[] IS NULL OR e.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+	AND (sqlc.narg('organizations')::uuid[] IS NULL
+		OR e.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 	GROUP BY e.organization_id, e.agent_instance_id, e.agent_type
 ), agents AS (
 	SELECT i.organization_id, i.id AS agent_instance_id, i.agent_type, i.status, i.changed_at,
 		i.heartbeat_seen_at, i.silent_until
 	FROM agent_instances i
-	WHERE (sqlc.narg('organizations')::uuid[] IS NULL OR i.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+	WHERE (sqlc.narg('organizations')::uuid[] IS NULL
+		OR i.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 	UNION ALL
 	( -- deleted since the bucket began
 		SELECT DISTINCT ON (p.organization_id, p.agent_instance_id) p.organization_id,
@@ -75,7 +83,8 @@ WITH raw AS (
 			'infinity'::timestamptz
 		FROM agent_presence p
 		WHERE p.status = 'deleted' AND p.at >= @period_start
-		AND (sqlc.narg('organizations')::uuid[] IS NULL OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+		AND (sqlc.narg('organizations')::uuid[] IS NULL
+			OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 		AND NOT EXISTS (SELECT FROM agent_instances i
 			WHERE i.organization_id = p.organization_id AND i.id = p.agent_instance_id)
 		ORDER BY p.organization_id, p.agent_instance_id, p.at DESC
@@ -92,9 +101,11 @@ WITH raw AS (
 		ORDER BY p.at LIMIT 1
 	) f ON true
 	UNION ALL
-	SELECT p.organization_id, p.agent_instance_id, p.at, p.status, p.agent_type FROM agent_presence p
+	SELECT p.organization_id, p.agent_instance_id, p.at, p.status, p.agent_type
+		FROM agent_presence p
 	WHERE p.at >= @period_start AND p.at < @period_end AND p.silent_from IS NULL
-	AND (sqlc.narg('organizations')::uuid[] IS NULL OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+	AND (sqlc.narg('organizations')::uuid[] IS NULL
+		OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 ), spans AS (
 	SELECT s.* FROM (
 		SELECT p.organization_id, p.agent_instance_id, p.agent_type, p.status, p.at AS begins,
@@ -107,7 +118,8 @@ WITH raw AS (
 		greatest(p.silent_from + interval '2 minutes', @period_start) AS begins, p.at AS ends
 	FROM agent_presence p
 	WHERE p.at > @period_start AND p.at < @period_end AND p.silent_from IS NOT NULL
-	AND (sqlc.narg('organizations')::uuid[] IS NULL OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+	AND (sqlc.narg('organizations')::uuid[] IS NULL
+		OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 	UNION ALL
 	SELECT a.organization_id, a.agent_instance_id,
 		greatest(f.silent_from + interval '2 minutes', @period_start), @period_end::timestamptz
@@ -139,7 +151,8 @@ WITH raw AS (
 ), presence AS (
 	SELECT l.organization_id, l.agent_instance_id, l.agent_type,
 		sum(l.registered)::bigint AS registered_us,
-		coalesce(sum(l.registered) FILTER (WHERE l.status <> 'offline'), 0)::bigint AS in_service_us,
+		coalesce(sum(l.registered) FILTER (WHERE l.status <> 'offline'),
+			0)::bigint AS in_service_us,
 		coalesce(sum(l.heard) FILTER (WHERE l.status <> 'offline'), 0)::bigint AS up_us,
 		coalesce(sum(l.heard) FILTER (
 			WHERE l.status IN ('idle', 'busy', 'processing', 'waiting')), 0)::bigint AS available_us
@@ -159,7 +172,8 @@ WITH raw AS (
 ), stale AS ( -- NOT IN is hashed whatever the planner expects of tables that it does not know yet
 	DELETE FROM agent_metrics m
 	WHERE m.granularity = '5m' AND m.period_start = @period_start
-	AND (sqlc.narg('organizations')::uuid[] IS NULL OR m.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+	AND (sqlc.narg('organizations')::uuid[] IS NULL
+		OR m.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 	AND m.organization_id NOT IN (
 		SELECT t.organization_id FROM aggregation_tenants t WHERE t.sealed_before > @period_start)
 	AND (m.organization_id, m.agent_instance_id, m.agent_type) NOT IN (
@@ -191,7 +205,8 @@ WITH raw AS (
 	CROSS JOIN LATERAL (
 		SELECT array_agg(b.bin ORDER BY b.bin) AS bins, array_agg(b.c ORDER BY b.bin) AS counts
 		FROM (
-			SELECT (CASE WHEN v <= 0 THEN -1 ELSE ceil(ln(v::float8) / ln(1.02::float8)) END)::smallint
+			SELECT (CASE WHEN v <= 0 THEN -1
+				ELSE ceil(ln(v::float8) / ln(1.02::float8)) END)::smallint
 				AS bin, count(*) AS c
 			FROM unnest(g.times) v WHERE g.n > 256 GROUP BY 1
 		) b
@@ -245,7 +260,8 @@ WITH waiting AS (
 	WHERE h.granularity = '5m' AND h.period_start = @period_start AND h.queue_length > 0
 	AND h.organization_id NOT IN (SELECT organization_id FROM waiting)
 ), changed AS (
-	INSERT INTO system_health AS h (organization_id, granularity, period_start, period_end, queue_length)
+	INSERT INTO system_health AS h (organization_id, granularity, period_start, period_end,
+		queue_length)
 	SELECT organization_id, '5m', @period_start, @period_end, n FROM lengths
 	ON CONFLICT (organization_id, granularity, period_start)
 	DO UPDATE SET queue_length = excluded.queue_length WHERE h.queue_length <> excluded.queue_length
@@ -261,7 +277,8 @@ FROM organizations o LEFT JOIN aggregation_tenants t ON t.organization_id = o.id
 ORDER BY t.complete_through NULLS FIRST, o.id;
 
 -- name: ComputePlatform :exec
-INSERT INTO platform_health AS p (period_start, period_end, organizations, healthy, degraded, critical,
+INSERT INTO platform_health AS p (period_start, period_end, organizations, healthy, degraded,
+	critical,
 	no_data, tasks_completed, tasks_failed, queue_length)
 SELECT @period_start, @period_end, count(*), count(*) FILTER (WHERE h.status = 'healthy'),
 	count(*) FILTER (WHERE h.status = 'degraded'), count(*) FILTER (WHERE h.status = 'critical'),
@@ -291,7 +308,8 @@ INSERT INTO aggregation_tenants AS t (organization_id, timezone, complete_throug
 VALUES (@organization_id, @timezone, @complete_through)
 ON CONFLICT (organization_id) DO UPDATE
 SET timezone = excluded.timezone, complete_through = excluded.complete_through
-WHERE (t.timezone, t.complete_through) IS DISTINCT FROM (excluded.timezone, excluded.complete_through);
+WHERE (t.timezone, t.complete_through) IS DISTINCT
+	FROM (excluded.timezone, excluded.complete_through);
 
 -- name: Seal :exec
 -- Not while a note of a change from before is left: what it tells of would never be computed.
@@ -360,7 +378,8 @@ VALUES (@organization_id, @agent_instance_id, @agent_type, @granularity,
 	@execution_counts, @quality_sum, @quality_count, @confidence_sum, @confidence_count,
 	@rating_sum, @rating_count, @memory_sum, @memory_count, @memory_peak, @cpu_sum, @cpu_count,
 	@cpu_peak, @registered_us, @in_service_us, @up_us, @available_us)
-ON CONFLICT (organization_id, granularity, period_start, agent_instance_id, agent_type) DO UPDATE SET
+ON CONFLICT (organization_id, granularity, period_start, agent_instance_id, agent_type) DO UPDATE
+	SET
 	period_end = excluded.period_end, tasks_completed = excluded.tasks_completed,
 	tasks_failed = excluded.tasks_failed, tasks_cancelled = excluded.tasks_cancelled,
 	execution_us = excluded.execution_us, execution_count = excluded.execution_count,
@@ -495,7 +514,8 @@ ON CONFLICT (organization_id, granularity, period_start) DO UPDATE SET
 	files_in = excluded.files_in, bytes_in = excluded.bytes_in, files_out = excluded.files_out,
 	bytes_out = excluded.bytes_out, files_removed = excluded.files_removed,
 	bytes_removed = excluded.bytes_removed, stored_files = excluded.stored_files,
-	stored_bytes = excluded.stored_bytes, scans = excluded.scans, quarantined = excluded.quarantined,
+	stored_bytes = excluded.stored_bytes, scans = excluded.scans,
+		quarantined = excluded.quarantined,
 	notifications_delivered = excluded.notifications_delivered,
 	notifications_deferred = excluded.notifications_deferred,
 	notifications_dead = excluded.notifications_dead, executions = excluded.executions

@@ -5,7 +5,8 @@
 
 -- name: ReleaseQuota :exec
 UPDATE storage_quotas
-SET reserved_bytes = reserved_bytes - @reserved::bigint, file_count = file_count - 1, updated_at = @now
+SET reserved_bytes = reserved_bytes - @reserved::bigint, file_count = file_count - 1,
+	updated_at = @now
 WHERE organization_id = @organization_id;
 
 -- name: RemoveStored :exec
@@ -24,28 +25,37 @@ FROM released r;
 SELECT * FROM storage_quotas WHERE organization_id = @organization_id;
 
 -- name: InsertFile :exec
-INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, checksum,
-	category, contains_pii, requires_consent, retention_days, deletion_date, title, description, tags, metadata,
+INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size,
+	mime_type, bucket_name, storage_path, checksum,
+	category, contains_pii, requires_consent, retention_days, deletion_date, title, description,
+		tags, metadata,
 	uploaded_by, created_by, created_at, updated_at)
-VALUES (@organization_id, @id, @filename, @original_filename, @file_extension, @file_size, @mime_type, @bucket_name, @storage_path, @checksum,
-	@category, @contains_pii, @requires_consent, @retention_days, @deletion_date, @title, @description, @tags, @metadata,
+VALUES (@organization_id, @id, @filename, @original_filename, @file_extension, @file_size,
+	@mime_type, @bucket_name, @storage_path, @checksum,
+	@category, @contains_pii, @requires_consent, @retention_days, @deletion_date, @title,
+		@description, @tags, @metadata,
 	@uploaded_by, @uploaded_by, @created_at, @created_at);
 
 -- name: InsertUpload :exec
-INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, created_at, check_at)
-VALUES (@organization_id, @file_id, @version, @uploaded_by, @reserved_bytes, @expires_at, @created_at, @check_at);
+INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes,
+	expires_at, created_at, check_at)
+VALUES (@organization_id, @file_id, @version, @uploaded_by, @reserved_bytes, @expires_at,
+	@created_at, @check_at);
 
 -- name: ExtendUpload :execrows
-UPDATE file_uploads SET expires_at = @expires_at WHERE organization_id = @organization_id AND file_id = @file_id;
+UPDATE file_uploads SET expires_at = @expires_at
+	WHERE organization_id = @organization_id AND file_id = @file_id;
 
 -- name: File :one
 SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at
 FROM files f
-LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
+	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = @organization_id AND f.id = @id;
 
 -- name: LockUpload :one
-SELECT * FROM file_uploads WHERE organization_id = @organization_id AND file_id = @file_id FOR UPDATE;
+SELECT * FROM file_uploads WHERE organization_id = @organization_id AND file_id = @file_id
+	FOR UPDATE;
 
 -- name: LockFile :one
 SELECT * FROM files WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
@@ -55,45 +65,55 @@ SELECT * FROM files WHERE organization_id = @organization_id AND id = @id FOR UP
 SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days
 FROM files f
 JOIN organizations o ON o.id = f.organization_id
-LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
+	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = @organization_id AND f.id = @id
 FOR UPDATE OF f;
 
 -- name: ListFiles :many
 SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at
 FROM files f
-LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
+	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = @organization_id
 AND (sqlc.narg(status)::text IS NULL OR f.status = sqlc.narg(status)::text)
 AND (sqlc.narg(status)::text IS NOT NULL OR f.status <> 'deleted')
 AND (sqlc.narg(category)::text IS NULL OR f.category = sqlc.narg(category)::text)
 AND (sqlc.narg(uploaded_by)::uuid IS NULL OR f.uploaded_by = sqlc.narg(uploaded_by)::uuid)
-AND (sqlc.narg(content_type)::text IS NULL OR f.mime_type COLLATE "C" ^@ sqlc.narg(content_type)::text)
+AND (sqlc.narg(content_type)::text IS NULL
+	OR f.mime_type COLLATE "C" ^@ sqlc.narg(content_type)::text)
 AND (sqlc.narg(name)::text IS NULL OR f.filename COLLATE "C" ^@ sqlc.narg(name)::text)
-AND (@sees_all::boolean OR f.category <> 'student_submission' AND f.status <> 'deleted' OR f.uploaded_by = @caller::uuid)
-AND (sqlc.narg(before)::timestamptz IS NULL OR (f.created_at, f.id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
+AND (@sees_all::boolean OR f.category <> 'student_submission' AND f.status <> 'deleted'
+	OR f.uploaded_by = @caller::uuid)
+AND (sqlc.narg(before)::timestamptz IS NULL
+	OR (f.created_at, f.id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
 ORDER BY f.created_at DESC, f.id DESC
 LIMIT @page;
 
 -- name: ChangeFile :exec
 UPDATE files SET filename = @filename, file_extension = @file_extension, category = @category,
-	title = @title, description = @description, tags = @tags, metadata = @metadata, contains_pii = @contains_pii, requires_consent = @requires_consent,
-	retention_days = @retention_days, deletion_date = @deletion_date, updated_at = @now, updated_by = @updated_by
+	title = @title, description = @description, tags = @tags, metadata = @metadata,
+		contains_pii = @contains_pii, requires_consent = @requires_consent,
+	retention_days = @retention_days, deletion_date = @deletion_date, updated_at = @now,
+		updated_by = @updated_by
 WHERE organization_id = @organization_id AND id = @id;
 
 -- name: SoftDeleteFile :exec
-UPDATE files SET status_before_deletion = status, status = 'deleted', deleted_at = @now, deleted_by = @deleted_by, updated_at = @now
+UPDATE files SET status_before_deletion = status, status = 'deleted', deleted_at = @now,
+	deleted_by = @deleted_by, updated_at = @now
 WHERE organization_id = @organization_id AND id = @id;
 
 -- name: RestoreFile :exec
-UPDATE files SET status = status_before_deletion, status_before_deletion = NULL, deleted_at = NULL, deleted_by = NULL, updated_at = @now, updated_by = @updated_by
+UPDATE files SET status = status_before_deletion, status_before_deletion = NULL, deleted_at = NULL,
+	deleted_by = NULL, updated_at = @now, updated_by = @updated_by
 WHERE organization_id = @organization_id AND id = @id;
 
 -- name: DeleteFile :exec
 DELETE FROM files WHERE organization_id = @organization_id AND id = @id;
 
 -- name: DeleteUpload :one
-DELETE FROM file_uploads WHERE organization_id = @organization_id AND file_id = @file_id RETURNING reserved_bytes;
+DELETE FROM file_uploads WHERE organization_id = @organization_id AND file_id = @file_id
+	RETURNING reserved_bytes;
 
 -- name: EnqueueDeletion :exec
 INSERT INTO object_deletions (organization_id, id, bucket_name, prefix, due_at, created_at)
@@ -109,13 +129,16 @@ INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
 SELECT c.organization_id, c.id, 'out', @bytes::bigint FROM counted c;
 
 -- name: AppendAccess :exec
-INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address, user_agent, request_id, occurred_at)
-VALUES (@organization_id, @id, @file_id, @user_id, @action, @details, @ip_address, @user_agent, @request_id, @occurred_at);
+INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address,
+	user_agent, request_id, occurred_at)
+VALUES (@organization_id, @id, @file_id, @user_id, @action, @details, @ip_address, @user_agent,
+	@request_id, @occurred_at);
 
 -- name: ListAccess :many
 SELECT * FROM file_access_logs
 WHERE organization_id = @organization_id AND file_id = @file_id
-AND (sqlc.narg(before)::timestamptz IS NULL OR (occurred_at, id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
+AND (sqlc.narg(before)::timestamptz IS NULL
+	OR (occurred_at, id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
 ORDER BY occurred_at DESC, id DESC
 LIMIT @page;
 
@@ -128,5 +151,6 @@ UPDATE file_consents SET withdrawn_at = @now, withdrawn_by = @withdrawn_by
 WHERE organization_id = @organization_id AND file_id = @file_id AND withdrawn_at IS NULL;
 
 -- name: RejectFile :exec
-UPDATE files SET status = @status, status_reason = @reason::text, deletion_date = least(deletion_date, @deletion_date), updated_at = @now
+UPDATE files SET status = @status, status_reason = @reason::text,
+	deletion_date = least(deletion_date, @deletion_date), updated_at = @now
 WHERE organization_id = @organization_id AND id = @id;

@@ -14,8 +14,10 @@ import (
 )
 
 const appendAccess = `-- name: AppendAccess :exec
-INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address, user_agent, request_id, occurred_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address,
+	user_agent, request_id, occurred_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+	$9, $10)
 `
 
 type AppendAccessParams struct {
@@ -49,8 +51,10 @@ func (q *Queries) AppendAccess(ctx context.Context, arg AppendAccessParams) erro
 
 const changeFile = `-- name: ChangeFile :exec
 UPDATE files SET filename = $1, file_extension = $2, category = $3,
-	title = $4, description = $5, tags = $6, metadata = $7, contains_pii = $8, requires_consent = $9,
-	retention_days = $10, deletion_date = $11, updated_at = $12, updated_by = $13
+	title = $4, description = $5, tags = $6, metadata = $7,
+		contains_pii = $8, requires_consent = $9,
+	retention_days = $10, deletion_date = $11, updated_at = $12,
+		updated_by = $13
 WHERE organization_id = $14 AND id = $15
 `
 
@@ -135,7 +139,8 @@ func (q *Queries) DeleteFile(ctx context.Context, arg DeleteFileParams) error {
 }
 
 const deleteUpload = `-- name: DeleteUpload :one
-DELETE FROM file_uploads WHERE organization_id = $1 AND file_id = $2 RETURNING reserved_bytes
+DELETE FROM file_uploads WHERE organization_id = $1 AND file_id = $2
+	RETURNING reserved_bytes
 `
 
 type DeleteUploadParams struct {
@@ -177,7 +182,8 @@ func (q *Queries) EnqueueDeletion(ctx context.Context, arg EnqueueDeletionParams
 }
 
 const extendUpload = `-- name: ExtendUpload :execrows
-UPDATE file_uploads SET expires_at = $1 WHERE organization_id = $2 AND file_id = $3
+UPDATE file_uploads SET expires_at = $1
+	WHERE organization_id = $2 AND file_id = $3
 `
 
 type ExtendUploadParams struct {
@@ -197,7 +203,8 @@ func (q *Queries) ExtendUpload(ctx context.Context, arg ExtendUploadParams) (int
 const file = `-- name: File :one
 SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
 FROM files f
-LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
+	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = $1 AND f.id = $2
 `
 
@@ -296,11 +303,15 @@ func (q *Queries) InsertConsent(ctx context.Context, arg InsertConsentParams) er
 }
 
 const insertFile = `-- name: InsertFile :exec
-INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, checksum,
-	category, contains_pii, requires_consent, retention_days, deletion_date, title, description, tags, metadata,
+INSERT INTO files (organization_id, id, filename, original_filename, file_extension, file_size,
+	mime_type, bucket_name, storage_path, checksum,
+	category, contains_pii, requires_consent, retention_days, deletion_date, title, description,
+		tags, metadata,
 	uploaded_by, created_by, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-	$11, $12, $13, $14, $15, $16, $17, $18, $19,
+VALUES ($1, $2, $3, $4, $5, $6,
+	$7, $8, $9, $10,
+	$11, $12, $13, $14, $15, $16,
+		$17, $18, $19,
 	$20, $20, $21, $21)
 `
 
@@ -356,8 +367,10 @@ func (q *Queries) InsertFile(ctx context.Context, arg InsertFileParams) error {
 }
 
 const insertUpload = `-- name: InsertUpload :exec
-INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, created_at, check_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes,
+	expires_at, created_at, check_at)
+VALUES ($1, $2, $3, $4, $5, $6,
+	$7, $8)
 `
 
 type InsertUploadParams struct {
@@ -388,7 +401,8 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) erro
 const listAccess = `-- name: ListAccess :many
 SELECT organization_id, id, file_id, user_id, action, details, ip_address, user_agent, request_id, occurred_at FROM file_access_logs
 WHERE organization_id = $1 AND file_id = $2
-AND ($3::timestamptz IS NULL OR (occurred_at, id) < ($3::timestamptz, $4::uuid))
+AND ($3::timestamptz IS NULL
+	OR (occurred_at, id) < ($3::timestamptz, $4::uuid))
 ORDER BY occurred_at DESC, id DESC
 LIMIT $5
 `
@@ -441,16 +455,20 @@ func (q *Queries) ListAccess(ctx context.Context, arg ListAccessParams) ([]FileA
 const listFiles = `-- name: ListFiles :many
 SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
 FROM files f
-LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
+	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = $1
 AND ($2::text IS NULL OR f.status = $2::text)
 AND ($2::text IS NOT NULL OR f.status <> 'deleted')
 AND ($3::text IS NULL OR f.category = $3::text)
 AND ($4::uuid IS NULL OR f.uploaded_by = $4::uuid)
-AND ($5::text IS NULL OR f.mime_type COLLATE "C" ^@ $5::text)
+AND ($5::text IS NULL
+	OR f.mime_type COLLATE "C" ^@ $5::text)
 AND ($6::text IS NULL OR f.filename COLLATE "C" ^@ $6::text)
-AND ($7::boolean OR f.category <> 'student_submission' AND f.status <> 'deleted' OR f.uploaded_by = $8::uuid)
-AND ($9::timestamptz IS NULL OR (f.created_at, f.id) < ($9::timestamptz, $10::uuid))
+AND ($7::boolean OR f.category <> 'student_submission' AND f.status <> 'deleted'
+	OR f.uploaded_by = $8::uuid)
+AND ($9::timestamptz IS NULL
+	OR (f.created_at, f.id) < ($9::timestamptz, $10::uuid))
 ORDER BY f.created_at DESC, f.id DESC
 LIMIT $11
 `
@@ -617,7 +635,8 @@ const lockFileForChange = `-- name: LockFileForChange :one
 SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days
 FROM files f
 JOIN organizations o ON o.id = f.organization_id
-LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id AND c.withdrawn_at IS NULL
+LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
+	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = $1 AND f.id = $2
 FOR UPDATE OF f
 `
@@ -692,7 +711,8 @@ func (q *Queries) LockFileForChange(ctx context.Context, arg LockFileForChangePa
 }
 
 const lockUpload = `-- name: LockUpload :one
-SELECT organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, next_attempt_at, retries, fence, unclean_fences, attempts, last_error, check_at, created_at FROM file_uploads WHERE organization_id = $1 AND file_id = $2 FOR UPDATE
+SELECT organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, next_attempt_at, retries, fence, unclean_fences, attempts, last_error, check_at, created_at FROM file_uploads WHERE organization_id = $1 AND file_id = $2
+	FOR UPDATE
 `
 
 type LockUploadParams struct {
@@ -750,7 +770,8 @@ func (q *Queries) Quota(ctx context.Context, organizationID uuid.UUID) (StorageQ
 }
 
 const rejectFile = `-- name: RejectFile :exec
-UPDATE files SET status = $1, status_reason = $2::text, deletion_date = least(deletion_date, $3), updated_at = $4
+UPDATE files SET status = $1, status_reason = $2::text,
+	deletion_date = least(deletion_date, $3), updated_at = $4
 WHERE organization_id = $5 AND id = $6
 `
 
@@ -778,7 +799,8 @@ func (q *Queries) RejectFile(ctx context.Context, arg RejectFileParams) error {
 const releaseQuota = `-- name: ReleaseQuota :exec
 
 UPDATE storage_quotas
-SET reserved_bytes = reserved_bytes - $1::bigint, file_count = file_count - 1, updated_at = $2
+SET reserved_bytes = reserved_bytes - $1::bigint, file_count = file_count - 1,
+	updated_at = $2
 WHERE organization_id = $3
 `
 
@@ -828,7 +850,8 @@ func (q *Queries) RemoveStored(ctx context.Context, arg RemoveStoredParams) erro
 }
 
 const restoreFile = `-- name: RestoreFile :exec
-UPDATE files SET status = status_before_deletion, status_before_deletion = NULL, deleted_at = NULL, deleted_by = NULL, updated_at = $1, updated_by = $2
+UPDATE files SET status = status_before_deletion, status_before_deletion = NULL, deleted_at = NULL,
+	deleted_by = NULL, updated_at = $1, updated_by = $2
 WHERE organization_id = $3 AND id = $4
 `
 
@@ -850,7 +873,8 @@ func (q *Queries) RestoreFile(ctx context.Context, arg RestoreFileParams) error 
 }
 
 const softDeleteFile = `-- name: SoftDeleteFile :exec
-UPDATE files SET status_before_deletion = status, status = 'deleted', deleted_at = $1, deleted_by = $2, updated_at = $1
+UPDATE files SET status_before_deletion = status, status = 'deleted', deleted_at = $1,
+	deleted_by = $2, updated_at = $1
 WHERE organization_id = $3 AND id = $4
 `
 

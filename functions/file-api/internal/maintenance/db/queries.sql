@@ -8,7 +8,8 @@
 WITH RECURSIVE organization AS (
 	(SELECT u.organization_id AS id FROM file_uploads u ORDER BY u.organization_id LIMIT 1)
 	UNION ALL
-	SELECT (SELECT u.organization_id FROM file_uploads u WHERE u.organization_id > o.id ORDER BY u.organization_id LIMIT 1)
+	SELECT (SELECT u.organization_id FROM file_uploads u WHERE u.organization_id > o.id
+		ORDER BY u.organization_id LIMIT 1)
 	FROM organization o WHERE o.id IS NOT NULL
 )
 SELECT due.organization_id, due.file_id, due.check_at
@@ -28,14 +29,16 @@ RETURNING *;
 -- name: WaitLonger :exec
 -- Each event that is sent is followed by a longer wait, unless a worker took the file up meanwhile.
 UPDATE file_uploads SET check_at = @next, retries = retries + 1
-WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence AND check_at = @seen;
+WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence
+	AND check_at = @seen;
 
 -- name: FilesPastDeletion :many
 -- across: what is past its deletion date, the oldest first and from where the run has got to: what
 -- it could not purge it does not meet again. A file in processing waits for its verdict.
 SELECT organization_id, id, deletion_date AS due FROM files
 WHERE deletion_date < @now AND status <> 'processing'
-AND (deletion_date, organization_id, id) > (@after::timestamptz, @after_organization::uuid, @after_id::uuid)
+AND (deletion_date, organization_id, id) > (@after::timestamptz, @after_organization::uuid,
+	@after_id::uuid)
 ORDER BY deletion_date, organization_id, id
 LIMIT @page;
 
@@ -43,25 +46,29 @@ LIMIT @page;
 -- across: what has been in the trash for long enough, likewise.
 SELECT organization_id, id, deleted_at AS due FROM files
 WHERE deleted_at < @deleted_before AND status <> 'processing'
-AND (deleted_at, organization_id, id) > (@after::timestamptz, @after_organization::uuid, @after_id::uuid)
+AND (deleted_at, organization_id, id) > (@after::timestamptz, @after_organization::uuid,
+	@after_id::uuid)
 ORDER BY deleted_at, organization_id, id
 LIMIT @page;
 
 -- name: DeletionsDue :many
 -- across
-SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= @now ORDER BY due_at LIMIT @page;
+SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= @now
+	ORDER BY due_at LIMIT @page;
 
 -- name: FinishDeletions :exec
 DELETE FROM object_deletions WHERE organization_id = @organization_id AND id = ANY (@ids::uuid[]);
 
 -- name: PostponeDeletion :exec
-UPDATE object_deletions SET attempts = attempts + 1, due_at = @due_at, last_error = @last_error WHERE organization_id = @organization_id AND id = @id;
+UPDATE object_deletions SET attempts = attempts + 1, due_at = @due_at, last_error = @last_error
+	WHERE organization_id = @organization_id AND id = @id;
 
 -- name: DeleteExpiredKeys :execrows
 -- across: bounded, oldest first. The policy of maintenance's role lets it see nothing but expired
 -- keys.
 DELETE FROM idempotency_keys WHERE idempotency_keys.expires_at <= (
 	SELECT max(oldest.expires_at) FROM (
-		SELECT k.expires_at FROM idempotency_keys k WHERE k.expires_at < @now::timestamptz ORDER BY k.expires_at LIMIT @page
+		SELECT k.expires_at FROM idempotency_keys k WHERE k.expires_at < @now::timestamptz
+			ORDER BY k.expires_at LIMIT @page
 	) oldest
 );

@@ -15,7 +15,8 @@ import (
 const deleteExpiredKeys = `-- name: DeleteExpiredKeys :execrows
 DELETE FROM idempotency_keys WHERE idempotency_keys.expires_at <= (
 	SELECT max(oldest.expires_at) FROM (
-		SELECT k.expires_at FROM idempotency_keys k WHERE k.expires_at < $1::timestamptz ORDER BY k.expires_at LIMIT $2
+		SELECT k.expires_at FROM idempotency_keys k WHERE k.expires_at < $1::timestamptz
+			ORDER BY k.expires_at LIMIT $2
 	) oldest
 )
 `
@@ -36,7 +37,8 @@ func (q *Queries) DeleteExpiredKeys(ctx context.Context, arg DeleteExpiredKeysPa
 }
 
 const deletionsDue = `-- name: DeletionsDue :many
-SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= $1 ORDER BY due_at LIMIT $2
+SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= $1
+	ORDER BY due_at LIMIT $2
 `
 
 type DeletionsDueParams struct {
@@ -82,7 +84,8 @@ func (q *Queries) DeletionsDue(ctx context.Context, arg DeletionsDueParams) ([]D
 const filesInTrash = `-- name: FilesInTrash :many
 SELECT organization_id, id, deleted_at AS due FROM files
 WHERE deleted_at < $1 AND status <> 'processing'
-AND (deleted_at, organization_id, id) > ($2::timestamptz, $3::uuid, $4::uuid)
+AND (deleted_at, organization_id, id) > ($2::timestamptz, $3::uuid,
+	$4::uuid)
 ORDER BY deleted_at, organization_id, id
 LIMIT $5
 `
@@ -131,7 +134,8 @@ func (q *Queries) FilesInTrash(ctx context.Context, arg FilesInTrashParams) ([]F
 const filesPastDeletion = `-- name: FilesPastDeletion :many
 SELECT organization_id, id, deletion_date AS due FROM files
 WHERE deletion_date < $1 AND status <> 'processing'
-AND (deletion_date, organization_id, id) > ($2::timestamptz, $3::uuid, $4::uuid)
+AND (deletion_date, organization_id, id) > ($2::timestamptz, $3::uuid,
+	$4::uuid)
 ORDER BY deletion_date, organization_id, id
 LIMIT $5
 `
@@ -193,7 +197,8 @@ func (q *Queries) FinishDeletions(ctx context.Context, arg FinishDeletionsParams
 }
 
 const postponeDeletion = `-- name: PostponeDeletion :exec
-UPDATE object_deletions SET attempts = attempts + 1, due_at = $1, last_error = $2 WHERE organization_id = $3 AND id = $4
+UPDATE object_deletions SET attempts = attempts + 1, due_at = $1, last_error = $2
+	WHERE organization_id = $3 AND id = $4
 `
 
 type PostponeDeletionParams struct {
@@ -261,7 +266,8 @@ const uploadsDue = `-- name: UploadsDue :many
 WITH RECURSIVE organization AS (
 	(SELECT u.organization_id AS id FROM file_uploads u ORDER BY u.organization_id LIMIT 1)
 	UNION ALL
-	SELECT (SELECT u.organization_id FROM file_uploads u WHERE u.organization_id > o.id ORDER BY u.organization_id LIMIT 1)
+	SELECT (SELECT u.organization_id FROM file_uploads u WHERE u.organization_id > o.id
+		ORDER BY u.organization_id LIMIT 1)
 	FROM organization o WHERE o.id IS NOT NULL
 )
 SELECT due.organization_id, due.file_id, due.check_at
@@ -312,7 +318,8 @@ func (q *Queries) UploadsDue(ctx context.Context, arg UploadsDueParams) ([]Uploa
 
 const waitLonger = `-- name: WaitLonger :exec
 UPDATE file_uploads SET check_at = $1, retries = retries + 1
-WHERE organization_id = $2 AND file_id = $3 AND fence = $4 AND check_at = $5
+WHERE organization_id = $2 AND file_id = $3 AND fence = $4
+	AND check_at = $5
 `
 
 type WaitLongerParams struct {

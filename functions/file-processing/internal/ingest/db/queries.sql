@@ -3,7 +3,8 @@
 
 -- name: LockUpload :one
 -- clock_timestamp and not now(): the transaction may have waited for the lock since it began.
-SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased,
+SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(),
+	false)::boolean AS leased,
 	coalesce(next_attempt_at > clock_timestamp(), false)::boolean AS waiting,
 	(created_at <= clock_timestamp() - make_interval(secs => @max_age_seconds::float8))::boolean AS too_old
 FROM file_uploads
@@ -25,9 +26,11 @@ RETURNING reserved_bytes, fence, attempts, retries;
 
 -- name: StartProcessing :one
 UPDATE files SET status = 'processing', updated_at = now()
-WHERE files.organization_id = @organization_id AND files.id = @id AND status IN ('pending', 'processing')
+WHERE files.organization_id = @organization_id AND files.id = @id
+	AND status IN ('pending', 'processing')
 RETURNING original_filename, mime_type, checksum,
-	EXISTS (SELECT FROM organizations o WHERE o.id = @organization_id AND o.status IN ('suspended', 'cancelled')) AS suspended;
+	EXISTS (SELECT FROM organizations o WHERE o.id = @organization_id
+		AND o.status IN ('suspended', 'cancelled')) AS suspended;
 
 -- name: ReleaseUpload :exec
 -- given_back is 1 where the attempt does not count. A claim that stored nothing has nothing to be
@@ -39,7 +42,8 @@ UPDATE file_uploads SET
 	retries = retries + 1,
 	next_attempt_at = clock_timestamp() + make_interval(secs => @wait_seconds::float8),
 	check_at = clock_timestamp() + make_interval(secs => @wait_seconds::float8),
-	unclean_fences = CASE WHEN sqlc.arg(clean)::boolean THEN array_remove(unclean_fences, fence) ELSE unclean_fences END
+	unclean_fences = CASE WHEN sqlc.arg(clean)::boolean THEN array_remove(unclean_fences, fence)
+		ELSE unclean_fences END
 WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence;
 
 -- name: EndUpload :one
@@ -67,7 +71,8 @@ UPDATE files SET
 	height = sqlc.narg(height),
 	variants = @variants,
 	quota_bytes = @quota_bytes,
-	deletion_date = least(deletion_date, now() + make_interval(secs => sqlc.narg(kept_seconds)::float8)),
+	deletion_date = least(deletion_date,
+		now() + make_interval(secs => sqlc.narg(kept_seconds)::float8)),
 	virus_scanned = sqlc.narg(virus_scan_result)::text IS NOT NULL,
 	virus_scan_result = sqlc.narg(virus_scan_result),
 	virus_scan_engine = sqlc.narg(virus_scan_engine),

@@ -132,7 +132,8 @@ func (q *Queries) FileExists(ctx context.Context, arg FileExistsParams) (bool, e
 
 const lockUpload = `-- name: LockUpload :one
 
-SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(), false)::boolean AS leased,
+SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(),
+	false)::boolean AS leased,
 	coalesce(next_attempt_at > clock_timestamp(), false)::boolean AS waiting,
 	(created_at <= clock_timestamp() - make_interval(secs => $1::float8))::boolean AS too_old
 FROM file_uploads
@@ -235,7 +236,8 @@ UPDATE file_uploads SET
 	retries = retries + 1,
 	next_attempt_at = clock_timestamp() + make_interval(secs => $3::float8),
 	check_at = clock_timestamp() + make_interval(secs => $3::float8),
-	unclean_fences = CASE WHEN $4::boolean THEN array_remove(unclean_fences, fence) ELSE unclean_fences END
+	unclean_fences = CASE WHEN $4::boolean THEN array_remove(unclean_fences, fence)
+		ELSE unclean_fences END
 WHERE organization_id = $5 AND file_id = $6 AND fence = $7
 `
 
@@ -279,7 +281,8 @@ UPDATE files SET
 	height = $11,
 	variants = $12,
 	quota_bytes = $13,
-	deletion_date = least(deletion_date, now() + make_interval(secs => $14::float8)),
+	deletion_date = least(deletion_date,
+		now() + make_interval(secs => $14::float8)),
 	virus_scanned = $15::text IS NOT NULL,
 	virus_scan_result = $15,
 	virus_scan_engine = $16,
@@ -363,9 +366,11 @@ func (q *Queries) SettleQuota(ctx context.Context, arg SettleQuotaParams) error 
 
 const startProcessing = `-- name: StartProcessing :one
 UPDATE files SET status = 'processing', updated_at = now()
-WHERE files.organization_id = $1 AND files.id = $2 AND status IN ('pending', 'processing')
+WHERE files.organization_id = $1 AND files.id = $2
+	AND status IN ('pending', 'processing')
 RETURNING original_filename, mime_type, checksum,
-	EXISTS (SELECT FROM organizations o WHERE o.id = $1 AND o.status IN ('suspended', 'cancelled')) AS suspended
+	EXISTS (SELECT FROM organizations o WHERE o.id = $1
+		AND o.status IN ('suspended', 'cancelled')) AS suspended
 `
 
 type StartProcessingParams struct {
