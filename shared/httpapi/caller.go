@@ -85,7 +85,7 @@ func (a *API) enter(how access) func(huma.Context, func(huma.Context)) {
 		} else {
 			is, err = a.admit(ctx.Context(), who, how)
 		}
-		if err == nil && how == writing && frozen(is.status) {
+		if err == nil && how == writing && !is.status.MayWrite() {
 			err = errSuspended()
 		}
 		if err != nil {
@@ -103,7 +103,7 @@ func (a *API) enter(how access) func(huma.Context, func(huma.Context)) {
 // standing is what a member may do and whether the organization is let write.
 type standing struct {
 	role   tenant.Role
-	status string
+	status tenant.Status
 }
 
 const findMembership = `
@@ -131,9 +131,9 @@ func (a *API) membership(ctx context.Context, who identity) (standing, error) {
 
 // join makes the bearer of a valid token a member where AUTH_JIT_MEMBERSHIP is set, unless the
 // membership was ended before.
-func (a *API) join(ctx context.Context, who identity, status string) (standing, error) {
+func (a *API) join(ctx context.Context, who identity, status tenant.Status) (standing, error) {
 	is := standing{status: status}
-	if !a.jit || frozen(status) {
+	if !a.jit || !status.MayWrite() {
 		return is, errNotAMember()
 	}
 	var email *string
@@ -153,9 +153,6 @@ func (a *API) join(ctx context.Context, who identity, status string) (standing, 
 	}
 	return is, nil
 }
-
-// frozen reports whether an organization of this status can only read.
-func frozen(status string) bool { return status == "suspended" || status == "cancelled" }
 
 func errNotAMember() error {
 	return fault.New(fault.Forbidden, "not-a-member",

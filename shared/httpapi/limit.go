@@ -92,7 +92,7 @@ func (a *API) takeOne(ctx context.Context, who identity, how access) (is standin
 		return standing{}, err
 	}
 	switch {
-	case how == writing && frozen(is.status):
+	case how == writing && !is.status.MayWrite():
 		return is, errSuspended()
 	case !own:
 		return is, limited("You write faster than your share of your organization's limit for a "+

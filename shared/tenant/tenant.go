@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 )
@@ -19,29 +20,42 @@ const (
 	Admin  Role = "admin"
 )
 
+// Roles lists every role, from the least to the most.
+func Roles() []Role { return []Role{Member, Staff, Admin} }
+
 // ParseRole returns the role named s.
 func ParseRole(s string) (Role, error) {
-	if Role(s).rank() == 0 {
+	if !slices.Contains(Roles(), Role(s)) {
 		return "", fmt.Errorf("role %q is unknown: use member, staff or admin", s)
 	}
 	return Role(s), nil
 }
 
-// AtLeast reports whether r may do what least may. An unknown role may do nothing.
-func (r Role) AtLeast(least Role) bool { return r.rank() > 0 && r.rank() >= least.rank() }
-
-func (r Role) rank() int {
-	switch r {
-	case Member:
-		return 1
-	case Staff:
-		return 2
-	case Admin:
-		return 3
-	default:
-		return 0
-	}
+// AtLeast reports whether r may do what least may. An unknown role may do nothing, and is nothing
+// that another role could be measured by.
+func (r Role) AtLeast(least Role) bool {
+	needed := slices.Index(Roles(), least)
+	return needed >= 0 && slices.Index(Roles(), r) >= needed
 }
+
+// Status is what an organization's contract allows.
+type Status string
+
+// The statuses of an organization.
+const (
+	Active    Status = "active"
+	Trial     Status = "trial"
+	Pending   Status = "pending"
+	Suspended Status = "suspended"
+	Cancelled Status = "cancelled"
+)
+
+// Statuses lists every status.
+func Statuses() []Status { return []Status{Active, Trial, Pending, Suspended, Cancelled} }
+
+// MayWrite reports whether members of an organization of this status may change something. All may
+// read; an unknown status allows no more than that.
+func (s Status) MayWrite() bool { return s == Active || s == Trial || s == Pending }
 
 // Caller is a user who was found to be a member of an organization, and where the request came
 // from. The last three are for access logs and may be empty.

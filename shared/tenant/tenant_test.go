@@ -3,12 +3,32 @@ package tenant_test
 import (
 	"testing"
 
+	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
+func TestValuesAreThoseOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	pgtest.CheckValues(t, d, "memberships", "role", tenant.Roles())
+	pgtest.CheckValues(t, d, "organizations", "status", tenant.Statuses())
+}
+
+func TestAnUnknownStatusOnlyReads(t *testing.T) {
+	t.Parallel()
+	for status, may := range map[tenant.Status]bool{
+		tenant.Active: true, tenant.Trial: true, tenant.Pending: true,
+		tenant.Suspended: false, tenant.Cancelled: false, "": false, "ACTIVE": false,
+	} {
+		if status.MayWrite() != may {
+			t.Errorf("status %q may write: %v", status, !may)
+		}
+	}
+}
+
 func TestRolesAreOrdered(t *testing.T) {
 	t.Parallel()
-	order := []tenant.Role{tenant.Member, tenant.Staff, tenant.Admin}
+	order := tenant.Roles()
 	for i, role := range order {
 		for j, least := range order {
 			if got, want := role.AtLeast(least), i >= j; got != want {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -172,12 +174,28 @@ func (f *fixture) buckets() string {
 		FROM agent_metrics WHERE granularity = '5m' AND total_tasks > 0 GROUP BY period_start) l`)
 }
 
-// digest is all metrics, to the byte.
-func (f *fixture) digest() string {
+// rows is all metrics, to the byte.
+func (f *fixture) rows() []string {
 	f.t.Helper()
-	return f.text(`SELECT md5(string_agg(line, E'\n' ORDER BY line)) FROM (
+	return strings.Split(f.text(`SELECT coalesce(string_agg(line, E'\n' ORDER BY line), '') FROM (
 		SELECT m::text AS line FROM agent_metrics m UNION ALL SELECT h::text FROM system_health h
-			UNION ALL SELECT u::text FROM usage_metrics u) l`)
+			UNION ALL SELECT u::text FROM usage_metrics u) l`), "\n")
+}
+
+// unchanged reports the rows that are not those of before.
+func (f *fixture) unchanged(before []string) {
+	f.t.Helper()
+	now := f.rows()
+	for _, row := range before {
+		if !slices.Contains(now, row) {
+			f.t.Errorf("before: %s", row)
+		}
+	}
+	for _, row := range now {
+		if !slices.Contains(before, row) {
+			f.t.Errorf("now:    %s", row)
+		}
+	}
 }
 
 // again has everything computed anew that was ever computed.

@@ -16,6 +16,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/outbox"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
+	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -96,7 +97,7 @@ func (c *claim) take(ctx context.Context, q *db.Queries, lease time.Duration,
 	}
 	c.fence, c.attempt, c.reserved = taken.Fence, int(taken.Attempts), taken.ReservedBytes
 	c.retries = int(taken.Retries)
-	c.suspended = file.Suspended
+	c.suspended = !tenant.Status(file.OrganizationStatus).MayWrite()
 	c.filename, c.declaredType, c.checksum = file.OriginalFilename, file.MimeType, file.Checksum
 	return nil
 }

@@ -29,8 +29,7 @@ UPDATE files SET status = 'processing', updated_at = now()
 WHERE files.organization_id = @organization_id AND files.id = @id
 	AND status IN ('pending', 'processing')
 RETURNING original_filename, mime_type, checksum,
-	EXISTS (SELECT FROM organizations o WHERE o.id = @organization_id
-		AND o.status IN ('suspended', 'cancelled')) AS suspended;
+	(SELECT o.status FROM organizations o WHERE o.id = @organization_id) AS organization_status;
 
 -- name: ReleaseUpload :exec
 -- given_back is 1 where the attempt does not count. A claim that stored nothing has nothing to be

@@ -369,8 +369,7 @@ UPDATE files SET status = 'processing', updated_at = now()
 WHERE files.organization_id = $1 AND files.id = $2
 	AND status IN ('pending', 'processing')
 RETURNING original_filename, mime_type, checksum,
-	EXISTS (SELECT FROM organizations o WHERE o.id = $1
-		AND o.status IN ('suspended', 'cancelled')) AS suspended
+	(SELECT o.status FROM organizations o WHERE o.id = $1) AS organization_status
 `
 
 type StartProcessingParams struct {
@@ -379,10 +378,10 @@ type StartProcessingParams struct {
 }
 
 type StartProcessingRow struct {
-	OriginalFilename string
-	MimeType         string
-	Checksum         []byte
-	Suspended        bool
+	OriginalFilename   string
+	MimeType           string
+	Checksum           []byte
+	OrganizationStatus string
 }
 
 func (q *Queries) StartProcessing(ctx context.Context, arg StartProcessingParams) (StartProcessingRow, error) {
@@ -392,7 +391,7 @@ func (q *Queries) StartProcessing(ctx context.Context, arg StartProcessingParams
 		&i.OriginalFilename,
 		&i.MimeType,
 		&i.Checksum,
-		&i.Suspended,
+		&i.OrganizationStatus,
 	)
 	return i, err
 }
