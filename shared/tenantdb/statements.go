@@ -14,8 +14,8 @@ import (
 // InTenant sets in its BEGIN. Postgres runs all that is sent up to one Sync as one transaction, so
 // the settings end with the statements after them.
 func (db *DB) scope() string {
-	return "select set_config('app.current_organization_id', $1, true), " +
-		"set_config('search_path', 'public, pg_temp', true)" + db.limits
+	return `select set_config('app.current_organization_id', $1, true),
+		set_config('search_path', 'public, pg_temp', true)` + db.limits
 }
 
 var errNoOrganization = errors.New("a tenant's transaction needs an organization")
