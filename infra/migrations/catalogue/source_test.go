@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/toolboxai-solutions/satchel/infra/migrations"
 )
 
 const module = "github.com/toolboxai-solutions/satchel/"
@@ -28,7 +30,7 @@ var entryPoints = map[string][]string{
 	"analytics-aggregation/http":       {"functions/analytics-aggregation.newAPI"},
 	"analytics-aggregation/run":        {"functions/analytics-aggregation.schedules"},
 	"file-api/http":                    {"functions/file-api.newAPI"},
-	"file-api/maintenance":             {"functions/file-api.schedules"},
+	"file-api/maintenance":             {"(*functions/file-api/internal/maintenance.Runner).Run"},
 	"file-processing/events":           {"(functions/file-processing.handler).message"},
 	"notification-dispatcher/http":     {"(functions/notification-dispatcher.parts).api"},
 	"notification-dispatcher/delivery": {"(functions/notification-dispatcher.parts).deliver"},
@@ -41,6 +43,11 @@ func statements(t *testing.T) map[string][]string {
 	t.Helper()
 	source := loadSource(t)
 	found := map[string][]string{}
+	for _, e := range migrations.Entries() {
+		if entryPoints[e.Name] == nil {
+			t.Fatalf("entry %s has no entryPoints: say here where its work begins", e.Name)
+		}
+	}
 	for entry, points := range entryPoints {
 		for _, from := range append(points, "shared/tenantdb.Open") {
 			if source.functions[from] == nil {
