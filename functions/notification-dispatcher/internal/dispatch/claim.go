@@ -140,14 +140,24 @@ LEFT JOIN notifications n ON n.organization_id = c.organization_id AND n.channel
 	AND n.sequence = d.sequence AND n.recorded_at = d.recorded_at
 ORDER BY c.n, d.sequence`
 
+	// The first that is not too old ends what is folded, so that no more is read than that.
 	readFolds = `
 SELECT c.n, f.first, f.last, f.events
 FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS c (organization_id, channel, n)
-CROSS JOIN LATERAL (
-	SELECT min(w.sequence) AS first, max(w.sequence) AS last, count(*) AS events FROM (
+LEFT JOIN LATERAL (
+	SELECT w.sequence FROM (
 		SELECT sequence, queued_at, replayed FROM notification_deliveries
 		WHERE organization_id = c.organization_id AND channel = c.channel ORDER BY sequence LIMIT $3
-	) w WHERE NOT w.replayed AND w.queued_at < clock_timestamp() - $4::interval
+	) w WHERE NOT w.replayed AND w.queued_at >= clock_timestamp() - $4::interval
+	ORDER BY w.sequence LIMIT 1
+) young ON true
+CROSS JOIN LATERAL (
+	SELECT min(w.sequence) AS first, max(w.sequence) AS last, count(*) AS events FROM (
+		SELECT sequence, replayed FROM notification_deliveries
+		WHERE organization_id = c.organization_id AND channel = c.channel
+			AND sequence < coalesce(young.sequence, 9223372036854775807)
+		ORDER BY sequence LIMIT $3
+	) w WHERE NOT w.replayed
 ) f WHERE f.events >= $5`
 )
 
@@ -257,7 +267,7 @@ func (d *Dispatcher) load(ctx context.Context, tx pgx.Tx, claims []*claim) error
 		organizations,
 		names,
 		foldsAtOnce,
-		d.Config.MaxDelay,
+		d.Config.foldAge(),
 		fewestToFold,
 	).Query(
 		func(rows pgx.Rows) error {
@@ -273,6 +283,12 @@ func (d *Dispatcher) load(ctx context.Context, tx pgx.Tx, claims []*claim) error
 		},
 	)
 	return tx.SendBatch(ctx, batch).Close()
+}
+
+// foldAge is how long an event waits before it is folded: a little less than it may wait, because a
+// channel that is held to its pace has its next turn some seconds later.
+func (c Config) foldAge() time.Duration {
+	return c.MaxDelay - min(c.MaxDelay/10, 10*time.Second)
 }
 
 // lose makes a catch-up of an event whose history was dropped while it waited: by it a client

@@ -21,6 +21,7 @@ func TestAFactReachesItsChannels(t *testing.T) {
 		"file.available",
 		user,
 		map[string]any{
+			"schema":  1,
 			"file_id": file,
 			"status":  "available",
 			"title":   "Zoë's drawing",
@@ -43,7 +44,8 @@ func TestAFactReachesItsChannels(t *testing.T) {
 		t.Errorf("sent to %v, want %v", channels, want)
 	}
 	for _, e := range got {
-		if string(e.Data) != `{"file_id":"`+file.String()+`","status":"available","width":640}` ||
+		if string(e.Data) != `{"file_id":"`+file.String()+
+			`","schema":1,"status":"available","width":640}` ||
 			e.Sequence != 1 {
 			t.Errorf("sent %+v %s", e, e.Data)
 		}

@@ -49,6 +49,12 @@ func dueIn(ctx context.Context, db *tenantdb.DB) (time.Duration, error) {
 	return wait, nil
 }
 
+// bellIn is the delay of a bell for what is due in wait: in whole seconds, as SQS counts, not
+// before it is due.
+func bellIn(wait time.Duration) time.Duration {
+	return min(max(wait, time.Second).Truncate(time.Second)+time.Second, longestBell)
+}
+
 // ringLater has the doorbell ring when the next is due. One bell is on its way at a time: else each
 // that finds nothing would send another.
 func (d *Dispatcher) ringLater(ctx context.Context) error {
@@ -59,8 +65,7 @@ func (d *Dispatcher) ringLater(ctx context.Context) error {
 	if err != nil || wait > longestBell {
 		return err
 	}
-	wait = max(wait, time.Second).Truncate(time.Second) + time.Second
-	wait = min(wait, longestBell)
+	wait = bellIn(wait)
 	var mine bool
 	err = d.DB.AcrossTenants(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, takeBell, wait)

@@ -50,6 +50,7 @@ var templates = map[string]Template{
 		user:    true,
 		channel: "files",
 		fields: []string{
+			"schema",
 			"file_id",
 			"version",
 			"status",
