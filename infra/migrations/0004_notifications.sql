@@ -39,7 +39,8 @@ CREATE TABLE notification_schedule (
 	created_at      timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (organization_id, id)
 );
-CREATE INDEX notification_schedule_due ON notification_schedule (not_before);
+CREATE INDEX notification_schedule_due ON notification_schedule (organization_id, not_before);
+CREATE INDEX notification_schedule_next ON notification_schedule (not_before);
 SELECT protect_tenant_table('notification_schedule');
 
 -- The sequencer's lock: a row for each organization that was ever told anything. Not a lock on
@@ -62,6 +63,8 @@ CREATE TABLE notification_channels (
 	PRIMARY KEY (organization_id, channel)
 ) WITH (fillfactor = 50);
 CREATE INDEX notification_channels_due ON notification_channels (organization_id, priority, next_at)
+	WHERE next_at IS NOT NULL;
+CREATE INDEX notification_channels_next ON notification_channels (next_at)
 	WHERE next_at IS NOT NULL;
 SELECT protect_tenant_table('notification_channels');
 
@@ -276,7 +279,7 @@ CREATE POLICY dispatch_shared ON notification_senders
 	TO satchel_notification_dispatcher_delivery USING (true) WITH CHECK (true);
 
 -- The sweep rings where something is due, ends what has had its time, and sees no payload.
-GRANT SELECT (created_at) ON notification_inbox
+GRANT SELECT (organization_id, position, created_at) ON notification_inbox
 	TO satchel_notification_dispatcher_sweep;
 GRANT SELECT (not_before) ON notification_schedule TO satchel_notification_dispatcher_sweep;
 GRANT SELECT (organization_id, channel, next_at) ON notification_channels

@@ -60,7 +60,7 @@ func Across() []Sight {
 		{delivery, "public.notification_attempts", nil, round, "INSERT", Unset,
 			"as notification_channels"},
 
-		{sweep, "public.notification_inbox", []string{"created_at"}, over, "SELECT", Unset,
+		{sweep, "public.notification_inbox", []string{"created_at", "organization_id", "position"}, over, "SELECT", Unset,
 			"whether something waits; it rings, and reads no payload"},
 		{sweep, "public.notification_schedule", []string{"not_before"}, over, "SELECT", Unset,
 			"as notification_inbox"},

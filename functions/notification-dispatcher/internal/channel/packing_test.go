@@ -47,12 +47,11 @@ func TestPacking(t *testing.T) {
 		events := make([]channel.Event, random.IntN(45))
 		for i := range events {
 			name := []string{"private-a", "private-b", "private-encrypted-c"}[random.IntN(3)]
-			size := random.IntN(200)
-			if random.IntN(3) == 0 {
-				size = channel.MaxData*3/4 - 100 + random.IntN(channel.MaxData/2)
-			}
-			text := fmt.Sprintf("%q", fmt.Sprint(i, strings.Repeat("é", size/2)))
+			text := fmt.Sprintf("%q", fmt.Sprint(i, strings.Repeat("é", random.IntN(100))))
 			events[i] = channel.Event{Channel: name, Name: fmt.Sprint("e", i), Data: []byte(text)}
+			if random.IntN(4) == 0 { // to the byte
+				events[i].Data = sized(name, channel.MaxData-30+random.IntN(40)).Data
+			}
 		}
 		outcomes, err := pusher.Send(deadline(t), events)
 		if err != nil || len(outcomes) != len(events) {

@@ -155,7 +155,8 @@ CROSS JOIN LATERAL (
 	SELECT min(w.sequence) AS first, max(w.sequence) AS last, count(*) AS events FROM (
 		SELECT sequence, replayed FROM notification_deliveries
 		WHERE organization_id = c.organization_id AND channel = c.channel
-			AND sequence < coalesce(young.sequence, 9223372036854775807)
+			AND sequence < CASE WHEN young.sequence IS NULL THEN 9223372036854775807
+				ELSE young.sequence END -- coalesce would keep the policy from using the index
 		ORDER BY sequence LIMIT $3
 	) w WHERE NOT w.replayed
 ) f WHERE f.events >= $5`

@@ -24,8 +24,17 @@ WITH RECURSIVE t AS (
 	FROM t WHERE t.organization_id IS NOT NULL
 )
 SELECT organization_id FROM t WHERE organization_id IS NOT NULL ORDER BY random() LIMIT 64`
-	findDueSchedules = `SELECT DISTINCT organization_id FROM notification_schedule
-		WHERE not_before <= now() LIMIT 256`
+	findDueSchedules = `
+WITH RECURSIVE t AS (
+	(SELECT organization_id, not_before FROM notification_schedule
+		ORDER BY organization_id, not_before LIMIT 1)
+	UNION ALL
+	SELECT s.organization_id, s.not_before FROM t CROSS JOIN LATERAL (
+		SELECT organization_id, not_before FROM notification_schedule
+		WHERE organization_id > t.organization_id ORDER BY organization_id, not_before LIMIT 1
+	) s
+)
+SELECT organization_id FROM t WHERE not_before <= now() ORDER BY random() LIMIT 64`
 	promote = `
 WITH due AS (
 	DELETE FROM notification_schedule WHERE organization_id = $1 AND id IN (

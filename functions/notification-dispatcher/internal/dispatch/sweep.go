@@ -33,6 +33,10 @@ const (
 	socketAge = 7 * 24 * time.Hour
 	// sweepPage bounds one statement's locks.
 	sweepPage = 5000
+	// pacePage is larger: a bucket is made for each recipient and channel that is sent anything.
+	pacePage = 50_000
+	// mostCounted is where counting what is dead ends.
+	mostCounted = 10_000
 )
 
 // Swept is what a run did.
@@ -79,8 +83,9 @@ SELECT make_partitions('notifications', $1) + make_partitions('notification_atte
 	dropPartitions = `
 SELECT drop_partitions('notifications', now() - $1::interval)
 	+ drop_partitions('notification_attempts', now() - $1::interval)`
-	countForgotten = `SELECT count(*) FROM notification_dead
-		WHERE recorded_at < now() - $1::interval`
+	countForgotten = `
+SELECT count(*) FROM (SELECT recorded_at FROM notification_dead
+	WHERE recorded_at < now() - $1::interval ORDER BY 1 LIMIT $2) old`
 	// Each is bounded, oldest first.
 	forgetDead = `
 DELETE FROM notification_dead WHERE recorded_at <= (SELECT max(recorded_at) FROM (
@@ -99,7 +104,9 @@ DELETE FROM notification_keys WHERE expires_at <= (SELECT max(expires_at) FROM (
 	SELECT expires_at FROM notification_keys WHERE expires_at < now() ORDER BY 1 LIMIT $1) old)`
 	// A bucket that is empty again says the same as none.
 	forgetPace = `
-DELETE FROM notification_pace WHERE tat_minute < now() - interval '1 hour' AND tat_hour < now()`
+DELETE FROM notification_pace WHERE tat_hour < now() AND tat_minute <= (SELECT max(tat_minute) FROM (
+	SELECT tat_minute FROM notification_pace
+	WHERE tat_minute < now() - interval '1 hour' AND tat_hour < now() ORDER BY 1 LIMIT $1) old)`
 )
 
 // partitions makes those to come and drops those that are over. A dead notification goes with the
@@ -113,7 +120,7 @@ func (s *Sweep) partitions(ctx context.Context, done *Swept) error {
 	}
 	var forgotten int
 	err = s.DB.AcrossTenants(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, countForgotten, s.Retention).Scan(&forgotten)
+		return tx.QueryRow(ctx, countForgotten, s.Retention, sweepPage).Scan(&forgotten)
 	})
 	if err != nil {
 		return fmt.Errorf("count dead notifications: %w", err)
@@ -134,7 +141,7 @@ func (s *Sweep) partitions(ctx context.Context, done *Swept) error {
 func (s *Sweep) expire(ctx context.Context, done *Swept) error {
 	for sql, arguments := range map[string][]any{
 		forgetDead: {s.Retention, sweepPage}, forgetAcks: {s.Retention, sweepPage},
-		forgetSockets: {socketAge, sweepPage}, forgetKeys: {sweepPage}, forgetPace: nil,
+		forgetSockets: {socketAge, sweepPage}, forgetKeys: {sweepPage}, forgetPace: {pacePage},
 	} {
 		err := s.DB.AcrossTenants(ctx, func(tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx, sql, arguments...)
@@ -148,22 +155,32 @@ func (s *Sweep) expire(ctx context.Context, done *Swept) error {
 	return nil
 }
 
+// measureWaiting looks at the head of each inbox and of each channel.
 const measureWaiting = `
+WITH RECURSIVE t AS (
+	(SELECT organization_id, created_at FROM notification_inbox
+		ORDER BY organization_id, position LIMIT 1)
+	UNION ALL
+	SELECT i.organization_id, i.created_at FROM t CROSS JOIN LATERAL (
+		SELECT organization_id, created_at FROM notification_inbox
+		WHERE organization_id > t.organization_id ORDER BY organization_id, position LIMIT 1
+	) i
+)
 SELECT coalesce(extract(epoch FROM clock_timestamp() - least(
-	(SELECT min(created_at) FROM notification_inbox),
+	(SELECT min(created_at) FROM t),
 	(SELECT min(h.queued_at) FROM notification_channels c CROSS JOIN LATERAL (
 		SELECT d.queued_at FROM notification_deliveries d
 		WHERE d.organization_id = c.organization_id AND d.channel = c.channel ORDER BY d.sequence
 			LIMIT 1
 	) h WHERE c.next_at IS NOT NULL)
-)), 0)::float8, (SELECT count(recorded_at) FROM notification_dead)`
+)), 0)::float8, (SELECT count(*) FROM (SELECT recorded_at FROM notification_dead LIMIT $1) d)`
 
-// measure tells the age of the oldest that waits, and how many are dead.
+// measure tells the age of the oldest that waits, and how many are dead, or mostCounted.
 func (s *Sweep) measure(ctx context.Context) error {
 	var age float64
 	var dead int64
 	err := s.DB.AcrossTenants(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, measureWaiting).Scan(&age, &dead)
+		return tx.QueryRow(ctx, measureWaiting, mostCounted).Scan(&age, &dead)
 	})
 	if err != nil {
 		return fmt.Errorf("measure what waits: %w", err)
