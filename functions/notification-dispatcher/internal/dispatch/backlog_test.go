@@ -166,7 +166,7 @@ func claimed(more ...any) func(*fixture) []any {
 func TestManyChannelsThatWait(t *testing.T) {
 	t.Parallel()
 	few, many := newFixture(t), newFixture(t)
-	for f, n := range map[*fixture]int{few: 50, many: 20_000} {
+	for f, n := range map[*fixture]int{few: 50, many: 10_000} {
 		f.backlog(f.school, n, 1, "1 hour")
 		f.exec(`VACUUM ANALYZE`)
 	}
@@ -179,7 +179,7 @@ func TestManyChannelsThatWait(t *testing.T) {
 		}
 	}
 	if pages[1] > pages[0]+10 {
-		t.Errorf("when the next is due takes %d pages for 50 channels, %d for 20,000\n%s",
+		t.Errorf("when the next is due takes %d pages for 50 channels, %d for 10,000\n%s",
 			pages[0], pages[1], plan)
 	}
 	n, _ := many.buffers(across(many), claimChannels, uuid.Nil, perRound, perPriority, time.Minute)
