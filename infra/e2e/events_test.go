@@ -15,8 +15,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// announce puts events of the shape of S3's into the queue, all in one message.
-func (s *school) announce(objects ...[2]string) {
+// sendEvents puts events of the shape of S3's into the queue, all in one message.
+func (s *school) sendEvents(objects ...[2]string) {
 	s.t.Helper()
 	type record map[string]any
 	var records []record
@@ -89,7 +89,7 @@ func TestKeyNeverReserved(t *testing.T) {
 	for _, key := range keys {
 		all = append(all, [2]string{key, version})
 	}
-	s.announce(all...)
+	s.sendEvents(all...)
 	s.passed()
 	if n := s.look(`SELECT count(*) FROM files WHERE organization_id = $1`, s.id); n != 0 {
 		t.Errorf("%d rows were made", n)
@@ -150,11 +150,11 @@ func TestDuplicateAndReorderedEvents(t *testing.T) {
 	id := a.str("file.id")
 	key := s.incoming(id)
 	first := s.put(key, []byte("first"), "text/plain")
-	s.announce([2]string{key, first}, [2]string{key, first}, [2]string{key, first})
+	s.sendEvents([2]string{key, first}, [2]string{key, first}, [2]string{key, first})
 	before := u.settled(id)
 	second := s.put(key, []byte("later"), "text/plain")
-	s.announce([2]string{key, second}, [2]string{key, first})
-	s.announce([2]string{key, first})
+	s.sendEvents([2]string{key, second}, [2]string{key, first})
+	s.sendEvents([2]string{key, first})
 	s.passed()
 	after := u.settled(id)
 	if before.raw != after.raw || after.at("file.status") != "available" {

@@ -22,8 +22,8 @@ func (u user) browser() *pusherclient.Client {
 	})
 }
 
-// news is the data of an event.
-type news struct {
+// received is the data of an event.
+type received struct {
 	ID       string
 	Sequence int64
 	Data     struct {
@@ -45,7 +45,7 @@ func TestABrowserHearsOfAPhotoAndCatchesUp(t *testing.T) {
 
 	first := pupil.available(dot(t))
 	line := browser.Await(t, "event")
-	var heard news
+	var heard received
 	if err := json.Unmarshal(line.Data, &heard); err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,16 @@ var errCommand = errors.New(
 	`want the command "up", "status", "down" with the version to go down to, "organization add", "organization suspend", ` +
 		`"organization resume", "member add", "member remove" or "member list"`)
 
+// commands are those on organizations and their members.
+var commands = map[string]func(ownerTx, context.Context) (result, error){
+	"organization add":     ownerTx.addOrganization,
+	"organization suspend": ownerTx.suspendOrganization,
+	"organization resume":  ownerTx.resumeOrganization,
+	"member add":           ownerTx.addMember,
+	"member remove":        ownerTx.removeMember,
+	"member list":          ownerTx.listMembers,
+}
+
 func (d database) run(ctx context.Context, r request) (result, error) {
 	owner := d.URL
 	if d.IAMAuth {
@@ -50,28 +60,8 @@ func (d database) run(ctx context.Context, r request) (result, error) {
 		}
 	}
 	r.Issuer = cmp.Or(r.Issuer, d.Issuer)
-	switch r.Command {
-	case "organization add":
-		return atDesk(ctx, owner, r, func(at desk) (result,
-			error) {
-			return at.addOrganization(ctx)
-		})
-	case "organization suspend":
-		return atDesk(ctx, owner, r, func(at desk) (result,
-			error) {
-			return at.setStatus(ctx, "suspended")
-		})
-	case "organization resume":
-		return atDesk(ctx, owner, r, func(at desk) (result,
-			error) {
-			return at.setStatus(ctx, "active")
-		})
-	case "member add":
-		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.addMember(ctx) })
-	case "member remove":
-		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.removeMember(ctx) })
-	case "member list":
-		return atDesk(ctx, owner, r, func(at desk) (result, error) { return at.listMembers(ctx) })
+	if do := commands[r.Command]; do != nil {
+		return asOwner(ctx, owner, r, func(t ownerTx) (result, error) { return do(t, ctx) })
 	}
 	steps, err := d.migrate(ctx, owner, r)
 	return result{Migrations: append([]migrations.Migration{}, steps...)}, err

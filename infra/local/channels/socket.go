@@ -140,8 +140,8 @@ func (c *socket) nudge() {
 // write sends what is queued until the connection ends, and asks a silent client whether it is
 // still there.
 func (c *socket) write(ctx context.Context) {
-	silence := time.NewTicker(max(c.server.hub.activity/4, time.Millisecond))
-	defer silence.Stop()
+	quiet := time.NewTicker(max(c.server.hub.activity/4, time.Millisecond))
+	defer quiet.Stop()
 	var asked bool
 	for {
 		c.mu.Lock()
@@ -170,7 +170,7 @@ func (c *socket) write(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
-		case <-silence.C:
+		case <-quiet.C:
 		}
 	}
 }

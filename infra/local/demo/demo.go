@@ -57,9 +57,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	ctx, quiet := context.WithCancel(ctx)
 	defer quiet() // the connection for notifications ends too
-	var news <-chan heard
+	var arrivals <-chan heard
 	if o.Pusher != "" {
-		if news, err = c.listen(ctx, o.Pusher, o.Key); err != nil {
+		if arrivals, err = c.listen(ctx, o.Pusher, o.Key); err != nil {
 			return err
 		}
 	}
@@ -86,8 +86,8 @@ func Run(ctx context.Context, o Options) error {
 	if err := results(ctx, c, o, rows); err != nil {
 		return err
 	}
-	if news != nil {
-		if err := tellHeard(ctx, o.Out, news, sent(rows)); err != nil {
+	if arrivals != nil {
+		if err := tellHeard(ctx, o.Out, arrivals, sent(rows)); err != nil {
 			return err
 		}
 	}
