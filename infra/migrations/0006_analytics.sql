@@ -43,6 +43,7 @@ CREATE TABLE agent_presence (
 	PRIMARY KEY (organization_id, agent_instance_id, at, id)
 ) PARTITION BY RANGE (at);
 CREATE INDEX agent_presence_by_time ON agent_presence (at);
+CREATE INDEX agent_presence_deleted ON agent_presence (at) WHERE status = 'deleted';
 SELECT protect_tenant_table('agent_presence');
 CREATE POLICY owner_notes ON agent_presence FOR INSERT TO CURRENT_USER WITH CHECK (true);
 CREATE TABLE agent_presence_default PARTITION OF agent_presence DEFAULT;
@@ -64,6 +65,8 @@ BEGIN
 		RAISE EXCEPTION 'organization_id and id of an agent do not change'
 			USING ERRCODE = 'restrict_violation';
 	END IF;
+	-- an agent's changes are in order, also where the clock was set back
+	now_is := greatest(now_is, OLD.changed_at, OLD.heartbeat_seen_at);
 	NEW.changed_at := OLD.changed_at;
 	IF (NEW.status, NEW.agent_type) IS DISTINCT FROM (OLD.status, OLD.agent_type) THEN
 		NEW.changed_at := now_is;
@@ -125,8 +128,9 @@ DECLARE
 BEGIN
 	INSERT INTO public.agent_presence
 		(organization_id, agent_instance_id, at, was, was_type, status, agent_type, silent_from)
-	SELECT organization_id, id, now_is, status, agent_type, 'deleted', agent_type, NULL
-		FROM old_rows
+	SELECT organization_id, id, greatest(now_is, changed_at), status, agent_type, 'deleted',
+		agent_type, NULL
+	FROM old_rows
 	UNION ALL
 	SELECT organization_id, id, now_is, status, agent_type, status, agent_type, heartbeat_seen_at
 	FROM old_rows WHERE heartbeat_seen_at < now_is - interval '2 minutes';
@@ -294,6 +298,8 @@ CREATE TABLE agent_metrics (
 );
 CREATE INDEX agent_metrics_by_agent ON agent_metrics (organization_id, agent_instance_id,
 	granularity, period_start);
+-- A bucket is computed for all organizations at once.
+CREATE INDEX agent_metrics_by_bucket ON agent_metrics (period_start) WHERE granularity = '5m';
 SELECT protect_tenant_table('agent_metrics');
 
 -- An organization as a whole: the sum of its agents, the length of its queue, and the health that
@@ -333,6 +339,8 @@ CREATE TABLE system_health (
 	reasons          text[] NOT NULL DEFAULT '{}',
 	PRIMARY KEY (organization_id, granularity, period_start)
 );
+CREATE INDEX system_health_waiting ON system_health (period_start)
+	WHERE granularity = '5m' AND queue_length > 0;
 SELECT protect_tenant_table('system_health');
 
 -- All organizations together, for whoever operates the platform: satchel_operator, or a role that
@@ -442,12 +450,14 @@ DECLARE
 	without bigint;
 BEGIN
 	SELECT * INTO t FROM public.partitioned_table(table_name);
-	SELECT min(sealed_before) INTO sealed FROM public.aggregation_tenants;
+	-- an organization that was never brought up to date has sealed nothing
+	SELECT min(coalesce(a.sealed_before, '-infinity')) INTO sealed
+	FROM public.organizations o LEFT JOIN public.aggregation_tenants a ON a.organization_id = o.id;
 	dropped := 0; kept := 0; abandoned := 0;
-	before := least(before, sealed);
-	IF before IS NULL OR before > now() OR NOT isfinite(before) THEN
+	IF before IS NULL OR sealed IS NULL OR NOT isfinite(sealed) THEN
 		RETURN;
 	END IF;
+	before := least(before, sealed, now());
 	IF table_name <> 'agent_executions' THEN
 		dropped := public.drop_partitions(table_name, before);
 		RETURN;

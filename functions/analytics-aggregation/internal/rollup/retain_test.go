@@ -2,6 +2,8 @@ package rollup
 
 import (
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Raw rows go when their buckets are sealed and not before. Planted are a task that never ended,
@@ -48,6 +50,40 @@ func TestOnlyWhatIsSealedGoes(t *testing.T) {
 		f.buckets() != buckets {
 		t.Errorf("a row for a sealed bucket: %+v, %s", done, f.buckets())
 	}
+}
+
+// An organization of which nothing was computed yet has sealed nothing, however old its rows are.
+func TestNothingGoesBeforeItIsSealed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.write(`INSERT INTO agent_executions (organization_id, task_id, agent_instance_id, agent_type,
+		task_type, status, created_at, completed_at) VALUES ($1, 't', $1, 'tutor', 'quiz',
+		'completed', '2025-12-30 10:00Z', '2025-12-30 10:01Z')`, f.school)
+	f.write(`INSERT INTO agent_instances (organization_id, agent_id, agent_type)
+		VALUES ($1, 'a', 'tutor')`, f.school)
+	drop := func() {
+		t.Helper()
+		for _, table := range []string{"agent_executions", "agent_presence", "file_transfers"} {
+			err := f.DB(t, "analytics-aggregation/run").AcrossTenants(t.Context(),
+				func(tx pgx.Tx) error {
+					_, err := tx.Exec(t.Context(),
+						`SELECT drop_final_partitions($1, '2026-03-02 11:00Z')`, table)
+					return err
+				})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if left := f.text(`SELECT (SELECT count(*) FROM agent_executions) || ' '
+			|| (SELECT count(*) FROM agent_presence)`); left != "1 1" {
+			t.Errorf("left are %s executions and changes of agents", left)
+		}
+	}
+	drop() // nobody has sealed anything
+	f.exec(`INSERT INTO aggregation_tenants (organization_id, timezone, complete_through,
+		sealed_before) VALUES ($1, 'UTC', '2026-03-02 11:00Z', '2026-03-02 11:00Z')`,
+		f.Organization(t, "other"))
+	drop() // only somebody else has
 }
 
 // A tenant that keeps its data for a shorter time than others: its rows go alone, sealed first, and

@@ -44,7 +44,8 @@ WITH raw AS (
 		count(*) FILTER (WHERE e.status = 'completed') AS completed,
 		count(*) FILTER (WHERE e.status = 'failed') AS failed,
 		count(*) FILTER (WHERE e.status = 'cancelled') AS cancelled,
-		array_agg((e.execution_time_seconds * 1e6)::bigint)
+		array_agg((e.execution_time_seconds * 1e6)::bigint
+			ORDER BY (e.execution_time_seconds * 1e6)::bigint)
 			FILTER (WHERE e.execution_time_seconds IS NOT NULL) AS times,
 		count(e.execution_time_seconds) AS n,
 		least(coalesce(sum((e.execution_time_seconds * 1e6)::bigint), 0),
@@ -77,77 +78,82 @@ WITH raw AS (
 	WHERE (sqlc.narg('organizations')::uuid[] IS NULL
 		OR i.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 	UNION ALL
-	( -- deleted since the bucket began
-		SELECT DISTINCT ON (p.organization_id, p.agent_instance_id) p.organization_id,
-			p.agent_instance_id, p.agent_type, 'deleted', p.at, NULL::timestamptz,
-			'infinity'::timestamptz
+	( -- deleted since the bucket was over
+		SELECT DISTINCT p.organization_id, p.agent_instance_id, '', 'deleted', @period_end::timestamptz,
+			NULL::timestamptz, 'infinity'::timestamptz
 		FROM agent_presence p
-		WHERE p.status = 'deleted' AND p.at >= @period_start
+		WHERE p.status = 'deleted' AND p.at >= @period_end
 		AND (sqlc.narg('organizations')::uuid[] IS NULL
 			OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
 		AND NOT EXISTS (SELECT FROM agent_instances i
 			WHERE i.organization_id = p.organization_id AND i.id = p.agent_instance_id)
-		ORDER BY p.organization_id, p.agent_instance_id, p.at DESC
 	)
-), points AS ( -- from when on an agent had which status
-	SELECT a.organization_id, a.agent_instance_id, @period_start::timestamptz AS at,
-		CASE WHEN a.changed_at < @period_start THEN a.status ELSE f.was END AS status,
-		CASE WHEN a.changed_at < @period_start THEN a.agent_type ELSE f.was_type END AS agent_type
-	FROM agents a LEFT JOIN LATERAL (
+), noted AS ( -- in the bucket
+	SELECT p.organization_id, p.agent_instance_id, p.at, p.was, p.was_type, p.status, p.agent_type,
+		p.silent_from
+	FROM agent_presence p
+	WHERE p.at >= @period_start AND p.at < @period_end
+	AND (sqlc.narg('organizations')::uuid[] IS NULL
+		OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+), changes AS ( -- the end of the bucket is taken for one, from the status that the agent had then
+	SELECT n.organization_id, n.agent_instance_id, n.at, n.was, n.was_type
+	FROM noted n WHERE n.silent_from IS NULL
+	UNION ALL
+	SELECT a.organization_id, a.agent_instance_id, @period_end, a.status, a.agent_type
+	FROM agents a WHERE a.changed_at < @period_end
+	UNION ALL
+	SELECT a.organization_id, a.agent_instance_id, @period_end, f.was, f.was_type
+	FROM agents a CROSS JOIN LATERAL (
 		SELECT p.was, p.was_type FROM agent_presence p
-		WHERE a.changed_at >= @period_start AND p.organization_id = a.organization_id
-		AND p.agent_instance_id = a.agent_instance_id AND p.at >= @period_start
+		WHERE p.organization_id = a.organization_id
+		AND p.agent_instance_id = a.agent_instance_id AND p.at >= @period_end
 		AND p.silent_from IS NULL
 		ORDER BY p.at LIMIT 1
-	) f ON true
-	UNION ALL
-	SELECT p.organization_id, p.agent_instance_id, p.at, p.status, p.agent_type
-		FROM agent_presence p
-	WHERE p.at >= @period_start AND p.at < @period_end AND p.silent_from IS NULL
-	AND (sqlc.narg('organizations')::uuid[] IS NULL
-		OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
-), spans AS (
-	SELECT s.* FROM (
-		SELECT p.organization_id, p.agent_instance_id, p.agent_type, p.status, p.at AS begins,
-			lead(p.at, 1, @period_end::timestamptz)
-				OVER (PARTITION BY p.organization_id, p.agent_instance_id ORDER BY p.at) AS ends
-		FROM points p
-	) s WHERE s.ends > s.begins AND s.status <> 'deleted'
+	) f
+	WHERE a.changed_at >= @period_end
 ), silences AS ( -- two minutes without a heartbeat, until the next one
-	SELECT p.organization_id, p.agent_instance_id,
-		greatest(p.silent_from + interval '2 minutes', @period_start) AS begins, p.at AS ends
-	FROM agent_presence p
-	WHERE p.at > @period_start AND p.at < @period_end AND p.silent_from IS NOT NULL
-	AND (sqlc.narg('organizations')::uuid[] IS NULL
-		OR p.organization_id = ANY (sqlc.narg('organizations')::uuid[]))
+	SELECT n.organization_id, n.agent_instance_id,
+		greatest(n.silent_from + interval '2 minutes', @period_start) AS begins, n.at AS ends
+	FROM noted n WHERE n.silent_from IS NOT NULL
 	UNION ALL
 	SELECT a.organization_id, a.agent_instance_id,
 		greatest(f.silent_from + interval '2 minutes', @period_start), @period_end::timestamptz
 	FROM agents a CROSS JOIN LATERAL (
 		SELECT p.silent_from FROM agent_presence p
-		WHERE a.silent_until >= @period_end AND p.organization_id = a.organization_id
+		WHERE p.organization_id = a.organization_id
 		AND p.agent_instance_id = a.agent_instance_id AND p.at >= @period_end
 		AND p.silent_from IS NOT NULL
 		ORDER BY p.at LIMIT 1
 	) f
-	WHERE f.silent_from + interval '2 minutes' < @period_end
+	WHERE a.silent_until >= @period_end AND f.silent_from + interval '2 minutes' < @period_end
 	UNION ALL
 	SELECT a.organization_id, a.agent_instance_id,
 		greatest(a.heartbeat_seen_at + interval '2 minutes', @period_start),
 		@period_end::timestamptz
 	FROM agents a WHERE a.heartbeat_seen_at + interval '2 minutes' < @period_end
 ), lengths AS (
-	SELECT s.organization_id, s.agent_instance_id, s.agent_type, s.status,
-		(extract(epoch FROM s.ends - s.begins) * 1000000)::bigint AS registered,
-		(extract(epoch FROM s.ends - s.begins) * 1000000)::bigint AS heard
-	FROM spans s
+	-- An agent was in a status from one change to the next: that adds up to when it left each
+	-- status, less when it entered it, both from the bucket's start. It needs no order.
+	SELECT c.organization_id, c.agent_instance_id, c.was_type AS agent_type, c.was AS status,
+		(date_part('epoch', c.at - @period_start) * 1e6)::bigint AS registered,
+		(date_part('epoch', c.at - @period_start) * 1e6)::bigint AS heard
+	FROM changes c WHERE c.was <> 'deleted'
 	UNION ALL
-	SELECT s.organization_id, s.agent_instance_id, s.agent_type, s.status, 0,
-		-(extract(epoch FROM least(s.ends, q.ends) - greatest(s.begins, q.begins))
-			* 1000000)::bigint
-	FROM spans s JOIN silences q ON q.organization_id = s.organization_id
+	SELECT n.organization_id, n.agent_instance_id, n.agent_type, n.status,
+		-(date_part('epoch', n.at - @period_start) * 1e6)::bigint,
+		-(date_part('epoch', n.at - @period_start) * 1e6)::bigint
+	FROM noted n WHERE n.silent_from IS NULL AND n.status <> 'deleted'
+	UNION ALL
+	SELECT s.organization_id, s.agent_instance_id, s.was_type, s.was, 0,
+		-(date_part('epoch', least(s.at, q.ends) - greatest(s.since, q.begins)) * 1e6)::bigint
+	FROM (
+		SELECT c.*, lag(c.at, 1, @period_start::timestamptz)
+			OVER (PARTITION BY c.organization_id, c.agent_instance_id ORDER BY c.at) AS since
+		FROM changes c WHERE (c.organization_id, c.agent_instance_id) IN (
+			SELECT q.organization_id, q.agent_instance_id FROM silences q)
+	) s JOIN silences q ON q.organization_id = s.organization_id
 		AND q.agent_instance_id = s.agent_instance_id
-	WHERE q.begins < s.ends AND q.ends > s.begins
+	WHERE q.begins < s.at AND q.ends > s.since AND s.was <> 'deleted'
 ), presence AS (
 	SELECT l.organization_id, l.agent_instance_id, l.agent_type,
 		sum(l.registered)::bigint AS registered_us,
@@ -157,16 +163,39 @@ WITH raw AS (
 		coalesce(sum(l.heard) FILTER (
 			WHERE l.status IN ('idle', 'busy', 'processing', 'waiting')), 0)::bigint AS available_us
 	FROM lengths l GROUP BY l.organization_id, l.agent_instance_id, l.agent_type
+	HAVING sum(l.registered) > 0
 ), merged AS (
 	SELECT coalesce(r.organization_id, p.organization_id) AS organization_id,
 		coalesce(r.agent_instance_id, p.agent_instance_id) AS agent_instance_id,
 		coalesce(r.agent_type, p.agent_type) AS agent_type,
-		r.completed, r.failed, r.cancelled, r.times, r.n, r.execution_us, r.quality_sum,
-		r.quality_count, r.confidence_sum, r.confidence_count, r.rating_sum, r.rating_count,
-		r.memory_sum, r.memory_count, r.memory_peak, r.cpu_sum, r.cpu_count, r.cpu_peak,
-		p.registered_us, p.in_service_us, p.up_us, p.available_us
+		coalesce(r.completed, 0) AS tasks_completed, coalesce(r.failed, 0) AS tasks_failed,
+		coalesce(r.cancelled, 0) AS tasks_cancelled, coalesce(r.execution_us, 0) AS execution_us,
+		coalesce(r.n, 0) AS execution_count, r.times[ceil(0.5::float8 * r.n)::int] AS median_us,
+		r.times[ceil(0.95::float8 * r.n)::int] AS p95_us,
+		r.times[ceil(0.99::float8 * r.n)::int] AS p99_us,
+		CASE WHEN r.n <= 256 THEN r.times END AS execution_values,
+		h.bins AS execution_bins, h.counts AS execution_counts,
+		coalesce(r.quality_sum, 0) AS quality_sum, coalesce(r.quality_count, 0) AS quality_count,
+		coalesce(r.confidence_sum, 0) AS confidence_sum,
+		coalesce(r.confidence_count, 0) AS confidence_count,
+		coalesce(r.rating_sum, 0) AS rating_sum, coalesce(r.rating_count, 0) AS rating_count,
+		coalesce(r.memory_sum, 0) AS memory_sum, coalesce(r.memory_count, 0) AS memory_count,
+		coalesce(r.memory_peak, 0) AS memory_peak, coalesce(r.cpu_sum, 0) AS cpu_sum,
+		coalesce(r.cpu_count, 0) AS cpu_count, coalesce(r.cpu_peak, 0) AS cpu_peak,
+		coalesce(p.registered_us, 0) AS registered_us,
+		coalesce(p.in_service_us, 0) AS in_service_us,
+		coalesce(p.up_us, 0) AS up_us, coalesce(p.available_us, 0) AS available_us
 	FROM raw r FULL JOIN presence p ON p.organization_id = r.organization_id
 		AND p.agent_instance_id = r.agent_instance_id AND p.agent_type = r.agent_type
+	CROSS JOIN LATERAL (
+		SELECT array_agg(b.bin ORDER BY b.bin) AS bins, array_agg(b.c ORDER BY b.bin) AS counts
+		FROM (
+			SELECT (CASE WHEN v <= 0 THEN -1
+				ELSE ceil(ln(v::float8) / ln(1.02::float8)) END)::smallint
+				AS bin, count(*) AS c
+			FROM unnest(r.times) v WHERE r.n > 256 GROUP BY 1
+		) b
+	) h
 	WHERE coalesce(r.organization_id, p.organization_id) NOT IN (
 		SELECT t.organization_id FROM aggregation_tenants t WHERE t.sealed_before > @period_start)
 ), stale AS ( -- NOT IN is hashed whatever the planner expects of tables that it does not know yet
@@ -179,7 +208,7 @@ WITH raw AS (
 	AND (m.organization_id, m.agent_instance_id, m.agent_type) NOT IN (
 		SELECT g.organization_id, g.agent_instance_id, g.agent_type FROM merged g)
 	RETURNING m.organization_id
-), computed AS (
+), computed AS ( -- rows that would stay as they are are not touched, and so not even locked
 	INSERT INTO agent_metrics AS m (organization_id, agent_instance_id, agent_type, granularity,
 		period_start, period_end,
 		tasks_completed, tasks_failed, tasks_cancelled, execution_us, execution_count, median_us,
@@ -188,29 +217,30 @@ WITH raw AS (
 		memory_count, memory_peak, cpu_sum, cpu_count, cpu_peak, registered_us, in_service_us,
 		up_us, available_us)
 	SELECT g.organization_id, g.agent_instance_id, g.agent_type, '5m', @period_start, @period_end,
-		coalesce(g.completed, 0), coalesce(g.failed, 0), coalesce(g.cancelled, 0),
-		coalesce(g.execution_us, 0), coalesce(g.n, 0),
-		s.sorted[greatest(1, ceil(0.5::float8 * g.n))::int],
-		s.sorted[greatest(1, ceil(0.95::float8 * g.n))::int],
-		s.sorted[greatest(1, ceil(0.99::float8 * g.n))::int],
-		CASE WHEN g.n <= 256 THEN s.sorted END, h.bins, h.counts,
-		coalesce(g.quality_sum, 0), coalesce(g.quality_count, 0), coalesce(g.confidence_sum, 0),
-		coalesce(g.confidence_count, 0), coalesce(g.rating_sum, 0), coalesce(g.rating_count, 0),
-		coalesce(g.memory_sum, 0), coalesce(g.memory_count, 0), coalesce(g.memory_peak, 0),
-		coalesce(g.cpu_sum, 0), coalesce(g.cpu_count, 0), coalesce(g.cpu_peak, 0),
-		coalesce(g.registered_us, 0), coalesce(g.in_service_us, 0), coalesce(g.up_us, 0),
-		coalesce(g.available_us, 0)
+		g.tasks_completed, g.tasks_failed, g.tasks_cancelled, g.execution_us, g.execution_count,
+		g.median_us, g.p95_us, g.p99_us, g.execution_values, g.execution_bins, g.execution_counts,
+		g.quality_sum, g.quality_count, g.confidence_sum, g.confidence_count, g.rating_sum,
+		g.rating_count, g.memory_sum, g.memory_count, g.memory_peak, g.cpu_sum, g.cpu_count,
+		g.cpu_peak, g.registered_us, g.in_service_us, g.up_us, g.available_us
 	FROM merged g
-	CROSS JOIN LATERAL (SELECT array_agg(v ORDER BY v) AS sorted FROM unnest(g.times) v) s
-	CROSS JOIN LATERAL (
-		SELECT array_agg(b.bin ORDER BY b.bin) AS bins, array_agg(b.c ORDER BY b.bin) AS counts
-		FROM (
-			SELECT (CASE WHEN v <= 0 THEN -1
-				ELSE ceil(ln(v::float8) / ln(1.02::float8)) END)::smallint
-				AS bin, count(*) AS c
-			FROM unnest(g.times) v WHERE g.n > 256 GROUP BY 1
-		) b
-	) h
+	WHERE NOT EXISTS (
+		SELECT FROM agent_metrics m
+		WHERE m.organization_id = g.organization_id AND m.granularity = '5m'
+		AND m.period_start = @period_start AND m.agent_instance_id = g.agent_instance_id
+		AND m.agent_type = g.agent_type
+		AND (m.tasks_completed, m.tasks_failed, m.tasks_cancelled, m.execution_us,
+			m.execution_count, m.median_us, m.p95_us, m.p99_us, m.execution_values,
+			m.execution_bins, m.execution_counts, m.quality_sum, m.quality_count,
+			m.confidence_sum, m.confidence_count, m.rating_sum, m.rating_count, m.memory_sum,
+			m.memory_count, m.memory_peak, m.cpu_sum, m.cpu_count, m.cpu_peak, m.registered_us,
+			m.in_service_us, m.up_us, m.available_us)
+		IS NOT DISTINCT FROM
+			(g.tasks_completed, g.tasks_failed, g.tasks_cancelled, g.execution_us,
+			g.execution_count, g.median_us, g.p95_us, g.p99_us, g.execution_values,
+			g.execution_bins, g.execution_counts, g.quality_sum, g.quality_count,
+			g.confidence_sum, g.confidence_count, g.rating_sum, g.rating_count, g.memory_sum,
+			g.memory_count, g.memory_peak, g.cpu_sum, g.cpu_count, g.cpu_peak, g.registered_us,
+			g.in_service_us, g.up_us, g.available_us))
 	ON CONFLICT (organization_id, granularity, period_start, agent_instance_id, agent_type)
 	DO UPDATE SET
 		tasks_completed = excluded.tasks_completed, tasks_failed = excluded.tasks_failed,
@@ -226,21 +256,6 @@ WITH raw AS (
 		cpu_sum = excluded.cpu_sum, cpu_count = excluded.cpu_count, cpu_peak = excluded.cpu_peak,
 		registered_us = excluded.registered_us, in_service_us = excluded.in_service_us,
 		up_us = excluded.up_us, available_us = excluded.available_us
-	WHERE (m.tasks_completed, m.tasks_failed, m.tasks_cancelled, m.execution_us,
-			m.execution_count, m.median_us, m.p95_us, m.p99_us, m.execution_values,
-			m.execution_bins, m.execution_counts, m.quality_sum, m.quality_count,
-			m.confidence_sum, m.confidence_count, m.rating_sum, m.rating_count, m.memory_sum,
-			m.memory_count, m.memory_peak, m.cpu_sum, m.cpu_count, m.cpu_peak, m.registered_us,
-			m.in_service_us, m.up_us, m.available_us)
-		IS DISTINCT FROM
-		(excluded.tasks_completed, excluded.tasks_failed, excluded.tasks_cancelled,
-			excluded.execution_us, excluded.execution_count, excluded.median_us, excluded.p95_us,
-			excluded.p99_us, excluded.execution_values, excluded.execution_bins,
-			excluded.execution_counts, excluded.quality_sum, excluded.quality_count,
-			excluded.confidence_sum, excluded.confidence_count, excluded.rating_sum,
-			excluded.rating_count, excluded.memory_sum, excluded.memory_count,
-			excluded.memory_peak, excluded.cpu_sum, excluded.cpu_count, excluded.cpu_peak,
-			excluded.registered_us, excluded.in_service_us, excluded.up_us, excluded.available_us)
 	RETURNING m.organization_id
 )
 INSERT INTO metrics_changes (organization_id, period_start)
@@ -250,9 +265,13 @@ SELECT DISTINCT c.organization_id, @period_start::timestamptz FROM (
 
 -- name: ComputeQueue :exec
 WITH waiting AS (
-	SELECT organization_id, count(*) AS n FROM agent_task_queue
-	WHERE queued_at < @period_end AND (left_at IS NULL OR left_at >= @period_end)
-	GROUP BY organization_id
+	SELECT t.organization_id, count(*) AS n FROM ( -- two, so that each has its index
+		SELECT w.organization_id FROM agent_task_queue w
+		WHERE w.left_at IS NULL AND w.queued_at < @period_end
+		UNION ALL
+		SELECT l.organization_id FROM agent_task_queue l
+		WHERE l.left_at >= @period_end AND l.queued_at < @period_end
+	) t GROUP BY t.organization_id
 ), lengths AS (
 	SELECT organization_id, n FROM waiting
 	UNION ALL
