@@ -75,7 +75,10 @@ var reviewed = map[string]map[string]string{
 		"public.memberships.memberships_user_id_fkey": "users are global; no entry writes memberships but through join_organization, which makes the user first",
 	},
 	"index": {
+		"public.agent_metrics_by_bucket":        "as agent_executions_ended",
 		"public.agent_presence_by_time":         "as agent_executions_ended",
+		"public.agent_presence_deleted":         "as agent_executions_ended",
+		"public.system_health_waiting":          "as agent_executions_ended",
 		"public.agent_task_queue_left":          "as agent_executions_ended",
 		"public.idempotency_keys_expiry":        "maintenance's sweep across organizations",
 		"public.files_due":                      "maintenance's sweep",
