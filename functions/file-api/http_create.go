@@ -24,7 +24,7 @@ type createIn struct {
 
 type createBody struct {
 	Filename        string         `json:"filename" minLength:"1" maxLength:"4096" doc:"In any script. A leading path is removed. The name can have up to 255 bytes of UTF-8 and no control characters." example:"Été à la mer.jpg"`
-	ContentType     string         `json:"content_type" minLength:"3" maxLength:"255" example:"image/jpeg"`
+	ContentType     string         `json:"content_type,omitempty" maxLength:"255" doc:"Without it, and for application/octet-stream, the filename's extension decides." example:"image/jpeg"`
 	Size            fileSize       `json:"size" doc:"In bytes, exactly."`
 	Category        category       `json:"category,omitempty" doc:"Decides who sees the file and how long it is kept. Default: educational_content."`
 	Title           *string        `json:"title,omitempty" maxLength:"200"`

@@ -3,15 +3,32 @@ package mediatype
 import (
 	"path"
 	"strings"
+	"unicode"
 )
 
 // FromExtension is the type that the filename's extension promises, and false when the extension is
 // absent or not known. The table is this package's own: the mime package of the standard library
 // reads the tables of the machine it runs on, and a verdict must not depend on that.
 func FromExtension(filename string) (Type, bool) {
-	extension := strings.ToLower(strings.TrimPrefix(path.Ext(filename), "."))
-	t := fromExtension(extension)
+	t := fromExtension(Extension(filename))
 	return t, t != ""
+}
+
+// Extension is the filename's extension in lower case without its dot, as a system will see it that
+// saves the file: Windows drops dots and blanks at the end of a name, and what nobody can see must
+// not hide what follows. "a.EXE. " has the extension "exe", with a zero-width space in it too.
+func Extension(filename string) string {
+	visible := strings.TrimRight(strings.Map(dropInvisible, filename), ". ")
+	return strings.ToLower(strings.TrimPrefix(path.Ext(visible), "."))
+}
+
+// dropInvisible drops what Unicode calls default ignorable, and formatting characters.
+func dropInvisible(r rune) rune {
+	if unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point,
+		unicode.Variation_Selector) {
+		return -1
+	}
+	return r
 }
 
 func fromExtension(extension string) Type {
@@ -21,8 +38,12 @@ func fromExtension(extension string) Type {
 	switch extension {
 	case "pdf":
 		return PDF
-	case "txt", "text", "log", "ini", "conf", "cfg", "srt":
+	case "txt", "text", "log", "ini", "conf", "cfg":
 		return Text
+	case "srt":
+		return "text/srt"
+	case "yaml", "yml":
+		return "text/yaml"
 	case "csv":
 		return "text/csv"
 	case "tsv":
@@ -30,7 +51,7 @@ func fromExtension(extension string) Type {
 	case "md", "markdown":
 		return "text/markdown"
 	case "rtf":
-		return "text/rtf"
+		return RTF
 	case "ics":
 		return "text/calendar"
 	case "vcf":
@@ -51,10 +72,34 @@ func fromExtension(extension string) Type {
 		return "text/css"
 	case "wasm":
 		return "application/wasm"
-	case "exe", "dll", "com", "scr", "sys", "msi":
-		return "application/vnd.microsoft.portable-executable"
+	}
+	if t := ofProgramExtension(extension); t != "" {
+		return t
 	}
 	return ofContainerExtension(extension)
+}
+
+// ofProgramExtension knows what a system runs when somebody opens it.
+func ofProgramExtension(extension string) Type {
+	switch extension {
+	case "exe", "dll", "com", "scr", "sys", "msi", "pif", "cpl", "ocx", "drv":
+		return "application/vnd.microsoft.portable-executable"
+	case "bat", "cmd":
+		return "application/x-bat"
+	case "ps1", "psm1", "psd1", "ps1xml", "psc1":
+		return "application/x-powershell"
+	case "vbs", "vbe", "jse", "wsf", "wsh", "wsc", "sct":
+		return "application/x-wsh"
+	case "hta":
+		return "application/hta"
+	case "lnk", "url", "scf", "website", "library-ms", "search-ms":
+		return "application/x-ms-shortcut"
+	case "reg", "inf", "msc", "gadget", "chm", "settingcontent-ms", "appref-ms":
+		return "application/x-ms-settings"
+	case "desktop":
+		return "application/x-desktop"
+	}
+	return ""
 }
 
 func ofImageExtension(extension string) Type {
@@ -67,10 +112,8 @@ func ofImageExtension(extension string) Type {
 		return GIF
 	case "webp":
 		return WebP
-	case "svg":
+	case "svg", "svgz":
 		return SVG
-	case "svgz":
-		return "image/svg+xml"
 	case "heic":
 		return "image/heic"
 	case "heif":

@@ -7,6 +7,7 @@ package mediatype
 import (
 	"fmt"
 	"mime"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,7 @@ const (
 	PDF         Type = "application/pdf"
 	ZIP         Type = "application/zip"
 	Text        Type = "text/plain"
+	RTF         Type = "text/rtf"
 	OctetStream Type = "application/octet-stream"
 )
 
@@ -44,6 +46,28 @@ func Parse(s string) (Type, error) {
 	return canonical(Type(essence)), nil
 }
 
+// Declared is the type that a client means by what it sends with a file. What says nothing ("", or
+// application/octet-stream) falls back to what the extension promises, and so does what a browser
+// takes from the program that opens such files: Windows calls a .csv application/vnd.ms-excel and
+// an .rtf application/msword. It fails as Parse does.
+func Declared(contentType, filename string) (Type, error) {
+	t := OctetStream
+	if strings.TrimSpace(contentType) != "" {
+		var err error
+		if t, err = Parse(contentType); err != nil {
+			return "", err
+		}
+	}
+	promised, known := FromExtension(filename)
+	switch {
+	case known && t == OctetStream,
+		t == "application/vnd.ms-excel" && promised.Family() == "text",
+		t == "application/msword" && promised == RTF:
+		return promised, nil
+	}
+	return t, nil
+}
+
 // Family is the part before the slash: "image" of "image/png".
 func (t Type) Family() string {
 	family, _, _ := strings.Cut(string(t), "/")
@@ -53,8 +77,7 @@ func (t Type) Family() string {
 // IsText reports whether the type is made of text. A program's own kinds of text count.
 func (t Type) IsText() bool {
 	switch t {
-	case "application/json", "application/x-ndjson", "application/x-subrip", "application/yaml",
-		"application/toml", "application/sql", "application/rtf":
+	case "application/json", "application/x-ndjson", "application/toml", "application/sql":
 		return true
 	}
 	return t.Family() == "text" || t.Family() == "application" &&
@@ -85,15 +108,22 @@ func UnsupportedRaster(t Type) bool {
 // origin that serves it. Such content is stored as OctetStream and handed out only as an
 // attachment. PDF is not in it: browsers run a PDF's script in a sandbox that has no access to the
 // origin.
+//
+// It goes by families and not by a list: engines still run script under names that were never
+// registered (text/x-javascript, text/livescript, text/javascript1.3), and what is kept from being
+// shown for nothing can still be saved.
 func Active(t Type) bool {
-	switch t {
-	case HTML, XML, "text/javascript", "text/xsl", "text/vbscript", "text/x-component",
-		"application/xml-dtd",
-		"application/wasm", "application/java-archive",
-		"application/x-shockwave-flash", "application/hta", "multipart/related", "message/rfc822":
+	family, name, _ := strings.Cut(string(t), "/")
+	switch {
+	case family == "multipart", family == "message": // MHTML
+		return true
+	case name == "xml", strings.HasPrefix(name, "xml-"), strings.HasSuffix(name, "+xml"):
+		return true
+	case name == "hta", name == "wasm":
 		return true
 	}
-	return strings.HasSuffix(string(t), "+xml")
+	return slices.ContainsFunc([]string{"html", "xsl", "script", "java", "flash", "silverlight",
+		"component"}, func(part string) bool { return strings.Contains(name, part) })
 }
 
 // Served is the type that an object of type t is stored and handed out under.
@@ -125,6 +155,14 @@ func canonical(t Type) Type {
 	case "application/javascript", "application/x-javascript", "application/ecmascript",
 		"text/ecmascript", "text/jscript":
 		return "text/javascript"
+	case "application/rtf", "application/x-rtf", "text/richtext":
+		return RTF
+	case "application/x-subrip", "application/x-srt", "text/x-srt":
+		return "text/srt"
+	case "application/yaml", "application/x-yaml", "text/x-yaml", "text/vnd.yaml":
+		return "text/yaml" // RFC 9512 registers the first; this one is covered by text/*
+	case "binary/octet-stream", "application/binary", "application/x-binary":
+		return OctetStream
 	case "text/x-markdown":
 		return "text/markdown"
 	case "application/csv", "text/x-csv", "text/comma-separated-values":

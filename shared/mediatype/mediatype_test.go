@@ -58,6 +58,24 @@ func TestWhatATypeMeans(t *testing.T) {
 		{"application/atom+xml", false, false, true},
 		{"text/javascript", false, false, true},
 		{"application/x-javascript", false, false, true},
+		{"text/x-javascript", false, false, true},
+		{"text/javascript1.3", false, false, true},
+		{"text/livescript", false, false, true},
+		{"application/x-ecmascript", false, false, true},
+		{"text/vbscript", false, false, true},
+		{"text/x-server-parsed-html", false, false, true},
+		{"application/vnd.wap.xhtml+xml", false, false, true},
+		{"application/xml-external-parsed-entity", false, false, true},
+		{"application/xslt+xml", false, false, true},
+		{"text/xsl", false, false, true},
+		{"multipart/x-mixed-replace", false, false, true},
+		{"message/rfc822", false, false, true},
+		{"application/hta", false, false, true},
+		{"application/x-java-jnlp-file", false, false, true},
+		{"application/vnd.openxmlformats-officedocument.wordprocessingml.document", false, false,
+			false},
+		{"application/zip", false, false, false},
+		{"text/rtf", false, false, false},
 		{"application/pdf", false, false, false},
 		{"text/plain", false, false, false},
 		{"text/csv", false, false, false},
@@ -120,6 +138,13 @@ func TestFromExtension(t *testing.T) {
 		"a.JPG": "image/jpeg", "IMG_0001.HEIC": "image/heic", "page.tar.gz": "application/gzip",
 		"résumé.pdf": "application/pdf", "x.svg": "image/svg+xml", ".png": "image/png",
 		"noextension": "", "dot.": "", "odd.zzz": "", "": "",
+		"x.svgz": "image/svg+xml", "film.srt": "text/srt", "a.yml": "text/yaml",
+		"a.exe.":                "application/vnd.microsoft.portable-executable",
+		"a.EXE . .":             "application/vnd.microsoft.portable-executable",
+		"a.e\u200bxe":           "application/vnd.microsoft.portable-executable",
+		"a.jpg\ufe0f.hta\u2060": "application/hta",
+		"a.\u3164bat":           "application/x-bat", "a.ps1": "application/x-powershell",
+		"holiday.jpg.lnk": "application/x-ms-shortcut",
 	} {
 		got, known := mediatype.FromExtension(name)
 		if got != want || known != (want != "") {
@@ -131,6 +156,36 @@ func TestFromExtension(t *testing.T) {
 					parsed, err)
 			}
 		}
+	}
+}
+
+func TestDeclared(t *testing.T) {
+	t.Parallel()
+	const excel, word = "application/vnd.ms-excel", "application/msword"
+	for _, c := range []struct {
+		contentType, filename string
+		want                  mediatype.Type
+	}{
+		{"", "a.pdf", mediatype.PDF}, {" ", "a.txt", mediatype.Text},
+		{"application/octet-stream", "a.CSV", "text/csv"},
+		{"binary/octet-stream", "a.jpg", mediatype.JPEG},
+		{"", "a", mediatype.OctetStream}, {"application/octet-stream", "a.zzz",
+			mediatype.OctetStream},
+		{excel, "marks.csv", "text/csv"}, {excel, "marks.tsv", "text/tab-separated-values"},
+		{excel, "marks.xls", excel}, {excel, "marks", excel}, {excel, "a.exe", excel},
+		{word, "letter.rtf", mediatype.RTF}, {word, "letter.doc", word},
+		{"application/rtf", "letter.rtf", mediatype.RTF},
+		{"application/x-subrip", "film.srt", "text/srt"},
+		{"application/yaml", "a.yaml", "text/yaml"},
+		{"image/png", "a.jpg", mediatype.PNG},
+	} {
+		if got, err := mediatype.Declared(c.contentType, c.filename); err != nil || got != c.want {
+			t.Errorf("Declared(%q, %q) = %q, %v; want %q", c.contentType, c.filename, got, err,
+				c.want)
+		}
+	}
+	if got, err := mediatype.Declared("image", "a.jpg"); err == nil {
+		t.Errorf("Declared(image) = %q, want an error", got)
 	}
 }
 

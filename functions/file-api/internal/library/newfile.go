@@ -30,7 +30,7 @@ func (l Limits) check(n NewFile) (filename string, contentType mediatype.Type, e
 	if filename, err = cleanFilename(n.Filename); err != nil {
 		return "", "", err
 	}
-	if contentType, err = l.checkType(n.ContentType); err != nil {
+	if contentType, err = l.checkType(n.ContentType, filename); err != nil {
 		return "", "", err
 	}
 	if err := checkExtension(filename, contentType); err != nil {
@@ -46,8 +46,8 @@ func (l Limits) check(n NewFile) (filename string, contentType mediatype.Type, e
 	return filename, contentType, checkMetadata(n.Metadata)
 }
 
-func (l Limits) checkType(declared string) (mediatype.Type, error) {
-	contentType, err := mediatype.Parse(declared)
+func (l Limits) checkType(declared, filename string) (mediatype.Type, error) {
+	contentType, err := mediatype.Declared(declared, filename)
 	if err != nil {
 		return "", fault.Wrap(err, fault.Invalid, "invalid-content-type",
 			"content_type is not a valid media type. Send one such as image/jpeg.")

@@ -18,14 +18,20 @@ import (
 // markup.
 func Identify(head []byte, declaredType, filename string,
 	allowed mediatype.Patterns) (mediatype.Type, storedfile.Reason) {
-	content := detect(head)
-	declared, err := mediatype.Parse(declaredType)
+	declared, err := mediatype.Declared(declaredType, filename)
 	if err != nil {
 		declared = mediatype.OctetStream
 	}
 	promised, known := mediatype.FromExtension(filename)
 	if !known {
 		promised = declared
+	}
+	content := detect(head)
+	if promised == mediatype.SVG && content.is("application/gzip") {
+		content = detect(inflated(head)) // .svgz
+	}
+	if content.prolog && (declared == mediatype.SVG || promised == mediatype.SVG) {
+		content.Type = mediatype.SVG
 	}
 	if mediatype.UnsupportedRaster(declared) || mediatype.UnsupportedRaster(promised) ||
 		mediatype.UnsupportedRaster(content.Type) && !(content.isText() && declared.IsText()) {
@@ -79,8 +85,8 @@ func compatible(claimed mediatype.Type, content content) bool {
 		return content.Type.IsAudioOrVideo()
 	}
 	// A type without a known signature cannot be contradicted by bytes that have none.
-	return content.Type == mediatype.OctetStream && mimetype.Lookup(string(claimed)) == nil &&
-		claimed.Family() != "image"
+	return (content.Type == mediatype.OctetStream || content.Type == mediatype.Text) &&
+		mimetype.Lookup(string(claimed)) == nil && claimed.Family() != "image"
 }
 
 const oleStorage mediatype.Type = "application/x-ole-storage"

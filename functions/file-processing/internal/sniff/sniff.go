@@ -3,10 +3,6 @@
 package sniff
 
 import (
-	"bytes"
-	"encoding/binary"
-	"unicode/utf16"
-
 	"github.com/gabriel-vasile/mimetype"
 
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
@@ -21,19 +17,30 @@ type content struct {
 	// Kinds are Type and the wider types that it is one of, as a JSON file is text and a DOCX a
 	// ZIP.
 	kinds []*mimetype.MIME
+	// text is whether it can be read as text, whatever its beginning resembles: "GIF89a is a
+	// format" is a sentence.
+	text bool
+	// prolog is whether markup has not got to its first element: what it is comes later.
+	prolog bool
 }
 
-// detect recognises the type by signatures in the first Head bytes. Markup in UTF-16 is recognised
-// too.
+// detect recognises the type by signatures in the first Head bytes, in UTF-16 too.
 func detect(head []byte) content {
 	head = head[:min(len(head), Head)]
-	found := signature(head)
-	if found.Type == mediatype.Text {
-		if narrow, ok := narrowed(head); ok {
-			if inside := signature(narrow); inside.isText() {
-				return inside
-			}
-		}
+	readable, isText := decode(head)
+	if !isText {
+		return signature(head)
+	}
+	found := signature(readable)
+	found.text = true
+	if found.Type == mediatype.OctetStream {
+		found.Type = mediatype.Text
+	}
+	switch root, complete := rootElement(readable); {
+	case root == "svg":
+		found.Type = mediatype.SVG
+	case !complete:
+		found.prolog = true
 	}
 	return found
 }
@@ -64,22 +71,4 @@ func (c content) is(t mediatype.Type) bool {
 	return false
 }
 
-func (c content) isText() bool { return c.is(mediatype.Text) }
-
-// narrowed rewrites UTF-16 text that starts with a byte order mark as UTF-8.
-func narrowed(head []byte) ([]byte, bool) {
-	var order binary.ByteOrder
-	switch {
-	case bytes.HasPrefix(head, []byte("\xff\xfe")):
-		order = binary.LittleEndian
-	case bytes.HasPrefix(head, []byte("\xfe\xff")):
-		order = binary.BigEndian
-	default:
-		return nil, false
-	}
-	units := make([]uint16, 0, len(head)/2)
-	for rest := head[2:]; len(rest) >= 2; rest = rest[2:] {
-		units = append(units, order.Uint16(rest))
-	}
-	return []byte(string(utf16.Decode(units))), true
-}
+func (c content) isText() bool { return c.text || c.is(mediatype.Text) }
