@@ -83,13 +83,17 @@ func (d *Database) URL(entry string) string {
 // DB opens the database as an entry does. It is closed when the test ends.
 func (d *Database) DB(t testing.TB, entry string) *tenantdb.DB {
 	t.Helper()
-	db, err := tenantdb.Open(t.Context(), tenantdb.Config{URL: d.URL(entry),
-		StatementTimeout: time.Minute, LockTimeout: 30 * time.Second})
+	db, err := tenantdb.Open(t.Context(), d.config(entry))
 	if err != nil {
 		t.Fatalf("open the database as %s: %v", entry, err)
 	}
 	t.Cleanup(db.Close)
 	return db
+}
+
+func (d *Database) config(entry string) tenantdb.Config {
+	return tenantdb.Config{URL: d.URL(entry), StatementTimeout: time.Minute,
+		LockTimeout: 30 * time.Second}
 }
 
 // shared is the one thing of a process: tests of one package run side by side

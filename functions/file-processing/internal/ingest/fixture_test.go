@@ -127,6 +127,12 @@ func fixtureOn(t *testing.T, database *pgtest.Database) *fixture {
 	return w
 }
 
+// worker is another one, which remembers nothing.
+func (w *fixture) worker() *Processor {
+	p := w.processor
+	return &Processor{Config: p.Config, DB: p.DB, S3: p.S3, Scanner: p.Scanner, Log: p.Log}
+}
+
 // s3Client retries nothing, so that a fault injected below it reaches the code under test.
 func s3Client(t *testing.T, transport http.RoundTripper) *awss3.Client {
 	t.Helper()

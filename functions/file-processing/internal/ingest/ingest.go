@@ -70,6 +70,8 @@ type Processor struct {
 	S3      *s3.Client
 	Scanner *scan.Client // nil: files are not scanned, and say so
 	Log     *slog.Logger
+
+	settled settledKeys
 }
 
 // ErrPostponed means that the file is tried again without this event: its row says when, and
@@ -93,7 +95,12 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	if !ok {
 		deadline = time.Now().Add(withoutDeadline)
 	}
-	taken, what, err := p.claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
+	var taken claim
+	what := superseded
+	over, err := p.isSuperseded(ctx, key, o.Version)
+	if err == nil && !over {
+		taken, what, err = p.claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
+	}
 	if err != nil {
 		return result, fmt.Errorf("%w: claim file %s: %w", ErrPostponed, key.File, err)
 	}
@@ -151,10 +158,13 @@ func (p *Processor) work(ctx context.Context, c *claim,
 	}
 	switch {
 	case ended == fileGone:
+		p.settled.add(c.key)
 		return OutcomeLeaseLost, finding{}, p.deleteUpload(ctx, c.key, c.objectVersion)
 	case ended == leaseLost:
 		return OutcomeLeaseLost, finding{}, nil
-	case found.lost:
+	}
+	p.settled.add(c.key)
+	if found.lost {
 		return Outcome(found.reason.Status()), found, nil
 	}
 	if err := p.deleteUploads(ctx, c.key); err != nil {

@@ -271,7 +271,7 @@ func TestOvertaken(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
-	winner := *w.processor
+	winner := w.worker()
 	w.processor.S3 = s3Client(t, at(http.MethodPut, "/files/original/", func() {
 		w.expireLease()
 		if result, err := winner.Process(context.Background(), object); err != nil ||

@@ -1,6 +1,11 @@
 -- Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
 -- storage_quotas.
 
+-- name: WinningVersion :one
+-- Without a lock: neither that there is no row nor which version won ever changes.
+SELECT object_version FROM file_uploads
+WHERE organization_id = @organization_id AND file_id = @file_id AND version = @version;
+
 -- name: LockUpload :one
 -- clock_timestamp and not now(): the transaction may have waited for the lock since it began.
 SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(),

@@ -131,7 +131,6 @@ func (q *Queries) FileExists(ctx context.Context, arg FileExistsParams) (bool, e
 }
 
 const lockUpload = `-- name: LockUpload :one
-
 SELECT object_version, attempts, last_error, coalesce(lease_until > clock_timestamp(),
 	false)::boolean AS leased,
 	coalesce(next_attempt_at > clock_timestamp(), false)::boolean AS waiting,
@@ -157,8 +156,6 @@ type LockUploadRow struct {
 	TooOld        bool
 }
 
-// Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
-// storage_quotas.
 // clock_timestamp and not now(): the transaction may have waited for the lock since it began.
 func (q *Queries) LockUpload(ctx context.Context, arg LockUploadParams) (LockUploadRow, error) {
 	row := q.db.QueryRow(ctx, lockUpload,
@@ -394,4 +391,26 @@ func (q *Queries) StartProcessing(ctx context.Context, arg StartProcessingParams
 		&i.OrganizationStatus,
 	)
 	return i, err
+}
+
+const winningVersion = `-- name: WinningVersion :one
+
+SELECT object_version FROM file_uploads
+WHERE organization_id = $1 AND file_id = $2 AND version = $3
+`
+
+type WinningVersionParams struct {
+	OrganizationID uuid.UUID
+	FileID         uuid.UUID
+	Version        int32
+}
+
+// Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
+// storage_quotas.
+// Without a lock: neither that there is no row nor which version won ever changes.
+func (q *Queries) WinningVersion(ctx context.Context, arg WinningVersionParams) (*string, error) {
+	row := q.db.QueryRow(ctx, winningVersion, arg.OrganizationID, arg.FileID, arg.Version)
+	var object_version *string
+	err := row.Scan(&object_version)
+	return object_version, err
 }

@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/ingest/db"
+	"github.com/toolboxai-solutions/satchel/shared/objectkey"
+)
+
+// settledKeys are uploads for which nothing waits any more, as far as this worker has seen: a form
+// can be sent as often as one likes for as long as it is valid, and each time makes an event. It
+// never says so of a key that could still come to wait, because an upload's row is made before its
+// form and never again. The zero value is ready for use.
+type settledKeys struct {
+	lock  sync.Mutex
+	known map[objectkey.Key]bool
+	ring  [settledMost]objectkey.Key // the oldest makes place for the next
+	next  int
+}
+
+// settledMost bounds the memory: 100 KB.
+const settledMost = 1024
+
+func (s *settledKeys) add(key objectkey.Key) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.known[key] {
+		return
+	}
+	if s.known == nil {
+		s.known = map[objectkey.Key]bool{}
+	}
+	delete(s.known, s.ring[s.next])
+	s.known[key], s.ring[s.next] = true, key
+	s.next = (s.next + 1) % settledMost
+}
+
+func (s *settledKeys) has(key objectkey.Key) bool {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.known[key]
+}
+
+// isSuperseded reports whether an object came for nothing, in one read at most: for a key that is
+// settled, or of which another version has won.
+func (p *Processor) isSuperseded(ctx context.Context, key objectkey.Key,
+	version string) (over bool, err error) {
+	if p.settled.has(key) {
+		return true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, databaseTime)
+	defer cancel()
+	err = p.DB.Read(ctx, key.Organization, func(tx pgx.Tx) error {
+		won, err := db.New(tx).WinningVersion(ctx, db.WinningVersionParams{
+			OrganizationID: key.Organization, FileID: key.File, Version: int32(key.Version)})
+		if errors.Is(err, pgx.ErrNoRows) {
+			p.settled.add(key)
+			over = true
+			return nil
+		}
+		over = err == nil && won != nil && *won != version
+		return err
+	})
+	return over, err
+}
