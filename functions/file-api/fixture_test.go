@@ -29,6 +29,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/outbox"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 const (
@@ -104,7 +105,9 @@ func newFixture(t *testing.T) *fixture {
 }
 
 // api is one more instance of the function, with connections of its own.
-func (w *fixture) api() http.Handler {
+func (w *fixture) api() http.Handler { return w.apiOn(w.db.DB(w.t, "file-api/http")) }
+
+func (w *fixture) apiOn(db *tenantdb.DB) http.Handler {
 	c := Config{
 		Buckets: storedfile.Buckets{Incoming: incomingBucket, Files: filesBucket,
 			Quarantine: quarantineBucket},
@@ -115,7 +118,7 @@ func (w *fixture) api() http.Handler {
 			OrganizationClaim: "organization_id", KeysMaxAge: time.Hour,
 		},
 	}
-	return newAPI(c, w.db.DB(w.t, "file-api/http"), w.client, outbox.Doorbell{},
+	return newAPI(c, db, w.client, outbox.Doorbell{},
 		slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})))
 }
 
