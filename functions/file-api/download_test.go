@@ -91,8 +91,9 @@ func TestDownloadOfAPicture(t *testing.T) {
 		t.Errorf("%d downloads counted, want 3", n)
 	}
 	if n := w.number(
-		`SELECT count(*) FROM file_access_logs
-			WHERE action = 'download' AND ip_address = '192.0.2.1'`); n != 3 {
+		`SELECT count(*) FROM file_access_logs l
+			JOIN file_access_origins o USING (organization_id, id, occurred_at)
+			WHERE l.action = 'download' AND o.ip_address = '192.0.2.1'`); n != 3 {
 		t.Errorf("%d downloads logged, want 3", n)
 	}
 }

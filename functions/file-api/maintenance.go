@@ -18,7 +18,8 @@ func schedules(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client,
 	log *slog.Logger) map[string]lambdaevent.Task {
 	runner := &maintenance.Runner{
 		System: library.System{Buckets: c.Buckets, Now: time.Now},
-		DB:     db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL, Log: log,
+		DB:     db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL,
+		RecordDays: c.RecordDays, Log: log,
 	}
 	return map[string]lambdaevent.Task{"file-maintenance": {
 		Expression: "rate(5 minutes)",

@@ -19,6 +19,7 @@ type Config struct {
 	DoorbellQueueURL string             `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
 	MaxFileSize      int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file in bytes"`
 	MaxOpenUploads   int                `env:"MAX_OPEN_UPLOADS" envDefault:"100" help:"most uploads of one user that have been begun and have not arrived"`
+	RecordDays       int                `env:"ACCESS_LOG_RETENTION_DAYS" envDefault:"400" help:"how long a record of the access log is kept, in days; its address and agent are kept for 30 at most"`
 	AllowedTypes     mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"media types that may be uploaded, with * for any subtype"`
 	Auth             httpapi.AuthConfig
 	CORS             httpapi.CORSConfig
@@ -34,6 +35,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxOpenUploads <= 0 {
 		all = append(all, errors.New("MAX_OPEN_UPLOADS: must be more than 0"))
+	}
+	if c.RecordDays <= 0 {
+		all = append(all, errors.New("ACCESS_LOG_RETENTION_DAYS: must be more than 0"))
 	}
 	if len(c.AllowedTypes) == 0 {
 		all = append(all, errors.New("ALLOWED_MIME_TYPES: must allow at least one type"))

@@ -72,6 +72,24 @@ func TestCreateGivesAFormThatWorks(t *testing.T) {
 	}
 }
 
+// A client that does not know the type, or a browser that takes it from the wrong program, is helped
+// by the name.
+func TestTypeFromTheName(t *testing.T) {
+	w := newFixture(t)
+	u := w.user(tenant.Member)
+	for _, sent := range []any{nil, "", "application/octet-stream", "application/vnd.ms-excel"} {
+		body := newFile("filename", "marks.csv", "content_type", sent)
+		if sent == nil {
+			delete(body, "content_type")
+		}
+		a := u.call("POST", "/v1/files", body).want(201)
+		if a.str("file.content_type") != "text/csv" ||
+			a.str("upload.fields.Content-Type") != "text/csv" {
+			t.Errorf("%v became %s", sent, a.raw)
+		}
+	}
+}
+
 func TestCreateRefuses(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Staff)

@@ -201,6 +201,13 @@ CREATE POLICY maintenance_expired_read ON idempotency_keys FOR SELECT
 CREATE POLICY maintenance_expired_delete ON idempotency_keys FOR DELETE
 	TO satchel_file_api_maintenance USING (expires_at < now());
 
+-- A limit whose bucket is empty again says the same as none.
+GRANT SELECT (tat), DELETE ON rate_limits TO satchel_file_api_maintenance;
+CREATE POLICY maintenance_expired_read ON rate_limits FOR SELECT
+	TO satchel_file_api_maintenance USING (tat < now());
+CREATE POLICY maintenance_expired_delete ON rate_limits FOR DELETE
+	TO satchel_file_api_maintenance USING (tat < now());
+
 -- +goose Down
 DROP TABLE rate_limits, idempotency_keys;
 DROP FUNCTION join_organization(text, text, text);

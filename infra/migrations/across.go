@@ -38,6 +38,12 @@ func Across() []Sight {
 			"(expires_at < now())", "what has expired means nothing to anybody"},
 		{maintenance, "public.idempotency_keys", expiry, "maintenance_expired_delete", "DELETE",
 			"(expires_at < now())", "deletes what has expired"},
+		{maintenance, "public.rate_limits", []string{"tat"}, "maintenance_expired_read", "SELECT",
+			"(tat < now())", "a bucket that is empty again says the same as none"},
+		{maintenance, "public.rate_limits", []string{"tat"}, "maintenance_expired_delete", "DELETE",
+			"(tat < now())", "deletes what nobody has used for an hour"},
+		{maintenance, "public.organizations", []string{"id", "data_retention_days"}, whole,
+			"SELECT", "true", "whose access log ends earlier than others"},
 
 		{delivery, "public.memberships", AllColumns(), round, "SELECT", Unset,
 			"ends the connections of members who were removed"},

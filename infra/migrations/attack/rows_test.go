@@ -25,7 +25,7 @@ var rowsOf = []rowOf{
 			gen_random_uuid())`},
 	{"public.rate_limits",
 		`INSERT INTO rate_limits (organization_id, bucket, tat)
-			VALUES ($1::uuid, gen_random_uuid(), now())`},
+			VALUES ($1::uuid, gen_random_uuid(), now() + interval '1 hour')`},
 	{"public.files", `INSERT INTO files (organization_id, filename, original_filename, file_size,
 		mime_type, bucket_name, storage_path, uploaded_by, created_by)
 		VALUES ($1::uuid, 'secret of ' || $1::uuid, 'secret', 1, 'text/plain', 'files', 'original',
@@ -46,6 +46,10 @@ var rowsOf = []rowOf{
 	{"public.file_access_logs",
 		`INSERT INTO file_access_logs (organization_id, file_id, action)
 			VALUES ($1::uuid, gen_random_uuid(), 'view')`},
+	{"public.file_access_origins",
+		`INSERT INTO file_access_origins (organization_id, id, occurred_at, ip_address)
+			SELECT organization_id, id, occurred_at, '192.0.2.1' FROM file_access_logs
+				WHERE organization_id = $1::uuid`},
 	{"public.file_consents", `INSERT INTO file_consents (organization_id, file_id, given_by, basis,
 		recorded_by)
 		SELECT organization_id, id, 'a parent', 'a form', created_by FROM files

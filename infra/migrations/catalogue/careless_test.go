@@ -23,7 +23,8 @@ CREATE TABLE events (organization_id uuid NOT NULL, at date NOT NULL,
 	PRIMARY KEY (organization_id, at)) PARTITION BY RANGE (at);
 SELECT protect_tenant_table('events');
 GRANT SELECT ON events TO satchel_file_api_http;
-CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');`
+CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+INSERT INTO partitioned_tables VALUES ('events', 'satchel_file_api_maintenance');`
 
 func TestEachCarelessnessIsFound(t *testing.T) {
 	t.Parallel()
@@ -249,6 +250,12 @@ func TestEachCarelessnessIsFound(t *testing.T) {
 			`GRANT UPDATE (details), DELETE ON file_access_logs TO satchel_file_api_http`,
 			[]string{"append-only: public.file_access_logs DELETE TO satchel_file_api_http",
 				"append-only: public.file_access_logs.details UPDATE TO satchel_file_api_http"}},
+		"a log that nobody ends": {
+			`REVOKE DELETE ON lessons FROM satchel_file_api_http`,
+			[]string{"endless: public.lessons"}},
+		"partitions that nobody drops": {partitioned +
+			`DELETE FROM partitioned_tables WHERE name = 'events'`,
+			[]string{"endless: public.events"}},
 		"a grant on a sequence": {
 			`CREATE SEQUENCE tickets; GRANT USAGE ON SEQUENCE tickets TO satchel_file_api_http`,
 			[]string{"sequence: public.tickets USAGE TO satchel_file_api_http"}},

@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -38,42 +39,44 @@ func Check(ctx context.Context, tx pgx.Tx) ([]Finding, error) {
 		roles = append(roles, e.Role)
 	}
 	var findings []Finding
-	excused := map[string]bool{}
+	accepted, excused := excuses(), map[Finding]bool{}
 	for _, r := range slices.Concat(tableRules, codeRules, grantRules, roleRules) {
 		objects, err := r.broken(ctx, tx, roles)
 		if err != nil {
 			return nil, fmt.Errorf("rule %s: %w", r.name, err)
 		}
 		for _, object := range objects {
-			if isReviewed(r.name, object) {
-				excused[r.name+" "+object] = true
+			if excuse := (Finding{Rule: r.name, Object: oneLine(object)}); accepted[excuse] {
+				excused[excuse] = true
 				continue
 			}
 			findings = append(findings, Finding{r.name, object, r.why})
 		}
 	}
-	stale := func(rule, object string) {
-		if !excused[rule+" "+object] {
-			findings = append(findings, Finding{"stale-review", object,
-				"it is on the list of " + rule + " and does not break that rule: take it off"})
+	for excuse := range accepted {
+		if !excused[excuse] {
+			findings = append(findings, Finding{"stale-review", excuse.Object,
+				"it is on the list of " + excuse.Rule + " and does not break that rule: take it off"})
 		}
-	}
-	for rule, objects := range reviewed {
-		for object := range objects {
-			stale(rule, object)
-		}
-	}
-	for _, s := range migrations.Across() {
-		stale("policy-form", policyOf(s))
 	}
 	return findings, nil
 }
 
-func isReviewed(rule, object string) bool {
-	_, ok := reviewed[rule][object]
-	return ok || rule == "policy-form" && slices.ContainsFunc(migrations.Across(),
-		func(s migrations.Sight) bool { return policyOf(s) == object })
+// excuses are the objects that may break a rule, policies as Postgres writes them but in one line.
+func excuses() map[Finding]bool {
+	all := map[Finding]bool{}
+	for rule, objects := range reviewed {
+		for object := range objects {
+			all[Finding{Rule: rule, Object: oneLine(object)}] = true
+		}
+	}
+	for _, s := range migrations.Across() {
+		all[Finding{Rule: "policy-form", Object: oneLine(policyOf(s))}] = true
+	}
+	return all
 }
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // policyOf is a sight's policy as the rule policy-form names it.
 func policyOf(s migrations.Sight) string {

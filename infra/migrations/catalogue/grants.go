@@ -33,8 +33,21 @@ WHERE a.grantee IN (SELECT oid FROM entry) AND a.is_grantable`},
 	{"append-only", "what was logged must stay as it was: SELECT and INSERT are all there is to " +
 		"grant", `
 SELECT DISTINCT name || ' ' || verb || ' TO ' || grantee::regrole FROM access
-WHERE oid = to_regclass('public.file_access_logs') AND grantee IN (SELECT oid FROM entry)
-	AND verb IN ('UPDATE', 'DELETE')`},
+WHERE oid IN (to_regclass('public.file_access_logs'), to_regclass('public.file_access_origins'))
+	AND grantee IN (SELECT oid FROM entry) AND verb IN ('UPDATE', 'DELETE')`},
+
+	{"endless", "rows go in and none ever goes out: grant DELETE to the entry that ends them, let " +
+		"them go with what they belong to (ON DELETE CASCADE), or partition the table and name " +
+		"who drops its partitions in partitioned_tables", `
+SELECT name FROM base
+WHERE oid NOT IN (SELECT to_regclass('public.' || quote_ident(p.name))
+	FROM public.partitioned_tables p)
+AND (relkind = 'p' OR oid IN (SELECT a.oid FROM access a JOIN entry e ON e.oid = a.grantee
+		WHERE a.verb = 'INSERT')
+	AND oid NOT IN (SELECT a.oid FROM access a JOIN entry e ON e.oid = a.grantee
+		WHERE a.verb = 'DELETE')
+	AND oid NOT IN (SELECT conrelid FROM pg_constraint
+		WHERE contype = 'f' AND confdeltype = 'c'))`},
 
 	{"sequence", "a counter that organizations share tells each how much the others do: use " +
 		"uuids, or an identity column, which needs no grant", `

@@ -51,6 +51,17 @@ var reviewed = map[string]map[string]string{
 		`sweep_shared ON public.notification_senders FOR SELECT TO satchel_notification_dispatcher_sweep USING true WITH CHECK -`:       "as dispatch_shared",
 		`owner_notes ON public.agent_execution_changes FOR INSERT TO the owner USING - WITH CHECK true`:                                 "as notification_inbox",
 	},
+	"endless": {
+		"public.storage_quotas":        "one row of an organization",
+		"public.notification_tenants":  "one row of an organization",
+		"public.aggregation_tenants":   "one row of an organization",
+		"public.notification_channels": "one row of a channel: the number that comes next in it",
+	},
+	"append-only": {
+		"public.file_access_logs DELETE TO satchel_file_api_maintenance": "an organization may " +
+			"keep its data for a shorter time than others",
+		"public.file_access_origins DELETE TO satchel_file_api_maintenance": "as file_access_logs",
+	},
 	"tenant-column": {
 		"public.aggregation_runs": "holds no data of any organization",
 		"public.platform_health":  "counts of all organizations",

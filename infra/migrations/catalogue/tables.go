@@ -2,7 +2,8 @@ package catalogue
 
 // policyForm is what a policy of a tenant's table says, as Postgres writes it back. The sub-select
 // is what makes it one look at the setting for a statement instead of one for a row.
-const policyForm = `(organization_id = ( SELECT public.current_organization_id() AS current_organization_id))`
+const policyForm = "(organization_id = ( SELECT public.current_organization_id() " +
+	"AS current_organization_id))"
 
 var tableRules = []rule{
 	{"rls-enabled", "everybody with a grant sees every organization's rows: SELECT " +

@@ -44,7 +44,7 @@ type Access struct {
 	User       *uuid.UUID // nil: the system itself
 	Action     Action
 	Details    map[string]any
-	IP         *netip.Addr // for staff only, like the user agent
+	IP         *netip.Addr // for staff only and for 30 days, like the user agent
 	UserAgent  *string
 	OccurredAt time.Time
 }
@@ -65,21 +65,19 @@ func (l *Library) AccessLog(ctx context.Context, tx pgx.Tx, by tenant.Caller, id
 	before, beforeID := after.parts()
 	rows, err := r.q.ListAccess(ctx, db.ListAccessParams{
 		OrganizationID: r.organization, FileID: id, Before: before, BeforeID: beforeID,
-		Page: int32(limit),
+		Page: int32(limit), WithOrigin: by.Role.AtLeast(tenant.Staff),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read access log of file %s: %w", id, err)
 	}
 	entries := make([]Access, len(rows))
 	for i, row := range rows {
-		entries[i] = Access{ID: row.ID, File: row.FileID, User: row.UserID,
-			Action:     Action(row.Action),
-			OccurredAt: row.OccurredAt}
-		if by.Role.AtLeast(tenant.Staff) {
-			entries[i].IP, entries[i].UserAgent = row.IpAddress, row.UserAgent
-		}
-		if err := json.Unmarshal(row.Details, &entries[i].Details); err != nil {
-			return nil, fmt.Errorf("read access log record %s: %w", row.ID, err)
+		record := row.FileAccessLog
+		entries[i] = Access{ID: record.ID, File: record.FileID, User: record.UserID,
+			Action: Action(record.Action), IP: row.IpAddress, UserAgent: row.UserAgent,
+			OccurredAt: record.OccurredAt}
+		if err := json.Unmarshal(record.Details, &entries[i].Details); err != nil {
+			return nil, fmt.Errorf("read access log record %s: %w", record.ID, err)
 		}
 	}
 	return entries, nil

@@ -27,7 +27,10 @@ type Runner struct {
 	S3       *s3.Client
 	Queue    *sqs.Client
 	QueueURL string // of file-processing
-	Log      *slog.Logger
+	// RecordDays is how long a record of the access log is kept, in days, where its organization
+	// does not keep its data for a shorter time.
+	RecordDays int
+	Log        *slog.Logger
 }
 
 const (
@@ -46,6 +49,10 @@ type Summary struct {
 	Prefixes int   `json:"prefixes"` // entries of the deletion queue that were finished
 	Objects  int   `json:"objects"`  // object versions and delete markers deleted
 	Keys     int64 `json:"keys"`     // idempotency keys that had expired
+	Limits   int64 `json:"limits"`   // rate limits that nobody used any more
+	Records  int64 `json:"records"`  // of the access log, of organizations that keep them for less
+	Made     int   `json:"made"`     // partitions
+	Dropped  int   `json:"dropped"`  // partitions whose time was over
 	Failed   int   `json:"failed"`   // items that the next run tries again
 }
 
@@ -57,6 +64,10 @@ func (s *Summary) add(done Summary) {
 	s.Prefixes += done.Prefixes
 	s.Objects += done.Objects
 	s.Keys += done.Keys
+	s.Limits += done.Limits
+	s.Records += done.Records
+	s.Made += done.Made
+	s.Dropped += done.Dropped
 	s.Failed += done.Failed
 }
 
@@ -69,6 +80,9 @@ func (m *Runner) Run(ctx context.Context) (Summary, error) {
 		{name: "trash", page: m.purgeFiles(m.filesInTrash)},
 		{name: "objects", page: m.deleteObjects},
 		{name: "keys", page: m.expireKeys},
+		{name: "limits", page: m.expireLimits},
+		{name: "partitions", page: m.partitions},
+		{name: "records", page: m.expireRecords},
 	})
 	m.Log.InfoContext(ctx, "maintenance done", "summary", done)
 	if done.Failed > 0 {

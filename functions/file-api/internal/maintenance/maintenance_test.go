@@ -107,7 +107,7 @@ func newFixture(t *testing.T) *fixture {
 	w.maintenance = &Runner{
 		System: library.System{Buckets: buckets(), Now: clock},
 		DB:     w.db.DB(t, "file-api/maintenance"), S3: w.client, Queue: w.queue,
-		QueueURL: messages.URL("ingest"),
+		QueueURL: messages.URL("ingest"), RecordDays: 400,
 		Log: slog.New(
 			slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
@@ -158,7 +158,9 @@ func (w *fixture) run() Summary {
 
 func (w *fixture) wantRun(want Summary) {
 	w.t.Helper()
-	if got := w.run(); got != want {
+	got := w.run()
+	got.Made = 0 // depends on the day; TestRecordsEnd looks at them
+	if got != want {
 		w.t.Errorf("maintenance did %+v, want %+v", got, want)
 	}
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // What maintenance looks for in every organization. Its database role may read files, uploads and
-// the deletion queue across organizations, and remove idempotency keys that have expired; it writes
-// anything else in one organization at a time.
+// the deletion queue across organizations, and remove idempotency keys and rate limits that are
+// over; it writes anything else in one organization at a time.
 
 func (m *Runner) uploadsDue(ctx context.Context) ([]db.UploadsDueRow, error) {
 	return across(ctx, m, "find uploads that are due",

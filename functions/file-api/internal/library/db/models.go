@@ -5,7 +5,6 @@
 package db
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -62,8 +61,6 @@ type FileAccessLog struct {
 	UserID         *uuid.UUID
 	Action         string
 	Details        []byte
-	IpAddress      *netip.Addr
-	UserAgent      *string
 	RequestID      *string
 	OccurredAt     time.Time
 }

@@ -129,17 +129,26 @@ INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
 SELECT c.organization_id, c.id, 'out', @bytes::bigint FROM counted c;
 
 -- name: AppendAccess :exec
-INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address,
-	user_agent, request_id, occurred_at)
-VALUES (@organization_id, @id, @file_id, @user_id, @action, @details, @ip_address, @user_agent,
-	@request_id, @occurred_at);
+-- Where it came from, if from anywhere, ends long before the record does.
+WITH record AS (
+	INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details,
+		request_id, occurred_at)
+	VALUES (@organization_id, @id, @file_id, @user_id, @action, @details, @request_id, @occurred_at)
+)
+INSERT INTO file_access_origins (organization_id, id, ip_address, user_agent, occurred_at)
+SELECT @organization_id, @id, sqlc.narg(ip_address)::inet, sqlc.narg(user_agent)::text, @occurred_at
+WHERE sqlc.narg(ip_address)::inet IS NOT NULL OR sqlc.narg(user_agent)::text IS NOT NULL;
 
 -- name: ListAccess :many
-SELECT * FROM file_access_logs
-WHERE organization_id = @organization_id AND file_id = @file_id
+-- With where it came from for who may know, as long as that is kept.
+SELECT sqlc.embed(l), o.ip_address, o.user_agent
+FROM file_access_logs l
+LEFT JOIN file_access_origins o ON @with_origin::boolean AND o.organization_id = @organization_id
+	AND o.id = l.id AND o.occurred_at = l.occurred_at
+WHERE l.organization_id = @organization_id AND l.file_id = @file_id
 AND (sqlc.narg(before)::timestamptz IS NULL
-	OR (occurred_at, id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
-ORDER BY occurred_at DESC, id DESC
+	OR (l.occurred_at, l.id) < (sqlc.narg(before)::timestamptz, sqlc.narg(before_id)::uuid))
+ORDER BY l.occurred_at DESC, l.id DESC
 LIMIT @page;
 
 -- name: InsertConsent :exec

@@ -14,37 +14,42 @@ import (
 )
 
 const appendAccess = `-- name: AppendAccess :exec
-INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details, ip_address,
-	user_agent, request_id, occurred_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-	$9, $10)
+WITH record AS (
+	INSERT INTO file_access_logs (organization_id, id, file_id, user_id, action, details,
+		request_id, occurred_at)
+	VALUES ($1, $2, $6, $7, $8, $9, $10, $5)
+)
+INSERT INTO file_access_origins (organization_id, id, ip_address, user_agent, occurred_at)
+SELECT $1, $2, $3::inet, $4::text, $5
+WHERE $3::inet IS NOT NULL OR $4::text IS NOT NULL
 `
 
 type AppendAccessParams struct {
 	OrganizationID uuid.UUID
 	ID             uuid.UUID
+	IpAddress      *netip.Addr
+	UserAgent      *string
+	OccurredAt     time.Time
 	FileID         uuid.UUID
 	UserID         *uuid.UUID
 	Action         string
 	Details        []byte
-	IpAddress      *netip.Addr
-	UserAgent      *string
 	RequestID      *string
-	OccurredAt     time.Time
 }
 
+// Where it came from, if from anywhere, ends long before the record does.
 func (q *Queries) AppendAccess(ctx context.Context, arg AppendAccessParams) error {
 	_, err := q.db.Exec(ctx, appendAccess,
 		arg.OrganizationID,
 		arg.ID,
+		arg.IpAddress,
+		arg.UserAgent,
+		arg.OccurredAt,
 		arg.FileID,
 		arg.UserID,
 		arg.Action,
 		arg.Details,
-		arg.IpAddress,
-		arg.UserAgent,
 		arg.RequestID,
-		arg.OccurredAt,
 	)
 	return err
 }
@@ -399,15 +404,19 @@ func (q *Queries) InsertUpload(ctx context.Context, arg InsertUploadParams) erro
 }
 
 const listAccess = `-- name: ListAccess :many
-SELECT organization_id, id, file_id, user_id, action, details, ip_address, user_agent, request_id, occurred_at FROM file_access_logs
-WHERE organization_id = $1 AND file_id = $2
-AND ($3::timestamptz IS NULL
-	OR (occurred_at, id) < ($3::timestamptz, $4::uuid))
-ORDER BY occurred_at DESC, id DESC
-LIMIT $5
+SELECT l.organization_id, l.id, l.file_id, l.user_id, l.action, l.details, l.request_id, l.occurred_at, o.ip_address, o.user_agent
+FROM file_access_logs l
+LEFT JOIN file_access_origins o ON $1::boolean AND o.organization_id = $2
+	AND o.id = l.id AND o.occurred_at = l.occurred_at
+WHERE l.organization_id = $2 AND l.file_id = $3
+AND ($4::timestamptz IS NULL
+	OR (l.occurred_at, l.id) < ($4::timestamptz, $5::uuid))
+ORDER BY l.occurred_at DESC, l.id DESC
+LIMIT $6
 `
 
 type ListAccessParams struct {
+	WithOrigin     bool
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
 	Before         *time.Time
@@ -415,8 +424,16 @@ type ListAccessParams struct {
 	Page           int32
 }
 
-func (q *Queries) ListAccess(ctx context.Context, arg ListAccessParams) ([]FileAccessLog, error) {
+type ListAccessRow struct {
+	FileAccessLog FileAccessLog
+	IpAddress     *netip.Addr
+	UserAgent     *string
+}
+
+// With where it came from for who may know, as long as that is kept.
+func (q *Queries) ListAccess(ctx context.Context, arg ListAccessParams) ([]ListAccessRow, error) {
 	rows, err := q.db.Query(ctx, listAccess,
+		arg.WithOrigin,
 		arg.OrganizationID,
 		arg.FileID,
 		arg.Before,
@@ -427,20 +444,20 @@ func (q *Queries) ListAccess(ctx context.Context, arg ListAccessParams) ([]FileA
 		return nil, err
 	}
 	defer rows.Close()
-	items := []FileAccessLog{}
+	items := []ListAccessRow{}
 	for rows.Next() {
-		var i FileAccessLog
+		var i ListAccessRow
 		if err := rows.Scan(
-			&i.OrganizationID,
-			&i.ID,
-			&i.FileID,
-			&i.UserID,
-			&i.Action,
-			&i.Details,
+			&i.FileAccessLog.OrganizationID,
+			&i.FileAccessLog.ID,
+			&i.FileAccessLog.FileID,
+			&i.FileAccessLog.UserID,
+			&i.FileAccessLog.Action,
+			&i.FileAccessLog.Details,
+			&i.FileAccessLog.RequestID,
+			&i.FileAccessLog.OccurredAt,
 			&i.IpAddress,
 			&i.UserAgent,
-			&i.RequestID,
-			&i.OccurredAt,
 		); err != nil {
 			return nil, err
 		}

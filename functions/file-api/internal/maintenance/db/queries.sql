@@ -72,3 +72,34 @@ DELETE FROM idempotency_keys WHERE idempotency_keys.expires_at <= (
 			ORDER BY k.expires_at LIMIT @page
 	) oldest
 );
+
+-- name: DeleteIdleLimits :execrows
+-- across: a limit that nobody has touched for an hour. It is always whole again by then.
+DELETE FROM rate_limits WHERE tat < @idle_since;
+
+-- name: MakeRecordPartitions :one
+SELECT make_partitions('file_access_logs', @months::integer) AS months,
+	make_partitions('file_access_origins', @days::integer) AS days;
+
+-- name: DropRecordPartitions :one
+-- By the database's clock, as the function wants it.
+SELECT drop_partitions('file_access_logs', now() - make_interval(days => @record_days)) AS months,
+	drop_partitions('file_access_origins', now() - make_interval(days => @origin_days)) AS days;
+
+-- name: ShorterRetention :many
+-- across: organizations that keep their data for a shorter time than the deployment keeps a record.
+SELECT id, data_retention_days::integer AS days FROM organizations
+WHERE data_retention_days < @days::integer;
+
+-- name: DeleteRecords :execrows
+-- Bounded, because a month of an organization may be large.
+WITH origins AS (
+	DELETE FROM file_access_origins
+	WHERE organization_id = @organization_id AND occurred_at < @before
+)
+DELETE FROM file_access_logs l
+WHERE l.organization_id = @organization_id AND l.occurred_at < @before
+AND (l.id, l.occurred_at) IN (
+	SELECT o.id, o.occurred_at FROM file_access_logs o
+	WHERE o.organization_id = @organization_id AND o.occurred_at < @before LIMIT @page
+);

@@ -36,6 +36,47 @@ func (q *Queries) DeleteExpiredKeys(ctx context.Context, arg DeleteExpiredKeysPa
 	return result.RowsAffected(), nil
 }
 
+const deleteIdleLimits = `-- name: DeleteIdleLimits :execrows
+DELETE FROM rate_limits WHERE tat < $1
+`
+
+// across: a limit that nobody has touched for an hour. It is always whole again by then.
+func (q *Queries) DeleteIdleLimits(ctx context.Context, idleSince time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteIdleLimits, idleSince)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const deleteRecords = `-- name: DeleteRecords :execrows
+WITH origins AS (
+	DELETE FROM file_access_origins
+	WHERE organization_id = $1 AND occurred_at < $2
+)
+DELETE FROM file_access_logs l
+WHERE l.organization_id = $1 AND l.occurred_at < $2
+AND (l.id, l.occurred_at) IN (
+	SELECT o.id, o.occurred_at FROM file_access_logs o
+	WHERE o.organization_id = $1 AND o.occurred_at < $2 LIMIT $3
+)
+`
+
+type DeleteRecordsParams struct {
+	OrganizationID uuid.UUID
+	Before         time.Time
+	Page           int32
+}
+
+// Bounded, because a month of an organization may be large.
+func (q *Queries) DeleteRecords(ctx context.Context, arg DeleteRecordsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteRecords, arg.OrganizationID, arg.Before, arg.Page)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deletionsDue = `-- name: DeletionsDue :many
 SELECT organization_id, id, bucket_name, prefix, attempts FROM object_deletions WHERE due_at <= $1
 	ORDER BY due_at LIMIT $2
@@ -79,6 +120,29 @@ func (q *Queries) DeletionsDue(ctx context.Context, arg DeletionsDueParams) ([]D
 		return nil, err
 	}
 	return items, nil
+}
+
+const dropRecordPartitions = `-- name: DropRecordPartitions :one
+SELECT drop_partitions('file_access_logs', now() - make_interval(days => $1)) AS months,
+	drop_partitions('file_access_origins', now() - make_interval(days => $2)) AS days
+`
+
+type DropRecordPartitionsParams struct {
+	RecordDays int32
+	OriginDays int32
+}
+
+type DropRecordPartitionsRow struct {
+	Months int32
+	Days   int32
+}
+
+// By the database's clock, as the function wants it.
+func (q *Queries) DropRecordPartitions(ctx context.Context, arg DropRecordPartitionsParams) (DropRecordPartitionsRow, error) {
+	row := q.db.QueryRow(ctx, dropRecordPartitions, arg.RecordDays, arg.OriginDays)
+	var i DropRecordPartitionsRow
+	err := row.Scan(&i.Months, &i.Days)
+	return i, err
 }
 
 const filesInTrash = `-- name: FilesInTrash :many
@@ -196,6 +260,28 @@ func (q *Queries) FinishDeletions(ctx context.Context, arg FinishDeletionsParams
 	return err
 }
 
+const makeRecordPartitions = `-- name: MakeRecordPartitions :one
+SELECT make_partitions('file_access_logs', $1::integer) AS months,
+	make_partitions('file_access_origins', $2::integer) AS days
+`
+
+type MakeRecordPartitionsParams struct {
+	Months int32
+	Days   int32
+}
+
+type MakeRecordPartitionsRow struct {
+	Months int32
+	Days   int32
+}
+
+func (q *Queries) MakeRecordPartitions(ctx context.Context, arg MakeRecordPartitionsParams) (MakeRecordPartitionsRow, error) {
+	row := q.db.QueryRow(ctx, makeRecordPartitions, arg.Months, arg.Days)
+	var i MakeRecordPartitionsRow
+	err := row.Scan(&i.Months, &i.Days)
+	return i, err
+}
+
 const postponeDeletion = `-- name: PostponeDeletion :exec
 UPDATE object_deletions SET attempts = attempts + 1, due_at = $1, last_error = $2
 	WHERE organization_id = $3 AND id = $4
@@ -216,6 +302,37 @@ func (q *Queries) PostponeDeletion(ctx context.Context, arg PostponeDeletionPara
 		arg.ID,
 	)
 	return err
+}
+
+const shorterRetention = `-- name: ShorterRetention :many
+SELECT id, data_retention_days::integer AS days FROM organizations
+WHERE data_retention_days < $1::integer
+`
+
+type ShorterRetentionRow struct {
+	ID   uuid.UUID
+	Days int32
+}
+
+// across: organizations that keep their data for a shorter time than the deployment keeps a record.
+func (q *Queries) ShorterRetention(ctx context.Context, days int32) ([]ShorterRetentionRow, error) {
+	rows, err := q.db.Query(ctx, shorterRetention, days)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ShorterRetentionRow{}
+	for rows.Next() {
+		var i ShorterRetentionRow
+		if err := rows.Scan(&i.ID, &i.Days); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const takeUpload = `-- name: TakeUpload :one

@@ -1,11 +1,13 @@
 -- +goose Up
 
--- Tables whose rows end with their week. Their partitions have row-level security enabled, not
+-- Tables whose rows end with their day, week or month. Their partitions have row-level security enabled, not
 -- forced, with no policy and no grant: entries come through the parent, whose policies bind them,
 -- and the functions below move rows by the partition's own name.
 CREATE TABLE partitioned_tables (
 	name       text PRIMARY KEY, -- in schema public, partitioned by a range of one timestamptz
-	maintainer text NOT NULL     -- the entry's role that may make and drop its partitions
+	maintainer text NOT NULL,    -- the entry's role that may make and drop its partitions
+	-- what one partition holds: from midnight UTC, a week from Monday
+	period     text NOT NULL DEFAULT 'week' CHECK (period IN ('day', 'week', 'month'))
 );
 ALTER TABLE partitioned_tables ENABLE ROW LEVEL SECURITY;
 
@@ -13,10 +15,11 @@ ALTER TABLE partitioned_tables ENABLE ROW LEVEL SECURITY;
 -- maintainer nor the owner.
 -- +goose StatementBegin
 CREATE FUNCTION partitioned_table(table_name text, OUT parent regclass, OUT key name,
-	OUT rest regclass)
+	OUT rest regclass, OUT period text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	SELECT format('public.%I', t.name)::regclass INTO parent FROM public.partitioned_tables t
+	SELECT format('public.%I', t.name)::regclass, t.period INTO parent, period
+	FROM public.partitioned_tables t
 	WHERE t.name = table_name AND (t.maintainer = session_user
 		OR pg_has_role(session_user, current_user, 'MEMBER'));
 	IF parent IS NULL THEN
@@ -32,16 +35,16 @@ END $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION partitioned_table(text) FROM PUBLIC;
 
--- make_partitions makes those that are missing of this week, which begins on Monday 00:00 UTC, and
--- of as many weeks to come, and returns how many. What the default partition holds of such a week
--- moves there. It is built aside and attached: CREATE … PARTITION OF would stop every reader of the
--- parent, and fails once the default has a row of the week.
+-- make_partitions makes those that are missing of the running period and of as many to come, and
+-- returns how many. What the default partition holds of such a period moves there. It is built aside and attached: CREATE … PARTITION OF would stop every reader of the
+-- parent, and fails once the default has a row of the period.
 -- +goose StatementBegin
-CREATE FUNCTION make_partitions(table_name text, weeks integer) RETURNS integer
+CREATE FUNCTION make_partitions(table_name text, ahead integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 	SET lock_timeout = '2s' AS $$
 DECLARE
 	t         record;
+	step      interval;
 	begins    timestamptz;
 	ends      timestamptz;
 	child     text;
@@ -49,12 +52,14 @@ DECLARE
 	made      integer := 0;
 BEGIN
 	SELECT * INTO t FROM public.partitioned_table(table_name);
-	IF weeks IS NULL OR weeks NOT BETWEEN 0 AND 52 THEN
-		RAISE EXCEPTION 'weeks must be between 0 and 52';
+	IF ahead IS NULL OR ahead NOT BETWEEN 0 AND 52 THEN
+		RAISE EXCEPTION 'ahead must be between 0 and 52';
 	END IF;
-	FOR week IN 0 .. weeks LOOP
-		begins := date_trunc('week', now(), 'UTC') + week * interval '168 hours';
-		ends := begins + interval '168 hours';
+	step := format('1 %s', t.period)::interval;
+	FOR n IN 0 .. ahead LOOP
+		begins := (date_trunc(t.period, now() AT TIME ZONE 'UTC') + n * step) AT TIME ZONE 'UTC';
+		ends := (date_trunc(t.period, now() AT TIME ZONE 'UTC') + (n + 1) * step)
+			AT TIME ZONE 'UTC';
 		child := format('public.%I', table_name || to_char(begins AT TIME ZONE 'UTC', '_YYYYMMDD'));
 		CONTINUE WHEN to_regclass(child) IS NOT NULL;
 		-- another run may be making it

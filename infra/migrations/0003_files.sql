@@ -195,8 +195,9 @@ CREATE TABLE storage_quotas (
 );
 SELECT protect_tenant_table('storage_quotas');
 
--- Append-only: no entry may change or remove a line. No foreign key to files: the log outlives the
--- file.
+-- Append-only: no entry may change a record, and maintenance alone removes those of an organization
+-- that keeps its data for a shorter time. All others end with their month. No foreign key to files:
+-- the log outlives the file.
 CREATE TABLE file_access_logs (
 	organization_id uuid NOT NULL REFERENCES organizations,
 	id              uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -206,15 +207,35 @@ CREATE TABLE file_access_logs (
 		CHECK (action IN ('create', 'view', 'download', 'update', 'delete', 'restore', 'purge',
 		'process', 'consent', 'share')),
 	details         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(details) = 'object'),
-	ip_address      inet,
-	user_agent      text,
 	request_id      text,
 	occurred_at     timestamptz NOT NULL DEFAULT now(),
-	PRIMARY KEY (organization_id, id)
-);
+	PRIMARY KEY (organization_id, id, occurred_at)
+) PARTITION BY RANGE (occurred_at);
 CREATE INDEX file_access_logs_by_file ON file_access_logs (organization_id, file_id,
 	occurred_at DESC, id DESC);
 SELECT protect_tenant_table('file_access_logs');
+CREATE TABLE file_access_logs_default PARTITION OF file_access_logs DEFAULT;
+ALTER TABLE file_access_logs_default ENABLE ROW LEVEL SECURITY;
+
+-- Where a record of the access log came from. It finds who misused an account, which nobody asks
+-- after a month, and says where a person was: so it has a table of its own, whose rows end with
+-- their day.
+CREATE TABLE file_access_origins (
+	organization_id uuid NOT NULL REFERENCES organizations,
+	id              uuid NOT NULL, -- of the record, like occurred_at
+	ip_address      inet,
+	user_agent      text,
+	occurred_at     timestamptz NOT NULL,
+	PRIMARY KEY (organization_id, id, occurred_at)
+) PARTITION BY RANGE (occurred_at);
+SELECT protect_tenant_table('file_access_origins');
+CREATE TABLE file_access_origins_default PARTITION OF file_access_origins DEFAULT;
+ALTER TABLE file_access_origins_default ENABLE ROW LEVEL SECURITY;
+
+INSERT INTO partitioned_tables (name, maintainer, period) VALUES
+	('file_access_logs', 'satchel_file_api_maintenance', 'month'),
+	('file_access_origins', 'satchel_file_api_maintenance', 'day');
+SELECT make_partitions('file_access_logs', 2), make_partitions('file_access_origins', 7);
 
 -- Who agreed that a file which requires consent is handed out. A withdrawn consent stays as the
 -- record that it was once given.
@@ -259,7 +280,7 @@ SELECT protect_tenant_table('object_deletions');
 GRANT SELECT, INSERT, UPDATE, DELETE ON files TO satchel_file_api_http;
 GRANT SELECT, INSERT, DELETE, UPDATE (expires_at) ON file_uploads TO satchel_file_api_http;
 GRANT SELECT, INSERT, UPDATE ON storage_quotas, file_consents TO satchel_file_api_http;
-GRANT SELECT, INSERT ON file_access_logs TO satchel_file_api_http;
+GRANT SELECT, INSERT ON file_access_logs, file_access_origins TO satchel_file_api_http;
 GRANT INSERT ON object_deletions TO satchel_file_api_http;
 
 GRANT SELECT (id, status) ON organizations TO satchel_file_processing_events;
@@ -272,7 +293,17 @@ GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_processing_ev
 GRANT SELECT, UPDATE, DELETE ON files, object_deletions TO satchel_file_api_maintenance;
 GRANT SELECT, DELETE, UPDATE (check_at, retries) ON file_uploads TO satchel_file_api_maintenance;
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_maintenance;
-GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_api_maintenance;
+GRANT INSERT ON file_access_logs, file_access_origins, object_deletions
+	TO satchel_file_api_maintenance;
+GRANT SELECT (organization_id, id, occurred_at), DELETE ON file_access_logs
+	TO satchel_file_api_maintenance;
+GRANT SELECT (organization_id, occurred_at), DELETE ON file_access_origins
+	TO satchel_file_api_maintenance;
+GRANT SELECT (id, data_retention_days) ON organizations TO satchel_file_api_maintenance;
+GRANT EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz)
+	TO satchel_file_api_maintenance;
+CREATE POLICY maintenance_across ON organizations FOR SELECT TO satchel_file_api_maintenance
+	USING (true);
 CREATE POLICY maintenance_across ON files FOR SELECT TO satchel_file_api_maintenance USING (true);
 CREATE POLICY maintenance_across ON file_uploads FOR SELECT TO satchel_file_api_maintenance
 	USING (true);
@@ -281,5 +312,10 @@ CREATE POLICY maintenance_across ON object_deletions FOR SELECT TO satchel_file_
 
 -- +goose Down
 REVOKE SELECT (id, status) ON organizations FROM satchel_file_processing_events;
-DROP TABLE object_deletions, file_consents, file_access_logs, storage_quotas, file_shares,
-	file_versions, file_uploads, files;
+REVOKE SELECT (id, data_retention_days) ON organizations FROM satchel_file_api_maintenance;
+DROP POLICY maintenance_across ON organizations;
+REVOKE EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz)
+	FROM satchel_file_api_maintenance;
+DELETE FROM partitioned_tables WHERE name IN ('file_access_logs', 'file_access_origins');
+DROP TABLE object_deletions, file_consents, file_access_origins, file_access_logs, storage_quotas,
+	file_shares, file_versions, file_uploads, files;
