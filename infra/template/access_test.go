@@ -240,6 +240,35 @@ func flow(d *Template) (found faults) {
 	return append(found, notification(d, trigger, incoming)...)
 }
 
+// isOf reports whether a queue's policy is that queue's.
+func (d *Template) isOf(policy, queue resource) bool {
+	queues, _ := policy.properties["Queues"].([]any)
+	return slices.ContainsFunc(queues,
+		func(q any) bool { return d.target(q).name == queue.name })
+}
+
+// transport: a queue is reached by TLS alone, and encrypted.
+func transport(d *Template) (found faults) {
+	for _, q := range d.ofKind("AWS::SQS::Queue") {
+		secured := false
+		for _, policy := range d.ofKind("AWS::SQS::QueuePolicy") {
+			for _, s := range statements(policy.properties) {
+				secured = secured || d.isOf(policy, q) && s.effect == "Deny" &&
+					spell(s.all["Principal"]) == "*" && slices.Equal(s.actions, []string{"sqs:*"}) &&
+					slices.Equal(s.resources, []string{"${" + q.name + ".Arn}"}) &&
+					spell(at(s.condition, "Bool")["aws:SecureTransport"]) == "false"
+			}
+		}
+		if !secured {
+			found.add("%s can be used without TLS", q.name)
+		}
+		if spell(q.properties["SqsManagedSseEnabled"]) != "true" {
+			found.add("%s is not encrypted", q.name)
+		}
+	}
+	return found
+}
+
 // notification: the bucket's events reach a queue that a function consumes, and nobody else's do.
 func notification(d *Template, trigger resource, arn string) (found faults) {
 	configurations, _ := at(trigger.properties,
@@ -257,6 +286,9 @@ func notification(d *Template, trigger resource, arn string) (found faults) {
 			found.add("events go to %s, which no function consumes", queue.name)
 		}
 		for _, policy := range d.ofKind("AWS::SQS::QueuePolicy") {
+			if !d.isOf(policy, queue) {
+				continue
+			}
 			for _, s := range statements(policy.properties) {
 				account := spell(at(s.condition, "StringEquals")["aws:SourceAccount"])
 				source := spell(at(s.condition, "ArnEquals")["aws:SourceArn"])

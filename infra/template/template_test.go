@@ -41,6 +41,7 @@ func checks(t *testing.T, d *Template) map[string]faults {
 		"roles":      roles(d, migrations.Entries()),
 		"wildcards":  wildcards(d),
 		"buckets":    buckets(d),
+		"transport":  transport(d),
 		"flow":       flow(d),
 		"room":       room(d),
 	}

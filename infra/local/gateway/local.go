@@ -32,7 +32,7 @@ type Local struct {
 	Log     *slog.Logger
 }
 
-// Handler serves the paths under /local.
+// Handler serves the paths under /local, to this machine alone.
 func (l Local) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /local/token", l.token)
@@ -41,7 +41,7 @@ func (l Local) Handler() http.Handler {
 		reply(w, http.StatusOK, map[string][]Queue{"queues": l.Queues()})
 	})
 	mux.HandleFunc("GET /local/files/{organization}/{file}/{variant}", l.link)
-	return mux
+	return guard(mux)
 }
 
 // token signs a member in who is made when new, with the role asked for.
