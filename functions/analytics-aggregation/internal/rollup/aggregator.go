@@ -59,20 +59,22 @@ type run struct {
 	window window
 	oldest string    // the oldest transaction that was open when the run began
 	closed time.Time // buckets before this are over
-	whole  bool      // nothing was left out
+	again  time.Time // what may have become incomplete was computed again up to here
+	// every organization is up to date, its usage up to there computed again too
+	tenants bool
 }
 
 // Run works until everything is computed or the context's deadline is near. What fails is logged
 // and stops nothing else; the error says how many steps there were.
 func (a *Aggregator) Run(ctx context.Context) (Summary, error) {
-	r := &run{Aggregator: a, whole: true}
+	r := &run{Aggregator: a}
 	if err := r.begin(ctx); err != nil {
 		return r.done, fmt.Errorf("look what is to do: %w", err)
 	}
 	through := r.computeFresh(ctx)
 	r.computeChanged(ctx)
 	r.computeAgain(ctx)
-	r.updateTenants(ctx, through)
+	r.tenants = r.updateTenants(ctx, through)
 	r.finish(ctx, through)
 	r.report()
 	a.Log.InfoContext(ctx, "aggregation done", "summary", r.done)
@@ -114,15 +116,14 @@ func (r *run) begin(ctx context.Context) error {
 	})
 }
 
-// finish forgets the runs whose transactions have all ended, which it can say because every one of
-// their buckets was computed after it had looked which were open.
+// finish forgets the runs whose transactions have all ended, as far as all of their buckets were
+// computed after it had looked which were open.
 func (r *run) finish(ctx context.Context, through time.Time) {
-	if r.outOfTime(ctx) {
-		r.whole = false
-	}
-	if r.whole {
+	if r.tenants {
 		r.step(ctx, "forget runs", func() error {
-			return r.across(ctx, func(q *db.Queries) error { return q.ForgetRuns(ctx, r.oldest) })
+			return r.across(ctx, func(q *db.Queries) error {
+				return q.ForgetRuns(ctx, db.ForgetRunsParams{Oldest: r.oldest, Through: r.again})
+			})
 		})
 	}
 	last := through.Add(-BucketLength)
@@ -138,17 +139,25 @@ func (r *run) finish(ctx context.Context, through time.Time) {
 // step does something whose failure stops nothing else, unless the run was ended.
 func (r *run) step(ctx context.Context, name string, do func() error, attrs ...any) (ok bool) {
 	if ctx.Err() != nil {
-		r.whole = false
 		return false
 	}
 	err := do()
 	if err != nil {
 		r.done.Failed++
-		r.whole = false
 		r.Log.ErrorContext(ctx, "aggregation step failed",
 			append(attrs, "step", name, "error", err)...)
 	}
 	return err == nil
+}
+
+// share is a kind of work's time: half of what is left, so that each kind moves on, also in a run
+// that has more to do than it has time for.
+func share(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-(time.Until(deadline)-reserve)/2))
 }
 
 func (r *run) outOfTime(ctx context.Context) bool {

@@ -19,36 +19,67 @@ const (
 // where it came. Each chunk is stored as a run before its first bucket is computed: a run that is
 // killed then leaves a window that reaches back to it.
 func (r *run) computeFresh(ctx context.Context) (through time.Time) {
+	ctx, end := share(ctx)
+	defer end()
 	through = r.window.fresh.Start
 	for through.Before(r.window.fresh.End) {
-		part := Period{through, through.Add(chunk * BucketLength)}
-		if part.End.After(r.window.fresh.End) {
-			part.End = r.window.fresh.End
-		}
+		part := chunkOf(Period{through, r.window.fresh.End})
 		stored := r.step(ctx, "store run", func() error {
 			return r.across(ctx, func(q *db.Queries) error {
 				return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: part.Start, Closed: part.End})
 			})
 		})
-		if !stored || !r.computeAll(ctx, bucketsIn(part), true) {
-			r.whole = false
+		if !stored {
 			return through
+		}
+		if left, ok := r.computeAll(ctx, bucketsIn(part), true); !ok {
+			r.cutOff(ctx, Period{part.Start, left})
+			return left
 		}
 		through = part.End
 	}
 	return through
 }
 
-// computeAgain computes what may have become incomplete since it was computed.
+// cutOff stores as a run what was computed of a chunk: the next run begins where this one ended.
+func (r *run) cutOff(ctx context.Context, computed Period) {
+	r.step(ctx, "store run", func() error {
+		return r.across(ctx, func(q *db.Queries) error {
+			if err := q.RewindRuns(ctx, computed.Start); err != nil ||
+				!computed.Start.Before(computed.End) {
+				return err
+			}
+			return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: computed.Start,
+				Closed: computed.End})
+		})
+	})
+}
+
+// chunkOf is the first chunk of a period.
+func chunkOf(p Period) Period {
+	return Period{p.Start, earlier(p.End, p.Start.Add(chunk*BucketLength))}
+}
+
+// computeAgain computes what may have become incomplete since it was computed, oldest first. After
+// an outage that is all that was caught up; what it does not come to, it leaves to the next run.
 func (r *run) computeAgain(ctx context.Context) {
-	if !r.computeAll(ctx, bucketsIn(r.window.again), true) {
-		r.whole = false
+	ctx, end := share(ctx)
+	defer end()
+	r.again = r.window.again.Start
+	for r.again.Before(r.window.again.End) {
+		part := chunkOf(Period{r.again, r.window.again.End})
+		left, ok := r.computeAll(ctx, bucketsIn(part), true)
+		if r.again = left; !ok {
+			return
+		}
 	}
 }
 
 // computeChanged computes what rows that came late, changed or were deleted have marked, whatever
 // its age, for the organizations that they belong to.
 func (r *run) computeChanged(ctx context.Context) {
+	ctx, end := share(ctx)
+	defer end()
 	after := time.Time{}
 	for !r.outOfTime(ctx) {
 		var changed []time.Time
@@ -59,24 +90,34 @@ func (r *run) computeChanged(ctx context.Context) {
 				return err
 			})
 		})
-		if !found || len(changed) == 0 || !r.computeAll(ctx, changed, false) {
+		if !found || len(changed) == 0 {
+			return
+		}
+		if _, ok := r.computeAll(ctx, changed, false); !ok {
 			return
 		}
 		after = changed[len(changed)-1]
 	}
 }
 
-// computeAll computes buckets, oldest first, those last that another run is at. It is false when
-// one of them is left to the next run.
-func (r *run) computeAll(ctx context.Context, buckets []time.Time, whole bool) bool {
+// computeAll computes buckets, of which there is at least one, oldest first, those last that another
+// run is at. It is false when one of them is left to the next run; left is the first of these, or
+// the end of the last.
+func (r *run) computeAll(ctx context.Context, buckets []time.Time,
+	whole bool) (left time.Time, ok bool) {
+	left = buckets[len(buckets)-1].Add(BucketLength)
 	var busy []time.Time
 	for _, wait := range []bool{false, true} {
 		if wait {
 			buckets = busy
 		}
 		for _, start := range buckets {
+			first := start // that is not computed
+			if !wait && len(busy) > 0 {
+				first = busy[0]
+			}
 			if r.outOfTime(ctx) {
-				return false
+				return first, false
 			}
 			taken := true
 			ok := r.step(ctx, "compute bucket", func() (err error) {
@@ -84,14 +125,14 @@ func (r *run) computeAll(ctx context.Context, buckets []time.Time, whole bool) b
 				return err
 			}, "bucket", start)
 			if !ok {
-				return false
+				return first, false
 			}
 			if !taken {
 				busy = append(busy, start)
 			}
 		}
 	}
-	return true
+	return left, true
 }
 
 // computeBucket computes one bucket in one transaction: whole, or for those organizations alone

@@ -24,8 +24,9 @@ type tenant struct {
 const changesPage = 288
 
 // updateTenants merges hours and days, computes usage and judges health, an organization at a time,
-// those first that are furthest behind. Five-minute rows are complete up to through.
-func (r *run) updateTenants(ctx context.Context, through time.Time) {
+// those first that are furthest behind. Five-minute rows are complete up to through. It is false
+// when one of them is left to the next run.
+func (r *run) updateTenants(ctx context.Context, through time.Time) (whole bool) {
 	var rows []db.TenantsRow
 	found := r.step(ctx, "find tenants", func() error {
 		return r.across(ctx, func(q *db.Queries) (err error) {
@@ -34,22 +35,26 @@ func (r *run) updateTenants(ctx context.Context, through time.Time) {
 		})
 	})
 	if !found {
-		return
+		return false
 	}
+	whole = true
 	r.done.Lag = r.closed.Sub(through).Seconds()
 	for _, row := range rows {
 		if r.outOfTime(ctx) {
-			r.whole = false
 			r.done.Lag = max(r.done.Lag, time.Since(through).Seconds())
-			return
+			return false
 		}
-		t := r.tenantOf(ctx, row)
-		ok := r.step(ctx, "update tenant", func() error { return r.update(ctx, t, through) },
-			"organization_id", t.id)
+		t, updated := r.tenantOf(ctx, row), false
+		ok := r.step(ctx, "update tenant", func() (err error) {
+			updated, err = r.update(ctx, t, through)
+			return err
+		}, "organization_id", t.id)
 		if ok {
 			r.done.Tenants++
 		}
+		whole = whole && ok && updated
 	}
+	return whole
 }
 
 // tenantOf takes UTC for a time zone that Go does not know.
@@ -64,31 +69,40 @@ func (r *run) tenantOf(ctx context.Context, row db.TenantsRow) tenant {
 		effectiveRetention(r.RetentionDays, row.DataRetentionDays)}
 }
 
-// update is a transaction for each page of usage and changes, until there are none.
-func (r *run) update(ctx context.Context, t tenant, through time.Time) error {
+// update is a transaction for each page of usage and changes, until there are none. It is false
+// when something is left: another run is at it, or time is up.
+func (r *run) update(ctx context.Context, t tenant, through time.Time) (whole bool, err error) {
 	var done time.Time // usage is computed up to here
 	for more := true; more; {
 		if r.outOfTime(ctx) {
-			r.whole = false
-			return nil
+			return false, nil
 		}
 		err := r.DB.InTenant(ctx, t.id, func(tx pgx.Tx) error {
 			lock := db.TryLockTenantParams{Class: tenantLocks, OrganizationID: t.id}
-			locked, err := db.New(tx).TryLockTenant(ctx, lock)
-			// another run is at it, and what it leaves the next one takes
-			if err != nil || !locked {
-				r.whole = r.whole && locked
-				more = false
+			if whole, err = db.New(tx).TryLockTenant(ctx, lock); err != nil || !whole {
 				return err
 			}
 			done, more, err = r.updatePage(ctx, tx, t, done, through)
 			return err
 		})
-		if err != nil {
-			return err
+		if err != nil || !whole {
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
+}
+
+// usagePage is the next page of usage to compute, at from or after it: what is computed again ends
+// at again, and what was not computed yet begins at known.
+func usagePage(from, again, known, through time.Time) Period {
+	if !from.Before(again) && from.Before(known) {
+		from = known
+	}
+	p := Period{from, earlier(from.Add(changesPage*BucketLength), through)}
+	if from.Before(again) && again.Before(known) {
+		p.End = earlier(p.End, again)
+	}
+	return p
 }
 
 // updatePage goes on with usage from where the page before ended; the zero time is the first page.
@@ -102,10 +116,8 @@ func (r *run) updatePage(ctx context.Context, tx pgx.Tx, t tenant, from, through
 	if from.IsZero() {
 		from = earlier(r.window.again.Start, known)
 	}
-	done = through
-	if most := from.Add(changesPage * BucketLength); most.Before(through) {
-		done, more = most, true
-	}
+	page := usagePage(from, r.again, known, through)
+	done, more = page.End, page.End.Before(through)
 	changed, err := q.TakeChanges(ctx, db.TakeChangesParams{OrganizationID: t.id,
 		Page: changesPage})
 	if err != nil {
@@ -118,7 +130,7 @@ func (r *run) updatePage(ctx context.Context, tx pgx.Tx, t tenant, from, through
 	if err := mergeChanged(ctx, q, t, changed); err != nil {
 		return from, false, err
 	}
-	usage := slices.Concat(bucketsIn(Period{from, done}), changed)
+	usage := slices.Concat(bucketsIn(page), changed)
 	if err := mergeUsage(ctx, q, t, usage); err != nil {
 		return from, false, err
 	}

@@ -12,8 +12,9 @@ VALUES (pg_current_xact_id(), @first_bucket, @closed);
 
 -- name: ForgetRuns :exec
 -- The newest stays, whatever its age.
-DELETE FROM aggregation_runs
-WHERE horizon <= (@oldest::text)::xid8 AND closed < (SELECT max(r.closed) FROM aggregation_runs r);
+DELETE FROM aggregation_runs a
+WHERE a.horizon <= (@oldest::text)::xid8 AND a.closed <= @through
+AND a.closed < (SELECT max(r.closed) FROM aggregation_runs r);
 
 -- name: RewindRuns :exec
 DELETE FROM aggregation_runs WHERE closed > @closed;

@@ -885,13 +885,19 @@ func (q *Queries) ForgetHealthPeriods(ctx context.Context, arg ForgetHealthPerio
 }
 
 const forgetRuns = `-- name: ForgetRuns :exec
-DELETE FROM aggregation_runs
-WHERE horizon <= ($1::text)::xid8 AND closed < (SELECT max(r.closed) FROM aggregation_runs r)
+DELETE FROM aggregation_runs a
+WHERE a.horizon <= ($1::text)::xid8 AND a.closed <= $2
+AND a.closed < (SELECT max(r.closed) FROM aggregation_runs r)
 `
 
+type ForgetRunsParams struct {
+	Oldest  string
+	Through time.Time
+}
+
 // The newest stays, whatever its age.
-func (q *Queries) ForgetRuns(ctx context.Context, oldest string) error {
-	_, err := q.db.Exec(ctx, forgetRuns, oldest)
+func (q *Queries) ForgetRuns(ctx context.Context, arg ForgetRunsParams) error {
+	_, err := q.db.Exec(ctx, forgetRuns, arg.Oldest, arg.Through)
 	return err
 }
 

@@ -1,0 +1,110 @@
+package rollup
+
+import (
+	"context"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// After a day without a run, each run has time for a few buckets. They are computed oldest first;
+// changes and organizations get their turn meanwhile; and what had to be computed again is let go
+// of bit by bit, though no run comes to all of it.
+func TestALongOutageIsCaughtUpInSteps(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock("2026-03-02T10:04:00Z")
+	f.ended(execution{agent: 1})
+	f.clock("2026-03-03T09:58:00Z")
+	f.ended(execution{agent: 2})
+	f.ended(execution{agent: 3, ended: "2026-02-20T08:00:00Z"})
+	f.clock("2026-03-03T10:00:01Z")
+	start, end := at(t, "2026-03-02T10:00:00Z"), at(t, "2026-03-03T10:00:00Z")
+	through, other, runs := start, 0, 0
+	for ; through.Before(end) || f.text(`SELECT count(*)::text FROM aggregation_runs`) > "2"; runs++ {
+		if runs == 500 {
+			t.Fatalf("after %d runs it came to %s, with %s runs stored", runs, through,
+				f.text(`SELECT count(*)::text FROM aggregation_runs`))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), reserve+200*time.Millisecond)
+		if _, err := f.aggregator.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		came := at(t, f.text(`SELECT to_char(max(closed) AT TIME ZONE 'UTC',
+			'YYYY-MM-DD"T"HH24:MI:SS"Z"') FROM aggregation_runs`))
+		if came.Before(through) {
+			t.Errorf("it went back from %s to %s", through, came)
+		}
+		if through = came; !through.Before(end) {
+			continue
+		}
+		if got := f.text(`SELECT count(*)::text FROM agent_metrics
+			WHERE granularity = '5m' AND period_start >= '2026-03-03 09:55Z'`); got != "0" {
+			t.Error("the newest bucket was computed before older ones")
+		}
+		hours, err := strconv.Atoi(f.text(`SELECT count(*)::text FROM agent_metrics
+			WHERE granularity = '1h' AND period_start = '2026-02-20 08:00Z'`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other += hours
+	}
+	f.run()
+	if got := f.buckets(); got != "02 10:00 1/0/0; 03 09:55 1/0/0; 20 08:00 1/0/0" {
+		t.Errorf("got %s", got)
+	}
+	if runs > 1 && other == 0 {
+		t.Errorf("in %d runs nothing but the outage was worked on", runs)
+	}
+	if f.text(`SELECT count(*)::text FROM aggregation_tenants
+		WHERE complete_through = '2026-03-03 10:00Z'`) != "1" {
+		t.Error("the school is not up to date")
+	}
+}
+
+// A database that only reads, as after a failover to the wrong side: a run says so, and loses
+// nothing.
+func TestADatabaseThatOnlyReads(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock("2026-03-02T10:04:00Z")
+	f.ended(execution{agent: 1})
+	f.clock("2026-03-02T10:05:01Z")
+	f.exec(`ALTER ROLE satchel_analytics_aggregation_run IN DATABASE ` + f.name() +
+		` SET default_transaction_read_only = on`)
+	if done, err := f.another().Run(t.Context()); err == nil || done.Buckets != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	f.exec(`ALTER ROLE satchel_analytics_aggregation_run IN DATABASE ` + f.name() +
+		` RESET default_transaction_read_only`)
+	f.aggregator = f.another()
+	f.run()
+	if got := f.buckets(); got != "02 10:00 1/0/0" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func (f *fixture) name() string { return f.text(`SELECT current_database()`) }
+
+// usagePage takes what is computed again and what is new, without what lies between.
+func TestUsagePages(t *testing.T) {
+	t.Parallel()
+	hour := func(n int) time.Time {
+		return at(t, "2026-03-02T00:00:00Z").Add(time.Duration(n) * time.Hour)
+	}
+	for _, c := range []struct{ from, again, known, through, start, end int }{
+		{0, 2, 10, 12, 0, 2},     // again
+		{2, 2, 10, 12, 10, 12},   // and then what is new
+		{0, 10, 10, 12, 0, 12},   // both at once
+		{0, 30, 30, 31, 0, 24},   // a day at a time
+		{24, 30, 30, 31, 24, 31}, // and the rest
+		{5, 2, 5, 12, 5, 12},     // an organization that is behind
+		{0, 0, 10, 12, 10, 12},   // there was no time for again
+	} {
+		got := usagePage(hour(c.from), hour(c.again), hour(c.known), hour(c.through))
+		if !got.Start.Equal(hour(c.start)) || !got.End.Equal(hour(c.end)) {
+			t.Errorf("%+v: %s to %s", c, got.Start, got.End)
+		}
+	}
+}
