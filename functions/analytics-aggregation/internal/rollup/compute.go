@@ -100,9 +100,9 @@ func (r *run) computeChanged(ctx context.Context) {
 	}
 }
 
-// computeAll computes buckets, of which there is at least one, oldest first, those last that another
-// run is at. It is false when one of them is left to the next run; left is the first of these, or
-// the end of the last.
+// computeAll computes buckets, of which there is at least one, oldest first, those last that
+// another run is at. It is false when one of them is left to the next run; left is the first of
+// these, or the end of the last.
 func (r *run) computeAll(ctx context.Context, buckets []time.Time,
 	whole bool) (left time.Time, ok bool) {
 	left = buckets[len(buckets)-1].Add(BucketLength)
