@@ -41,8 +41,10 @@ demo: $(LOCAL) ## send FILES="a.jpg b.pdf" (or the samples) through the stack, p
 
 .PHONY: $(LOCAL)
 $(LOCAL): # without cgo, like the functions that it builds, so that both share what is compiled
-	@test -e $@ || echo "building the local stack: the first time takes a minute or two"
-	@CGO_ENABLED=0 go build -o $@ ./infra/local
+	@test -e $@ || echo "building the local stack: the first time takes minutes, most of them on a busy machine"
+	@CGO_ENABLED=0 go build -v -o $@ ./infra/local 2>&1 | awk '\
+	  /^[a-zA-Z0-9_.~\/-]+$$/ { if (++n % 50 == 0) { print "  " n " packages built so far"; fflush() } next } \
+	  /^go: downloading / { if (++m % 50 == 1) { print "  fetching modules"; fflush() } next } { print }' >&2
 
 test: ## run every test (PKG=./shared/... for some), with the race detector where a C compiler is
 	go test $(RACE) -shuffle=on -count=1 -timeout=10m $(PKG)

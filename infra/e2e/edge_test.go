@@ -159,7 +159,35 @@ func TestRequestsThatAreNone(t *testing.T) {
 	s.wantQuota(0, 1, 1)
 }
 
-// The links that make run prints are followed by a browser, which has no token.
+// What make run leads to: a page that a browser shows, with names that are not to be trusted.
+func TestStartPage(t *testing.T) {
+	s := newSchool(t)
+	s.slug, s.id = "oak-street-school", ""
+	u := s.user("member")
+	hostile := text("hello")
+	hostile.name = "<script>" + u.id + ".txt"
+	id := u.available(hostile)
+	answer, err := http.Get(s.ready.API + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != 200 {
+		t.Fatalf("%d %s, %v", answer.StatusCode, page, err)
+	}
+	for _, want := range []string{"&lt;script&gt;" + u.id,
+		`href="/local/files/oak-street-school/` + id + `/original"`} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page lacks %s:\n%s", want, page)
+		}
+	}
+	if strings.Contains(string(page), "<script") {
+		t.Error("a file's name becomes a part of the page")
+	}
+}
+
+// The links of that page are followed by a browser, which has no token.
 func TestLocalLinks(t *testing.T) {
 	s := newSchool(t)
 	id := s.user("member").available(text("hello"))

@@ -52,11 +52,12 @@ func use(ctx context.Context, o options, s *stack.Stack) error {
 		}
 	}
 	if ctx.Err() == nil {
-		fmt.Fprintf(o.screen, "\nServing at %s until Ctrl-C.\n\n  a token   curl -s "+
-			"%s/local/token -d "+
-			"'{\"organization\":%q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
-			"  queues    curl -s %s/local/queues\n  logs      %s\n", s.Ready.API, s.Ready.API,
-			stack.FirstOrganization, s.Ready.API, s.LogPath())
+		fmt.Fprintf(o.screen, "\nServing until Ctrl-C.\n\n"+
+			"  pictures  %[1]s/ in a browser\n"+
+			"  a token   curl -s %[1]s/local/token -d "+
+			"'{\"organization\":%[2]q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
+			"  queues    curl -s %[1]s/local/queues\n  logs      %[3]s\n", s.Ready.API,
+			stack.FirstOrganization, s.LogPath())
 	}
 	<-ctx.Done()
 	return nil

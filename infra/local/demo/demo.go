@@ -29,7 +29,7 @@ type Options struct {
 	// Pusher is the address of the channels server, and Key its app's: what is told of the files is
 	// listened to there. Without it nobody listens.
 	Pusher, Key string
-	// SaveTo is a directory for everything that can be downloaded; without it links are printed.
+	// SaveTo is a directory for everything that can be downloaded; without it nothing is saved.
 	SaveTo string
 	// Reuse shows files that are there from an earlier run instead of sending them again.
 	Reuse bool
@@ -44,8 +44,10 @@ type row struct {
 	local
 	file File
 	took time.Duration
-	kept bool // from an earlier run
-	err  error
+	// event is how long after the transaction its event reached a subscribed client, or 0.
+	event time.Duration
+	kept  bool // from an earlier run
+	err   error
 }
 
 // Run sends the files one after the other and prints a table. The error is ErrUnfinished when one
@@ -80,14 +82,16 @@ func Run(ctx context.Context, o Options) error {
 		finished = finished && r.err == nil
 		rows = append(rows, r)
 	}
+	if arrivals != nil {
+		if err := awaitEvents(ctx, arrivals, rows); err != nil {
+			return err
+		}
+	}
 	if err := table(o.Out, rows); err != nil {
 		return err
 	}
-	if err := results(ctx, c, o, rows); err != nil {
-		return err
-	}
-	if arrivals != nil {
-		if err := tellHeard(ctx, o.Out, arrivals, sent(rows)); err != nil {
+	if o.SaveTo != "" {
+		if err := save(ctx, c, o, rows); err != nil {
 			return err
 		}
 	}
@@ -95,17 +99,6 @@ func Run(ctx context.Context, o Options) error {
 		return ErrUnfinished
 	}
 	return nil
-}
-
-// sent are the names of the files that were sent in this run and came to an end, by id.
-func sent(rows []row) map[string]string {
-	names := map[string]string{}
-	for _, r := range rows {
-		if r.err == nil && !r.kept {
-			names[r.file.ID] = r.name
-		}
-	}
-	return names
 }
 
 func one(ctx context.Context, c *client, path string, known map[string]File) row {
@@ -132,7 +125,7 @@ func one(ctx context.Context, c *client, path string, known map[string]File) row
 
 func table(out io.Writer, rows []row) error {
 	text := &bytes.Buffer{}
-	fmt.Fprintln(text, "FILE\tSTATUS\tTYPE\tBYTES IN\tBYTES OUT\tPIXELS\tMS\tREASON")
+	fmt.Fprintln(text, "FILE\tSTATUS\tTYPE\tBYTES IN\tBYTES OUT\tPIXELS\tMS\tEVENT MS\tREASON")
 	for _, r := range rows {
 		status, reason, took := r.file.Status, r.file.Reason, fmt.Sprint(r.took.Milliseconds())
 		var refused *Problem
@@ -152,8 +145,12 @@ func table(out io.Writer, rows []row) error {
 		if main.Width > 0 {
 			pixels += fmt.Sprintf(" → %d×%d", main.Width, main.Height)
 		}
-		fmt.Fprintf(text, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", r.name, status, kind, r.size, sent,
-			pixels, took, reason)
+		event := "-"
+		if r.event > 0 {
+			event = fmt.Sprint(r.event.Milliseconds())
+		}
+		fmt.Fprintf(text, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.name, status, kind, r.size,
+			sent, pixels, took, event, reason)
 	}
 	aligned := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	if _, err := text.WriteTo(aligned); err != nil {
@@ -173,32 +170,25 @@ func (f File) main() Variant {
 	return Variant{}
 }
 
-// results prints a link for everything that can be downloaded, or saves it and prints where.
-func results(ctx context.Context, c *client, o Options, rows []row) error {
-	if o.SaveTo != "" {
-		if err := os.MkdirAll(o.SaveTo, 0o700); err != nil {
-			return err
-		}
+// save writes everything that can be downloaded below o.SaveTo and prints where.
+func save(ctx context.Context, c *client, o Options, rows []row) error {
+	if err := os.MkdirAll(o.SaveTo, 0o700); err != nil {
+		return err
 	}
-	text := &bytes.Buffer{}
 	for i, r := range rows {
 		if r.err != nil || r.file.Status != "available" {
 			continue
 		}
-		fmt.Fprintf(text, "\n%s\n", r.name)
+		fmt.Fprintf(o.Out, "\n%s\n", r.name)
 		for _, v := range r.file.Variants {
-			at := fmt.Sprintf("%s/local/files/%s/%s/%s", o.API, o.Organization, r.file.ID, v.Name)
-			if o.SaveTo != "" {
-				at = filepath.Join(o.SaveTo, saved(i, r.name, v))
-				if err := c.save(ctx, r.file.ID, v.Name, at); err != nil {
-					return fmt.Errorf("save %s of %s: %w", v.Name, r.name, err)
-				}
+			at := filepath.Join(o.SaveTo, saved(i, r.name, v))
+			if err := c.save(ctx, r.file.ID, v.Name, at); err != nil {
+				return fmt.Errorf("save %s of %s: %w", v.Name, r.name, err)
 			}
-			fmt.Fprintf(text, "  %-16s %s\n", v.Name, at)
+			fmt.Fprintf(o.Out, "  %-16s %s\n", v.Name, at)
 		}
 	}
-	_, err := text.WriteTo(o.Out)
-	return err
+	return nil
 }
 
 // saved is a file name that no other file of the run has.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -17,8 +16,8 @@ import (
 
 // heard is an event that reached a subscribed client.
 type heard struct {
-	event, file string
-	after       time.Duration // since the transaction that it tells of
+	file  string
+	after time.Duration // since the transaction that it tells of
 }
 
 // frame is a message of Pusher's protocol.
@@ -90,7 +89,7 @@ func hear(ctx context.Context, conn *websocket.Conn, all chan<- heard) {
 			}
 		}
 		if unwrap(f.Data, &data) == nil && !data.OccurredAt.IsZero() {
-			all <- heard{f.Event, data.Data.FileID, time.Since(data.OccurredAt)}
+			all <- heard{data.Data.FileID, time.Since(data.OccurredAt)}
 		}
 	}
 }
@@ -152,34 +151,28 @@ func (c *client) form(ctx context.Context, path string, fields url.Values, into 
 // patienceForEvents is how long the last events may take after the last file.
 const patienceForEvents = 10 * time.Second
 
-// tellHeard prints how long each file's event took to a client that listened.
-func tellHeard(
-	ctx context.Context,
-	out io.Writer,
-	all <-chan heard,
-	names map[string]string,
-) error {
+// awaitEvents waits until the event of each file that was sent and came to an end has reached the
+// client that listens, and notes when. What has not come by then has no event.
+func awaitEvents(ctx context.Context, arrivals <-chan heard, rows []row) error {
 	ctx, cancel := context.WithTimeout(ctx, patienceForEvents)
 	defer cancel()
-	for len(names) > 0 {
+	awaited := map[string]*row{}
+	for i := range rows {
+		if r := &rows[i]; r.err == nil && !r.kept {
+			awaited[r.file.ID] = r
+		}
+	}
+	for len(awaited) > 0 {
 		select {
-		case h, open := <-all:
+		case h, open := <-arrivals:
 			if !open {
 				return errors.New("the connection for notifications broke")
 			}
-			if name, ok := names[h.file]; ok {
-				fmt.Fprintf(
-					out,
-					"notification  %-20s %s reached a subscribed client %d ms after its "+
-						"transaction\n",
-					name,
-					h.event,
-					h.after.Milliseconds(),
-				)
-				delete(names, h.file)
+			if r := awaited[h.file]; r != nil {
+				r.event = h.after
+				delete(awaited, h.file)
 			}
 		case <-ctx.Done():
-			fmt.Fprintf(out, "notification  of %d files not heard yet\n", len(names))
 			return nil
 		}
 	}

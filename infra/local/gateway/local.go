@@ -29,12 +29,15 @@ type Local struct {
 	Fire    func(ctx context.Context, schedule string) (json.RawMessage, error)
 	Queues  func() []Queue
 	API     http.Handler // the functions' routes
-	Log     *slog.Logger
+	// Organization is the slug of the one that the start page shows.
+	Organization string
+	Log          *slog.Logger
 }
 
-// Handler serves the paths under /local, to this machine alone.
+// Handler serves the start page and the paths under /local, to this machine alone.
 func (l Local) Handler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", l.start)
 	mux.HandleFunc("POST /local/token", l.token)
 	mux.HandleFunc("POST /local/schedules/{name}", l.schedule)
 	mux.HandleFunc("GET /local/queues", func(w http.ResponseWriter, _ *http.Request) {

@@ -33,7 +33,6 @@ func find(ctx context.Context, o Options, want int) (bin string, major int, err 
 	for _, bin := range installed() {
 		major, err := suits(bin, want)
 		if err == nil {
-			o.Log.Info("found PostgreSQL", "version", major, "bin", bin)
 			return bin, major, nil
 		}
 		why = append(why, err)

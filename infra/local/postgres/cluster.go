@@ -52,7 +52,7 @@ type Options struct {
 	// Bin is a directory that holds postgres and initdb. Left empty, one is
 	// looked for; ErrNotFound says that there is none.
 	Bin string
-	// Log is told where the server was found and what is being downloaded.
+	// Log is told what is being downloaded.
 	Log *slog.Logger
 }
 

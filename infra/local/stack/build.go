@@ -1,14 +1,17 @@
 package stack
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/toolboxai-solutions/satchel/infra/template"
 )
@@ -32,16 +35,51 @@ func (s *Stack) binaries(ctx context.Context, dir, source string) (bin, note str
 		}
 		return named, "from " + named, nil
 	}
+	progress := &buildProgress{say: s.say, began: time.Now()}
 	for _, folder := range folders {
-		build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o",
+		progress.rest.Reset()
+		build := exec.CommandContext(ctx, "go", "build", "-v", "-buildvcs=false", "-o",
 			bootstrap(dir, folder), module+folder)
 		build.Dir = source
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return "", "", fmt.Errorf("build %s: %w\n%s", folder, err, out)
+		build.Stdout, build.Stderr = progress, progress
+		if err := build.Run(); err != nil {
+			return "", "", fmt.Errorf("build %s: %w\n%s", folder, err, &progress.rest)
 		}
 	}
 	return dir, "built from source", nil
+}
+
+// buildProgress reads what `go build -v` writes, a line for each package that it compiles, and
+// tells from time to time how many there were. rest is what is no package: the errors.
+type buildProgress struct {
+	say      func(format string, arguments ...any)
+	began    time.Time
+	told     time.Time
+	packages int
+	rest     bytes.Buffer
+}
+
+// progressEvery is how long a build is silent at most while it compiles.
+const progressEvery = 10 * time.Second
+
+// packageLine is an import path: no error of the compiler is without a space or a colon.
+var packageLine = regexp.MustCompile(`^[\w.~/-]+$`)
+
+func (b *buildProgress) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		if !packageLine.MatchString(strings.TrimSpace(line)) {
+			b.rest.WriteString(line)
+			continue
+		}
+		b.packages++
+	}
+	if now := time.Now(); now.Sub(b.began) > progressEvery && now.Sub(b.told) > progressEvery {
+		b.told = now
+		b.say("building the functions: %d packages so far, %d s", b.packages,
+			int(now.Sub(b.began).Seconds()))
+	}
+	return len(p), nil
 }
 
 // folders are those of the binaries, below functions and below where they are built.

@@ -70,9 +70,6 @@ func (s *Stack) start(ctx context.Context) error {
 	})
 	parts.Go(func() error {
 		return s.step("functions", func() (note string, err error) {
-			slow := time.AfterFunc(3*time.Second,
-				func() { s.say("building the functions: the first time takes a minute or more") })
-			defer slow.Stop()
 			bin, note, err = s.binaries(running, s.directory.in("bin"), source)
 			return note, err
 		})
