@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -52,6 +53,39 @@ func (r report) markdown() string {
 		}
 	}
 	return b.String()
+}
+
+// into puts the sections in the place of those with the same title, and new ones at the end. Each
+// says how it was measured, because the rest is of another run.
+func (r report) into(before string) string {
+	parts := strings.Split(before, "\n## ")
+	for _, s := range r.sections {
+		at := slices.IndexFunc(parts[1:], func(part string) bool {
+			_, title, _ := strings.Cut(part, ". ")
+			return strings.HasPrefix(title, s.title+"\n")
+		}) + 1
+		if at == 0 {
+			at, parts = len(parts), append(parts, "")
+		}
+		apart := s
+		apart.method = fmt.Sprintf("Measured apart, by `%s`: %s.\n\n%s", r.command,
+			r.conditions(), s.method)
+		_, text, _ := strings.Cut(report{sections: []section{apart}}.markdown(), "\n## 1. ")
+		parts[at] = fmt.Sprintf("%d. %s", at, strings.TrimSuffix(text, "\n"))
+	}
+	for i := range parts {
+		parts[i] = strings.TrimSuffix(parts[i], "\n")
+	}
+	return strings.Join(parts, "\n\n## ") + "\n"
+}
+
+// conditions are what the machine's table says, in a sentence.
+func (r report) conditions() string {
+	var all []string
+	for _, row := range r.machine {
+		all = append(all, row[0]+" "+row[1])
+	}
+	return strings.Join(all, "; ")
 }
 
 // markdown aligns the columns, so that the file reads well as text too.

@@ -26,7 +26,8 @@ func parse(arguments []string) (o options, err error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.out, "out", filepath.Join("infra", "bench", "RESULTS.md"), "file to write")
 	f.StringVar(&only, "only", "",
-		"sections to run, as in latency,photo,files,tenant,policy; nothing is written then")
+		"sections to run, as in latency,photo,files,tenant,policy,delivery,producer,claim,arrival; "+
+			"only these are written anew then")
 	f.BoolVar(&o.peers, "peers", false,
 		"also measure sharp, which npm installs into a temporary directory")
 	if err := f.Parse(arguments); err != nil {
@@ -34,7 +35,7 @@ func parse(arguments []string) (o options, err error) {
 	}
 	o.command = strings.Join(append([]string{"go run ./infra/bench"}, arguments...), " ")
 	if only != "" {
-		o.only, o.out = strings.Split(only, ","), ""
+		o.only = strings.Split(only, ",")
 	}
 	o.samples = filepath.Join("infra", "local", "samples")
 	for _, path := range []*string{&o.out, &o.samples} {
@@ -71,7 +72,8 @@ func run(ctx context.Context, o options) (err error) {
 		measure func(context.Context, *fixture) (section, error)
 	}{
 		{"latency", latency}, {"photo", photo}, {"files", files}, {"tenant", tenantSetting},
-		{"policy", policy},
+		{"policy", policy}, {"delivery", delivery}, {"producer", producer}, {"claim", claim},
+		{"arrival", arrival},
 	} {
 		if o.only != nil && !slices.Contains(o.only, part.name) {
 			continue
@@ -89,8 +91,15 @@ func run(ctx context.Context, o options) (err error) {
 		[]string{"took", time.Since(began).Round(time.Second).String()})
 	text := r.markdown()
 	fmt.Print(text)
-	if o.out == "" {
+	switch {
+	case o.out == "":
 		return nil
+	case o.only != nil:
+		before, err := os.ReadFile(o.out)
+		if err != nil {
+			return err
+		}
+		text = r.into(string(before))
 	}
 	return os.WriteFile(o.out, []byte(text), 0o644)
 }
