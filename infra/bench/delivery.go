@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -89,7 +91,11 @@ func (w *fixture) deliver(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, report, err := w.invoke(ctx, dispatcher, event)
+	answer, report, err := w.invoke(ctx, dispatcher, event)
+	if err == nil && bytes.Contains(answer, []byte("itemIdentifier")) {
+		log, _ := os.ReadFile(w.LogPath())
+		err = fmt.Errorf("the dispatcher failed: …%s", log[max(0, len(log)-2000):])
+	}
 	return report.Duration, err
 }
 

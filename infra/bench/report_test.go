@@ -51,3 +51,22 @@ func TestFiguresHaveThreeDigits(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestASectionTakesThePlaceOfItsFormerSelf(t *testing.T) {
+	t.Parallel()
+	before := report{command: "all", machine: [][]string{{"Go", "go1"}}, sections: []section{
+		{title: "First", method: "So."}, {title: "Second", method: "Else."},
+	}}.markdown()
+	r := report{command: "some", machine: [][]string{{"Go", "go2"}, {"date", "today"}},
+		sections: []section{{title: "First", method: "Anew."}, {title: "Third", method: "New."}}}
+	const apart = "Measured apart, by `some`: Go go2; date today.\n\n"
+	want := strings.Replace(before, "So.\n", apart+"Anew.\n", 1) +
+		"\n## 3. Third\n\n" + apart + "New.\n"
+	got := r.into(before)
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if again := r.into(got); again != got {
+		t.Errorf("and again\n%s", again)
+	}
+}

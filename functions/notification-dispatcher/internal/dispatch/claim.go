@@ -126,19 +126,34 @@ UPDATE notification_channels c SET next_at = clock_timestamp() + $4::interval, f
 FROM picked p WHERE c.organization_id = p.organization_id AND c.channel = p.channel
 RETURNING c.organization_id, c.channel, c.fence, c.priority`
 
+	// What waits in a channel is a run of sequences, whose history is read as one; what is replayed
+	// is somewhere before it.
 	readHeads = `
-SELECT c.n, d.sequence, d.attempts, d.replayed, d.due_at <= clock_timestamp(), n.id, n.topic,
-	n.payload, n.occurred_at
-FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS c (organization_id, channel, n)
-CROSS JOIN LATERAL (
-	SELECT w.sequence, w.attempts, w.replayed, w.recorded_at, w.due_at
-		FROM notification_deliveries w
-	WHERE w.organization_id = c.organization_id AND w.channel = c.channel ORDER BY w.sequence
-		LIMIT $3
-) d
-LEFT JOIN notifications n ON n.organization_id = c.organization_id AND n.channel = c.channel
-	AND n.sequence = d.sequence AND n.recorded_at = d.recorded_at
-ORDER BY c.n, d.sequence`
+WITH heads AS MATERIALIZED (
+	SELECT c.n, c.organization_id, c.channel, d.* FROM unnest($1::uuid[], $2::text[])
+		WITH ORDINALITY AS c (organization_id, channel, n)
+	CROSS JOIN LATERAL (
+		SELECT w.sequence, w.attempts, w.replayed, w.recorded_at, w.due_at
+			FROM notification_deliveries w
+		WHERE w.organization_id = c.organization_id AND w.channel = c.channel ORDER BY w.sequence
+			LIMIT $3
+	) d
+), runs AS (
+	SELECT n, organization_id, channel, min(sequence) AS first, max(sequence) AS last,
+		min(recorded_at) AS since, max(recorded_at) AS until
+	FROM heads GROUP BY n, organization_id, channel, CASE WHEN replayed THEN sequence END
+), history AS (
+	SELECT r.n, h.* FROM runs r CROSS JOIN LATERAL (
+		SELECT sequence, id, topic, payload, occurred_at FROM notifications
+		WHERE organization_id = r.organization_id AND channel = r.channel
+			AND sequence BETWEEN r.first AND r.last AND recorded_at BETWEEN r.since AND r.until
+		OFFSET 0
+	) h
+)
+SELECT d.n, d.sequence, d.attempts, d.replayed, d.due_at <= clock_timestamp(), h.id, h.topic,
+	h.payload, h.occurred_at
+FROM heads d LEFT JOIN history h ON h.n = d.n AND h.sequence = d.sequence
+ORDER BY d.n, d.sequence`
 
 	// The first that is not too old ends what is folded, so that no more is read than that.
 	readFolds = `

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/toolboxai-solutions/satchel/functions/notification-dispatcher/internal/channel"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -55,5 +56,40 @@ func TestAnInboxIsInOneHandAtATime(t *testing.T) {
 	}
 	if n, err := f.Sequence(t.Context()); n != 2 || err != nil {
 		t.Errorf("then it took %d, %v", n, err)
+	}
+}
+
+// What is asked for again while a channel is being sent is no part of what was sent.
+func TestSettlingTakesOnlyWhatWasSent(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.fill(f.school, 5)
+	f.once()
+	replay := func(sequences ...int) {
+		f.exec(`INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at,
+				priority, replayed)
+			SELECT organization_id, channel, sequence, recorded_at, priority, true
+			FROM notifications WHERE sequence = ANY ($1::int[])`, sequences)
+		f.exec(`UPDATE notification_channels SET next_at = now()`)
+	}
+	replay(2, 4)
+	f.fill(f.school, 2)
+	f.sender.fail = func([]channel.Event) ([]channel.Outcome, error) {
+		f.sender.fail = nil
+		replay(3)
+		return nil, nil
+	}
+	if done := f.once(); done.Delivered != 5 {
+		t.Errorf("did %+v", done)
+	}
+	var sequences []int64
+	for _, e := range f.sender.got()[5:] {
+		sequences = append(sequences, e.Sequence)
+		if e.Replayed != (e.Sequence <= 5) || e.Data == nil {
+			t.Errorf("sent %+v", e)
+		}
+	}
+	if !slices.Equal(sequences, []int64{2, 4, 6, 7, 3}) {
+		t.Errorf("sent %v", sequences)
 	}
 }

@@ -18,9 +18,10 @@ ORDER BY c.organization_id, c.channel FOR UPDATE OF c`
 	settleDelivered = `
 WITH done AS (
 	DELETE FROM notification_deliveries d
-		USING unnest($1::uuid[], $2::text[], $3::bigint[]) AS s (organization_id, channel, sequence)
+		USING unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) AS s (organization_id,
+		channel, first, last)
 	WHERE d.organization_id = s.organization_id AND d.channel = s.channel
-		AND d.sequence = s.sequence
+		AND d.sequence BETWEEN s.first AND s.last
 	RETURNING d.organization_id, d.channel, d.sequence
 )
 INSERT INTO notification_attempts (organization_id, channel, sequence, outcome, status)
@@ -86,7 +87,7 @@ type columnsOf struct {
 	organizations []uuid.UUID
 	channels      []string
 	sequences     []int64
-	last          []int64 // of folds
+	last          []int64 // of folds and runs
 	waits         []time.Duration
 	statuses      []int
 	errors        []string
@@ -104,9 +105,22 @@ func (c *columnsOf) add(j *job) {
 	c.statuses, c.errors = append(c.statuses, j.outcome.Status), append(c.errors, reason(j.outcome))
 }
 
+// addRun takes a job into the run of sequences that it continues, or begins one with it.
+func (c *columnsOf) addRun(j *job) {
+	n := len(c.sequences) - 1
+	if n >= 0 && c.last[n] == j.Sequence-1 && c.channels[n] == j.Channel &&
+		c.organizations[n] == j.Organization {
+		c.last[n]++
+		return
+	}
+	c.add(j)
+	c.last = append(c.last, j.Sequence)
+}
+
 // settlement is what is written of the jobs of some claims.
 type settlement struct {
-	delivered, folded, retried, dead columnsOf
+	delivered             columnsOf // in runs, of which each row was sent
+	folded, retried, dead columnsOf
 }
 
 func (d *Dispatcher) sort(claims []*claim) settlement {
@@ -122,7 +136,7 @@ func (d *Dispatcher) sort(claims []*claim) settlement {
 					s.folded.last = append(s.folded.last, j.fold.to)
 					continue
 				}
-				s.delivered.add(j)
+				s.delivered.addRun(j)
 			case retries, shrinks:
 				s.retried.add(j)
 				s.retried.waits = append(s.retried.waits, backoff(j.attempts+1, 0, jitter()))
@@ -163,7 +177,9 @@ func (d *Dispatcher) settle(ctx context.Context, claims []*claim, done *Summary)
 	if err != nil {
 		return err
 	}
-	done.Delivered += len(s.delivered.sequences)
+	for i, first := range s.delivered.sequences {
+		done.Delivered += int(s.delivered.last[i]-first) + 1
+	}
 	done.Folded += len(s.folded.sequences)
 	done.Retried += len(s.retried.sequences)
 	done.Dead += len(s.dead.sequences)
@@ -172,7 +188,7 @@ func (d *Dispatcher) settle(ctx context.Context, claims []*claim, done *Summary)
 
 func (s settlement) queue(batch *pgx.Batch) {
 	if c := s.delivered; len(c.sequences) > 0 {
-		batch.Queue(settleDelivered, c.organizations, c.channels, c.sequences)
+		batch.Queue(settleDelivered, c.organizations, c.channels, c.sequences, c.last)
 	}
 	if c := s.folded; len(c.sequences) > 0 {
 		batch.Queue(settleFolded, c.organizations, c.channels, c.sequences, c.last)
