@@ -25,16 +25,21 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
+// rest spares the processor between two looks. No result depends on how long it is.
+func rest(ctx context.Context, pause time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+}
+
 // kill ends backends of the dispatchers and writers at random until the test says stop.
 func (f *fixture) kill(ctx context.Context) {
 	for ctx.Err() == nil {
 		_, _ = f.db.Superuser.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND usename LIKE 'satchel%' ORDER BY random()
 				LIMIT 1`)
-		select {
-		case <-ctx.Done():
-		case <-time.After(60 * time.Millisecond):
-		}
+		rest(ctx, 60*time.Millisecond)
 	}
 }
 
@@ -102,7 +107,7 @@ func TestSequencersUnderCrashes(t *testing.T) {
 		workers.Go(func() {
 			for ctx.Err() == nil {
 				if n, err := d.Sequence(ctx); err != nil || n == 0 {
-					time.Sleep(5 * time.Millisecond)
+					rest(ctx, 5*time.Millisecond)
 				}
 			}
 		})
@@ -354,7 +359,7 @@ func (f *fixture) mortalDispatcher(
 			run, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			_, _ = d.Run(run)
-			time.Sleep(5 * time.Millisecond)
+			rest(ctx, 5*time.Millisecond)
 		}()
 	}
 }
@@ -381,10 +386,7 @@ func (f *fixture) hurry(ctx context.Context) {
 			`UPDATE notification_channels SET next_at = least(next_at, now() + interval '4 s')
 				WHERE next_at > now() + interval '4 s'`,
 		)
-		select {
-		case <-ctx.Done():
-		case <-time.After(30 * time.Millisecond):
-		}
+		rest(ctx, 30*time.Millisecond)
 	}
 }
 
@@ -394,7 +396,7 @@ func (f *fixture) await(ctx context.Context, sql string) {
 		if err := f.db.Superuser.QueryRow(ctx, sql).Scan(&done); err != nil {
 			f.t.Fatalf("%s: %v", sql, err)
 		}
-		time.Sleep(10 * time.Millisecond)
+		rest(ctx, 10*time.Millisecond)
 	}
 }
 
