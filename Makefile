@@ -55,6 +55,7 @@ verify: lint ## check what needs no server: format, lint, modules, generated cod
 	cd infra/tools && go mod tidy -diff
 	@$(call each_query_set,diff)
 	go run ./infra/openapi -check
+	go run ./infra/configuration -check
 	go test -count=1 ./infra/architecture ./infra/template
 
 # go vet, staticcheck with its own defaults, and errcheck are the whole set: they report defects.
@@ -70,9 +71,10 @@ lint: ## gofmt, go vet, staticcheck, errcheck
 	$(TOOL) staticcheck ./...
 	$(TOOL) errcheck -ignoretests -ignoregenerated -exclude infra/tools/errcheck.txt ./...
 
-generate: ## write what is generated: typed queries (sqlc) and the OpenAPI document
+generate: ## write what is generated: typed queries (sqlc), the OpenAPI document, docs/configuration.md
 	@$(call each_query_set,generate)
 	go run ./infra/openapi
+	go run ./infra/configuration
 
 # -trimpath, no build id and no VCS stamp: the same source gives the same bytes on any machine,
 # so an unchanged function is not deployed again.

@@ -17,7 +17,7 @@ type Config struct {
 	Buckets          storedfile.Buckets
 	IngestQueueURL   string             `env:"INGEST_QUEUE_URL,required" help:"queue of file-processing, to which maintenance sends uploads whose event was lost"`
 	DoorbellQueueURL string             `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
-	MaxFileSize      int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file in bytes"`
+	MaxFileSize      int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file, in bytes"`
 	MaxOpenUploads   int                `env:"MAX_OPEN_UPLOADS" envDefault:"100" help:"most uploads of one user that have been begun and have not arrived"`
 	RecordDays       int                `env:"ACCESS_LOG_RETENTION_DAYS" envDefault:"400" help:"how long a record of the access log is kept, in days; its address and agent are kept for 30 at most"`
 	AllowedTypes     mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"media types that may be uploaded, with * for any subtype"`

@@ -22,7 +22,7 @@ type Config struct {
 	PusherHost       string   `env:"PUSHER_HOST" help:"what to call in place of the cluster: host:port, or with http:// before it in clear"`
 	PusherSecretARN  string   `env:"PUSHER_SECRET_ARN,required" help:"Secrets Manager secret with {\"secret\", \"encryption_key\"}: the app's secret, and 32 bytes in base64 for private-encrypted- channels or none"`
 	WebhookSecretARN string   `env:"WEBHOOK_SECRET_ARN" help:"Secrets Manager secret with [{\"name\", \"secret\", \"organizations\"}]: who may call POST /v1/hooks/database; without it nobody"`
-	DoorbellQueueURL string   `env:"DOORBELL_QUEUE_URL,required" help:"queue by which delivery learns that something waits"`
+	DoorbellQueueURL string   `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
 	Topics           []string `env:"NOTIFICATION_TOPICS" envDefault:"announcements:member,urgent:member" help:"topics of the platform's own and the least role that may hear each, as name:role"`
 	Paced            bool     `env:"ENABLE_RATE_LIMITING" envDefault:"true" help:"keep to the paces; what is over them waits"`
 	PerMinute        int      `env:"MAX_REQUESTS_PER_MINUTE" envDefault:"60" help:"events a minute to one recipient or channel; an hour takes 1000 where a minute takes 60"`

@@ -2,8 +2,6 @@ package template
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -67,21 +65,6 @@ func number(value any) int {
 func (d *Template) target(value any) resource {
 	name, _, _ := strings.Cut(strings.Trim(spell(value), "${}"), ".")
 	return d.resources[name]
-}
-
-// walk visits every mapping in value.
-func walk(value any, visit func(object)) {
-	switch v := value.(type) {
-	case object:
-		visit(v)
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			walk(v[key], visit)
-		}
-	case []any:
-		for _, item := range v {
-			walk(item, visit)
-		}
-	}
 }
 
 // A statement is one of an IAM policy.

@@ -15,7 +15,7 @@ type Config struct {
 	MaxFileSize   int64              `env:"MAX_FILE_SIZE" envDefault:"52428800" help:"largest file, in bytes"`
 	ThumbnailSize int                `env:"THUMBNAIL_SIZE" envDefault:"300" help:"longer side of a thumbnail, in pixels; half and double are made too"`
 	MaxAge        time.Duration      `env:"MAX_UPLOAD_AGE" envDefault:"120h" help:"how long an upload is tried while something that processing needs is unavailable; then it ends as an error and its bytes are kept"`
-	Allowed       mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"types that are accepted"`
+	Allowed       mediatype.Patterns `env:"ALLOWED_MIME_TYPES" envDefault:"image/*,application/pdf,text/*" help:"media types that may be uploaded, with * for any subtype"`
 }
 
 const (
