@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,17 +18,22 @@ type options struct {
 	samples string
 	only    []string
 	peers   bool
+	sizes   []int  // rows of history of the rollup
+	plot    string // the file of its plot
+	queries string // the file of its statement
 	command string
 }
 
 // parse makes every path absolute: the S3 server changes the working directory.
 func parse(arguments []string) (o options, err error) {
-	var only string
+	var only, sizes string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.StringVar(&o.out, "out", filepath.Join("infra", "bench", "RESULTS.md"), "file to write")
 	f.StringVar(&only, "only", "",
-		"sections to run, as in latency,photo,files,tenant,policy,delivery,producer,claim,arrival; "+
-			"only these are written anew then")
+		"sections to run, as in latency,photo,files,tenant,policy,delivery,producer,claim,arrival,"+
+			"rollup; only these are written anew then")
+	f.StringVar(&sizes, "history", "100000,1000000",
+		"rows of history that the rollup is measured with")
 	f.BoolVar(&o.peers, "peers", false,
 		"also measure sharp, which npm installs into a temporary directory")
 	if err := f.Parse(arguments); err != nil {
@@ -37,8 +43,16 @@ func parse(arguments []string) (o options, err error) {
 	if only != "" {
 		o.only = strings.Split(only, ",")
 	}
+	for size := range strings.SplitSeq(sizes, ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil || n < 10_000 || len(o.sizes) > 0 && n <= o.sizes[len(o.sizes)-1] {
+			return o, fmt.Errorf("-history %s: give ascending numbers from 10000 on", sizes)
+		}
+		o.sizes = append(o.sizes, n)
+	}
+	o.plot, o.queries = filepath.Join("infra", "bench", "rollup.png"), rollupQueries
 	o.samples = filepath.Join("infra", "local", "samples")
-	for _, path := range []*string{&o.out, &o.samples} {
+	for _, path := range []*string{&o.out, &o.samples, &o.plot, &o.queries} {
 		if *path == "" {
 			continue
 		}
@@ -73,7 +87,7 @@ func run(ctx context.Context, o options) (err error) {
 	}{
 		{"latency", latency}, {"photo", photo}, {"files", files}, {"tenant", tenantSetting},
 		{"policy", policy}, {"delivery", delivery}, {"producer", producer}, {"claim", claim},
-		{"arrival", arrival},
+		{"arrival", arrival}, {"rollup", rollup},
 	} {
 		if o.only != nil && !slices.Contains(o.only, part.name) {
 			continue

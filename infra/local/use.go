@@ -46,6 +46,11 @@ func use(ctx context.Context, o options, s *stack.Stack) error {
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "\nThe samples did not get through:", err)
 	}
+	agents := demo.Options{API: s.Ready.API, Organization: stack.FirstOrganization,
+		User: "demo@example.org", Out: o.screen}
+	if err := demo.Agents(ctx, agents, s.Ready.DatabaseURL); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "\nThe agents' health is not known:", err)
+	}
 	if o.readyFile != "" {
 		if err := s.Ready.Write(o.readyFile); err != nil {
 			return err

@@ -545,7 +545,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON agent_metrics, system_health, usage_metr
 GRANT SELECT (organization_id, period_start), INSERT, DELETE
 	ON metrics_changes TO satchel_analytics_aggregation_run;
 GRANT SELECT, INSERT, UPDATE ON aggregation_tenants TO satchel_analytics_aggregation_run;
-GRANT SELECT, INSERT, DELETE ON aggregation_runs TO satchel_analytics_aggregation_run;
+GRANT SELECT, INSERT, DELETE, UPDATE (first_bucket) ON aggregation_runs
+	TO satchel_analytics_aggregation_run;
 GRANT SELECT, INSERT, DELETE ON analytics_alerts TO satchel_analytics_aggregation_run;
 GRANT INSERT ON notification_inbox TO satchel_analytics_aggregation_run;
 -- Usage goes through the tenant's door: no policy of its own on these.

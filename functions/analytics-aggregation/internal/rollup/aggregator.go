@@ -122,7 +122,11 @@ func (r *run) finish(ctx context.Context, through time.Time) {
 	if r.tenants {
 		r.step(ctx, "forget runs", func() error {
 			return r.across(ctx, func(q *db.Queries) error {
-				return q.ForgetRuns(ctx, db.ForgetRunsParams{Oldest: r.oldest, Through: r.again})
+				err := q.ForgetRuns(ctx, db.ForgetRunsParams{Oldest: r.oldest, Through: r.again})
+				if err != nil {
+					return err
+				}
+				return q.AdvanceRuns(ctx, db.AdvanceRunsParams{Oldest: r.oldest, Through: r.again})
 			})
 		})
 	}

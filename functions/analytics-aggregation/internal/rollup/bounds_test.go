@@ -64,6 +64,13 @@ func TestAnAgentThatChangesItsType(t *testing.T) {
 		"10:00 grader 1 0; 10:00 tutor 0 300; 10:05 grader 0 240; 10:05 tutor 0 60" {
 		t.Errorf("got %s", got)
 	}
+	f.write(`UPDATE agent_executions SET agent_type = 'tutor'`)
+	f.run()
+	if got := f.text(`SELECT string_agg(agent_type || ' ' || total_tasks, ', ')
+		FROM agent_metrics WHERE granularity = '5m' AND period_start = '2026-03-02 10:00Z'`); got !=
+		"tutor 1" {
+		t.Errorf("changed back, it has %s", got)
+	}
 }
 
 // What a bucket costs depends on its own rows: not on how much history there is, nor on a

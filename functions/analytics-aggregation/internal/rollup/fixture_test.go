@@ -47,7 +47,19 @@ UPDATE aggregation_runs SET first_bucket = '2026-03-02 10:00Z', closed = '2026-0
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	f := &fixture{Database: pgtest.New(t), t: t}
+	return fixtureOn(t, pgtest.New(t))
+}
+
+// isolated is a fixture for tests in which it matters which transactions are open: those of other
+// tests on the same server are among them.
+func isolated(t testing.TB) *fixture {
+	t.Helper()
+	return fixtureOn(t, pgtest.NewIsolated(t))
+}
+
+func fixtureOn(t testing.TB, d *pgtest.Database) *fixture {
+	t.Helper()
+	f := &fixture{Database: d, t: t}
 	f.exec(movableClock)
 	config, err := pgxpool.ParseConfig(f.URL("platform"))
 	if err != nil {

@@ -8,13 +8,16 @@ import (
 )
 
 // After a day without a run, each run has time for a few buckets. They are computed oldest first;
-// changes and organizations get their turn meanwhile; and what had to be computed again is let go
-// of bit by bit, though no run comes to all of it.
+// changes and organizations get their turn meanwhile; and what has to be computed again is let go
+// of bit by bit, though no run comes to all of it, and not before: a transaction from the middle of
+// the day commits in between.
 func TestALongOutageIsCaughtUpInSteps(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
+	f := isolated(t)
 	f.clock("2026-03-02T10:04:00Z")
 	f.ended(execution{agent: 1})
+	f.clock("2026-03-02T16:04:00Z")
+	open := f.late(execution{agent: 4})
 	f.clock("2026-03-03T09:58:00Z")
 	f.ended(execution{agent: 2})
 	f.ended(execution{agent: 3, ended: "2026-02-20T08:00:00Z"})
@@ -36,6 +39,10 @@ func TestALongOutageIsCaughtUpInSteps(t *testing.T) {
 		if came.Before(through) {
 			t.Errorf("it went back from %s to %s", through, came)
 		}
+		if open != nil && came.After(at(t, "2026-03-02T18:00:00Z")) {
+			f.commit(open)
+			open = nil
+		}
 		if through = came; !through.Before(end) {
 			continue
 		}
@@ -51,7 +58,7 @@ func TestALongOutageIsCaughtUpInSteps(t *testing.T) {
 		other += hours
 	}
 	f.run()
-	if got := f.buckets(); got != "02 10:00 1/0/0; 03 09:55 1/0/0; 20 08:00 1/0/0" {
+	if got := f.buckets(); got != "02 10:00 1/0/0; 02 16:00 1/0/0; 03 09:55 1/0/0; 20 08:00 1/0/0" {
 		t.Errorf("got %s", got)
 	}
 	if runs > 1 && other == 0 {

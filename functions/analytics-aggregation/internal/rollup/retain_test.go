@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/functions/analytics-aggregation/internal/rollup/db"
 )
 
 // Raw rows go when their buckets are sealed and not before. Planted are a task that never ended,
@@ -25,19 +27,20 @@ func TestOnlyWhatIsSealedGoes(t *testing.T) {
 	f.write(insert, f.school, "never ended", "running", "2026-01-06 11:00Z", nil)
 	f.write(insert, f.school, "ended late", "completed", "2026-01-13 10:00Z", "2026-03-02 09:00Z")
 	f.write(insert, f.school, "default", "completed", "2025-12-30 10:00Z", "2025-12-30 10:01Z")
+	f.write(insert, f.school, "default late", "completed", "2025-12-30 10:00Z", "2026-03-02 09:01Z")
 	left := func() string {
 		return f.text(`SELECT coalesce(string_agg(task_id, ', ' ORDER BY task_id), 'none')
 			FROM agent_executions`)
 	}
 	f.clock("2026-03-02T11:00:00Z")
 	f.aggregator.RetentionDays = 90
-	if done := f.run(); done.Dropped != 0 || left() != "default, ended, ended late, never ended" {
+	if done := f.run(); done.Dropped != 0 || left() != "default, default late, ended, ended late, never ended" {
 		t.Errorf("within the retention: %+v, left %s", done, left())
 	}
 	buckets := f.buckets()
 	f.aggregator.RetentionDays = 30
 	f.clock("2026-03-02T12:00:00Z")
-	if done := f.run(); done.Dropped != 1 || done.Abandoned != 1 || left() != "ended late" {
+	if done := f.run(); done.Dropped != 1 || done.Abandoned != 1 || left() != "default late, ended late" {
 		t.Errorf("past it: %+v, left %s", done, left())
 	}
 	if f.text(`SELECT count(*)::text FROM notification_inbox`) != "0" {
@@ -46,7 +49,7 @@ func TestOnlyWhatIsSealedGoes(t *testing.T) {
 	// What comes now for a sealed bucket is kept, counted and in no metric.
 	f.ended(execution{agent: 1, ended: "2026-01-06T10:02:00Z"})
 	f.clock("2026-03-02T12:30:00Z")
-	if done := f.run(); done.TooLate != 1 || f.buckets() != "02 09:00 1/0/0" &&
+	if done := f.run(); done.TooLate != 1 || f.buckets() != "02 09:00 2/0/0" &&
 		f.buckets() != buckets {
 		t.Errorf("a row for a sealed bucket: %+v, %s", done, f.buckets())
 	}
@@ -84,6 +87,37 @@ func TestNothingGoesBeforeItIsSealed(t *testing.T) {
 		sealed_before) VALUES ($1, 'UTC', '2026-03-02 11:00Z', '2026-03-02 11:00Z')`,
 		f.Organization(t, "other"))
 	drop() // only somebody else has
+}
+
+// What a mark tells of would never be computed once its bucket is sealed.
+func TestNothingIsSealedWhileAMarkIsLeft(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock("2026-03-02T10:05:00Z")
+	f.run()
+	const before = "2026-01-02 00:00Z"
+	seal := func() string {
+		t.Helper()
+		err := f.DB(t, "analytics-aggregation/run").InTenant(t.Context(), f.school,
+			func(tx pgx.Tx) error {
+				return db.New(tx).Seal(t.Context(), db.SealParams{OrganizationID: f.school,
+					Before: at(t, "2026-01-02T00:00:00Z")})
+			})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.text(`SELECT (sealed_before >= $1::text::timestamptz)::text
+			FROM aggregation_tenants`, before)
+	}
+	f.exec(`INSERT INTO agent_execution_changes (organization_id, bucket_start)
+		VALUES ($1, '2026-01-01 10:00Z')`, f.school)
+	if seal() != "false" {
+		t.Error("sealed while a mark is left")
+	}
+	f.exec(`UPDATE agent_execution_changes SET bucket_start = '2026-01-02 00:00Z'`)
+	if seal() != "true" {
+		t.Error("a mark of a later bucket keeps it from being sealed")
+	}
 }
 
 // A tenant that keeps its data for a shorter time than others: its rows go alone, sealed first, and

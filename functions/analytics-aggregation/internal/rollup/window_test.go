@@ -55,7 +55,7 @@ func (f *fixture) commit(tx pgx.Tx) {
 // complete.
 func TestALateCommitIsFound(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
+	f := isolated(t)
 	f.clock("2026-03-02T10:04:00Z")
 	tx := f.late(execution{agent: 1})
 	for minute := 5; minute < 55; minute += 5 {
@@ -84,7 +84,7 @@ func TestALateCommitIsFound(t *testing.T) {
 // ends: that run cannot vouch for it.
 func TestACommitDuringARunIsFound(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t)
+	f := isolated(t)
 	f.clock("2026-03-02T10:04:00Z")
 	tx := f.late(execution{agent: 1})
 	for _, at := range []string{"2026-03-02T10:05:01Z", "2026-03-02T10:10:01Z",

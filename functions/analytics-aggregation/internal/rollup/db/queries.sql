@@ -16,6 +16,11 @@ DELETE FROM aggregation_runs a
 WHERE a.horizon <= (@oldest::text)::xid8 AND a.closed <= @through
 AND a.closed < (SELECT max(r.closed) FROM aggregation_runs r);
 
+-- name: AdvanceRuns :exec
+-- Those of which a part was computed again need the rest alone.
+UPDATE aggregation_runs SET first_bucket = @through
+WHERE horizon <= (@oldest::text)::xid8 AND first_bucket < @through AND closed >= @through;
+
 -- name: RewindRuns :exec
 DELETE FROM aggregation_runs WHERE closed > @closed;
 

@@ -12,6 +12,22 @@ import (
 	"github.com/google/uuid"
 )
 
+const advanceRuns = `-- name: AdvanceRuns :exec
+UPDATE aggregation_runs SET first_bucket = $1
+WHERE horizon <= ($2::text)::xid8 AND first_bucket < $1 AND closed >= $1
+`
+
+type AdvanceRunsParams struct {
+	Through time.Time
+	Oldest  string
+}
+
+// Those of which a part was computed again need the rest alone.
+func (q *Queries) AdvanceRuns(ctx context.Context, arg AdvanceRunsParams) error {
+	_, err := q.db.Exec(ctx, advanceRuns, arg.Through, arg.Oldest)
+	return err
+}
+
 const agentPage = `-- name: AgentPage :many
 SELECT DISTINCT agent_instance_id FROM agent_metrics
 WHERE organization_id = $1 AND granularity = $2
