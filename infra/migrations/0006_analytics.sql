@@ -210,6 +210,10 @@ SELECT protect_tenant_table('file_transfers');
 CREATE TABLE file_transfers_default PARTITION OF file_transfers DEFAULT;
 ALTER TABLE file_transfers_default ENABLE ROW LEVEL SECURITY;
 
+-- Usage is counted by the clock of the buckets: an attempt whose transaction began before a bucket
+-- was over and got its number after it would be lost.
+ALTER TABLE notification_attempts ALTER COLUMN attempted_at SET DEFAULT bucket_clock();
+
 -- Metrics. What is stored is sums of whole numbers (microseconds, millionths) and counts, which add
 -- up the same in any order; averages and rates follow from them. Five-minute rows are computed from
 -- executions, hours and days of the organization's time zone merged from those. No foreign keys:
@@ -606,6 +610,7 @@ GRANT EXECUTE ON FUNCTION join_organization(text, text, text)
 	TO satchel_analytics_aggregation_http;
 
 -- +goose Down
+ALTER TABLE notification_attempts ALTER COLUMN attempted_at SET DEFAULT now();
 DROP POLICY run_reads ON organizations;
 DELETE FROM partitioned_tables WHERE name IN ('agent_presence', 'file_transfers');
 REVOKE ALL ON organizations, memberships, notification_inbox, rate_limits

@@ -105,10 +105,8 @@ func TestACommitDuringARunIsFound(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { _, err := f.aggregator.Run(t.Context()); ended <- err }()
-	for f.text(`SELECT count(*)::text FROM pg_locks
-		WHERE locktype = 'advisory' AND NOT granted`) != "1" {
-		time.Sleep(time.Millisecond)
-	}
+	f.waitFor(`SELECT count(*) = 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+		WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted`)
 	f.commit(tx)
 	if err := blocker.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
@@ -144,10 +142,8 @@ func TestTheFiguresAreThoseOfAfterTheLock(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { _, err := f.aggregator.Run(t.Context()); ended <- err }()
-	for f.text(`SELECT count(*)::text FROM pg_locks
-		WHERE locktype = 'advisory' AND NOT granted`) != "1" {
-		time.Sleep(time.Millisecond)
-	}
+	f.waitFor(`SELECT count(*) = 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+		WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted`)
 	// What this other run, the blocker, would have drained and computed:
 	f.ended(execution{agent: 1, status: "failed", ended: "2026-03-01T08:01:00Z"})
 	if err := blocker.Rollback(t.Context()); err != nil {
