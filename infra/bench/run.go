@@ -45,8 +45,8 @@ func parse(arguments []string) (o options, err error) {
 	}
 	for size := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(size)
-		if err != nil || n < 10_000 || len(o.sizes) > 0 && n <= o.sizes[len(o.sizes)-1] {
-			return o, fmt.Errorf("-history %s: give ascending numbers from 10000 on", sizes)
+		if err != nil || n < 50_000 || len(o.sizes) > 0 && n <= o.sizes[len(o.sizes)-1] {
+			return o, fmt.Errorf("-history %s: give ascending numbers from 50000 on", sizes)
 		}
 		o.sizes = append(o.sizes, n)
 	}
