@@ -29,3 +29,16 @@ func rollupTables(all []sizeFigures) []table {
 func (e explained) total() float64 { return e.planning + e.execution }
 
 func (e explained) String() string { return ms(e.planning) + " + " + ms(e.execution) }
+
+// plotRollup draws time against rows of history.
+func plotRollup(all []sizeFigures, path string) error {
+	lines := []line{{name: "ours"}, {name: "bare scan (the limit)"}, {name: "per agent"}}
+	for _, f := range all {
+		for i, values := range [][]float64{f.fresh, f.scan, f.perAgent} {
+			lines[i].points = append(lines[i].points, [2]float64{float64(f.history),
+				median(values)})
+		}
+	}
+	return plot(path, fmt.Sprintf("Milliseconds for a bucket of %d tasks by %d agents, at the "+
+		"socket, against rows of history", bucketRows, agents), lines)
+}
