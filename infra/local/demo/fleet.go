@@ -24,7 +24,7 @@ INSERT INTO agent_executions (organization_id, task_id, agent_instance_id, agent
 	status, created_at, started_at, completed_at, memory_usage_mb, cpu_usage_percent,
 	quality_score, user_rating)
 SELECT a.organization_id, 'made-up-' || n, a.id, a.agent_type, 'lesson',
-	CASE WHEN random() < CASE WHEN a.agent_type = 'planner' AND n < 60 THEN 0.7 ELSE 0.03 END
+	CASE WHEN random() < CASE WHEN a.agent_type = 'planner' AND n < 60 THEN 0.9 ELSE 0.03 END
 		THEN 'failed' ELSE 'completed' END,
 	began, began, began + (1 + 4 * random()) * interval '1 second', 200 + 100 * random(),
 	80 * random(), 0.7 + 0.3 * random(), 3 + floor(3 * random())

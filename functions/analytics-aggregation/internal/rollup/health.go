@@ -199,6 +199,10 @@ func reasonsOf(h Health) []string {
 		}
 	}
 	switch {
+	case h.State == Degraded && len(reasons) == 0:
+		reasons = append(reasons, fmt.Sprintf(
+			"the score is below %.0f, though no part alone scores below %.0f", healthyAbove,
+			criticalBelow))
 	case h.State == NoData:
 		reasons = append(
 			reasons,

@@ -152,3 +152,15 @@ func TestHealthIsAFunctionOfItsBuckets(t *testing.T) {
 		}
 	}
 }
+
+// Whoever is not healthy is told why, also where no part alone is below its warning.
+func TestWhatIsNotHealthyHasAReason(t *testing.T) {
+	t.Parallel()
+	h := healthOf(time.Time{}, fill(healthBuckets, vitals(85, 15, 3.5, 90, 30)))
+	if h.State != Degraded || len(h.Reasons) != 1 {
+		t.Errorf("%s at %v, because %q", h.State, *h.Score, h.Reasons)
+	}
+	if h := healthOf(time.Time{}, fill(healthBuckets, good())); len(h.Reasons) != 0 {
+		t.Errorf("healthy, because %q", h.Reasons)
+	}
+}
