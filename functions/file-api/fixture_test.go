@@ -23,6 +23,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
+	"github.com/toolboxai-solutions/satchel/infra/openapi/answers"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
@@ -76,9 +77,15 @@ func startOutside() (*outside, error) {
 	return &outside{client: client, issuer: signer, jwks: web.URL + "/.well-known/jwks.json"}, nil
 }
 
+// answered is every answer that a test of this package got.
+var answered answers.Recorder
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	stopOutside()
+	if code == 0 {
+		code = answered.Report("openapi.json")
+	}
 	os.Exit(code)
 }
 
@@ -182,6 +189,7 @@ func (u user) callOn(handler http.Handler, method, path string, body any, header
 	handler.ServeHTTP(recorded, r)
 	a := reply{t: u.w.t, status: recorded.Code, header: recorded.Header(),
 		raw: recorded.Body.String()}
+	answered.Add(method, path, a.status, a.header, a.raw)
 	if a.raw != "" {
 		if err := json.Unmarshal([]byte(a.raw), &a.body); err != nil {
 			u.w.t.Errorf("%s %s: %v in %s", method, path, err, a.raw)

@@ -70,9 +70,11 @@ func routes(api *httpapi.API, c Config, l *library.Library) {
 	httpapi.Read(api, op(http.MethodGet, "/{id}", "get-file", "Get one file", 404), h.get)
 	httpapi.Write(api, op(http.MethodPatch, "/{id}", "change-file",
 		"Update a file's details (JSON merge patch)", 403, 404, 409), h.change)
-	httpapi.Write(api, httpapi.Tells(op(http.MethodDelete, "/{id}", "delete-file",
-		"Move a file to the trash, cancel its upload, or delete it permanently", 403, 404, 409)),
-		h.remove)
+	remove := httpapi.Tells(op(http.MethodDelete, "/{id}", "delete-file",
+		"Move a file to the trash, cancel its upload, or delete it permanently", 403, 404, 409))
+	remove.Responses = map[string]*huma.Response{"204": {Description: "Deleted permanently, or an " +
+		"upload that was cancelled. There is no body."}}
+	httpapi.Write(api, remove, h.remove)
 	httpapi.Write(api, httpapi.Tells(op(http.MethodPost, "/{id}/restore", "restore-file",
 		"Restore a file from the trash", 403, 404, 409)), h.restore)
 	httpapi.ReadRecorded(api, op(http.MethodGet, "/{id}/download", "download-file",

@@ -101,13 +101,10 @@ func (h handlers) replayBatch(ctx context.Context, tx pgx.Tx, by tenant.Caller, 
 	files int) (*batchOut, error) {
 	out := &batchOut{}
 	for i := range files {
-		file, upload, err := h.library.Resume(ctx, tx, by, memberOf(whole, i))
+		file, upload, err := h.resume(ctx, tx, by, memberOf(whole, i))
 		switch {
-		case fault.KindOf(err) == fault.NotFound:
-			out.Body.Results = append(out.Body.Results,
-				h.refusal(ctx, fault.New(fault.Conflict, "not-created",
-					"The first request with this Idempotency-Key made no such file, or it was "+
-						"deleted since. Send it with a new key.")))
+		case fault.KindOf(err) == fault.Conflict:
+			out.Body.Results = append(out.Body.Results, h.refusal(ctx, err))
 		case err != nil:
 			return nil, err
 		default:

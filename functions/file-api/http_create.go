@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
@@ -83,7 +84,7 @@ func (h handlers) create(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 		return nil, err
 	}
 	if replay {
-		file, upload, err := h.library.Resume(ctx, tx, by, earlier)
+		file, upload, err := h.resume(ctx, tx, by, earlier)
 		return h.created(by, file, upload, err)
 	}
 	id := uuid.New()
@@ -96,6 +97,17 @@ func (h handlers) create(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 		return nil, err
 	}
 	return h.created(by, made.File, &made.Upload, nil)
+}
+
+// resume is Resume of what an earlier request made: that it is there no more is no 404 of this one.
+func (h handlers) resume(ctx context.Context, tx pgx.Tx, by tenant.Caller,
+	id uuid.UUID) (library.File, *library.Upload, error) {
+	file, upload, err := h.library.Resume(ctx, tx, by, id)
+	if fault.KindOf(err) == fault.NotFound {
+		err = fault.New(fault.Conflict, "not-created", "The first request with this "+
+			"Idempotency-Key made no such file, or it was deleted since. Send it with a new key.")
+	}
+	return file, upload, err
 }
 
 func (h handlers) created(by tenant.Caller, file library.File, upload *library.Upload,

@@ -137,11 +137,11 @@ type accessOut struct {
 type accessBody struct {
 	ID         uuid.UUID      `json:"id" format:"uuid"`
 	FileID     uuid.UUID      `json:"file_id" format:"uuid"`
-	UserID     *uuid.UUID     `json:"user_id" format:"uuid" doc:"Null for the system itself."`
+	UserID     *uuid.UUID     `json:"user_id" format:"uuid" nullable:"true" doc:"Null for the system itself."`
 	Action     action         `json:"action"`
 	Details    map[string]any `json:"details"`
-	IPAddress  *netip.Addr    `json:"ip_address" doc:"Only for staff."`
-	UserAgent  *string        `json:"user_agent" doc:"Only for staff."`
+	IPAddress  *netip.Addr    `json:"ip_address" doc:"Only for staff, for 30 days."`
+	UserAgent  *string        `json:"user_agent" doc:"Only for staff, for 30 days."`
 	OccurredAt time.Time      `json:"occurred_at"`
 }
 

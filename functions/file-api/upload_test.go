@@ -90,6 +90,19 @@ func TestTypeFromTheName(t *testing.T) {
 	}
 }
 
+// What the first request made may be gone when it is sent again: that is told as a conflict, which
+// the document has, and not as if the path did not exist.
+func TestRepeatAfterPurge(t *testing.T) {
+	w := newFixture(t)
+	u := w.user(tenant.Staff)
+	const key = "Idempotency-Key"
+	id := u.call("POST", "/v1/files", newFile(), key, "k").want(201).str("file.id")
+	w.settle(id, "available", "")
+	u.call("DELETE", "/v1/files/"+id+"?permanent=true", nil).want(204)
+	u.call("POST", "/v1/files", newFile(), key, "k").want(409, "not-created")
+	u.call("POST", "/v1/files", newFile(), key, "another").want(201)
+}
+
 func TestCreateRefuses(t *testing.T) {
 	w := newFixture(t)
 	u := w.user(tenant.Staff)

@@ -85,7 +85,11 @@ func routes(api *httpapi.API, h *handlers) {
 		"Let a connection of yours subscribe to a channel, as pusher-js asks", 403), h.admit)
 	hook := op(http.MethodPost, "/v1/hooks/database", "database-webhook",
 		"Take in a change that a database tells of by webhook")
-	httpapi.Open(api, hook, h.hook)
+	httpapi.Open(api, hook, map[string]*huma.SecurityScheme{
+		"webhookSecret": {Type: "http", Scheme: "bearer", Description: "The source's own secret."},
+		"webhookSignature": {Type: "apiKey", In: "header", Name: "webhook-signature",
+			Description: "As Standard Webhooks has it, with webhook-id and webhook-timestamp."},
+	}, h.hook)
 }
 
 func op(method, path, id, summary string, errors ...int) huma.Operation {

@@ -11,7 +11,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/toolboxai-solutions/satchel/infra/openapi/answers"
 )
+
+// answered is every answer that a test got.
+var answered answers.Recorder
 
 // school is one organization, of one test.
 type school struct {
@@ -116,6 +121,9 @@ func (s *school) try(method, path, token string, body any, headers ...string) (r
 		return reply{}, err
 	}
 	a := reply{t: s.t, status: response.StatusCode, header: response.Header, raw: string(raw)}
+	if a.header.Get("X-Request-Id") != "" { // else it is the gateway's, whose form is AWS's
+		answered.Add(method, path, a.status, a.header, a.raw)
+	}
 	if len(raw) > 0 {
 		err = json.Unmarshal(raw, &a.body)
 	}

@@ -100,6 +100,9 @@ func run(m *testing.M) (code int) {
 	}
 	code = m.Run()
 	if code == 0 {
+		code = answered.Report(filepath.Join(shared.root, "functions", "file-api", "openapi.json"))
+	}
+	if code == 0 {
 		if err := nothingLost(); err != nil {
 			code = fail(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -177,10 +179,18 @@ func Tells(op huma.Operation) huma.Operation {
 }
 
 // Open adds a route without sign-in. The handler finds out by itself who asks, reads the body as it
-// came, and opens the transactions that it needs.
-func Open[I, O any](api *API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+// came, and opens the transactions that it needs. In the document, one of schemes says who may ask.
+func Open[I, O any](api *API, op huma.Operation, schemes map[string]*huma.SecurityScheme,
+	handle func(context.Context, *I) (*O, error)) {
 	op = api.describe(op, reading)
 	op.Security = nil
+	for name, scheme := range schemes {
+		op.Security = append(op.Security, map[string][]string{name: {}})
+		api.huma.OpenAPI().Components.SecuritySchemes[name] = scheme
+	}
+	slices.SortFunc(op.Security, func(a, b map[string][]string) int {
+		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
+	})
 	op.SkipValidateBody = true
 	op.Middlewares = append(huma.Middlewares{api.named}, op.Middlewares...)
 	if op.MaxBodyBytes == 0 {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -19,8 +18,11 @@ func (a *API) schemaName(t reflect.Type, hint string) string {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.PkgPath() == reflect.TypeFor[Problem]().PkgPath() || strings.HasPrefix(hint, "huma.") {
-		return name
+	for _, everywhere := range []reflect.Type{reflect.TypeFor[Problem](),
+		reflect.TypeFor[huma.ErrorModel]()} {
+		if t.PkgPath() == everywhere.PkgPath() {
+			return name
+		}
 	}
 	return a.prefix + name
 }
