@@ -1,5 +1,13 @@
 -- +goose Up
 
+-- No entry needs a temporary table, which could fill the disk, and stand for one of ours where a
+-- search path is not set.
+-- +goose StatementBegin
+DO $$ BEGIN
+	EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+END $$;
+-- +goose StatementEnd
+
 -- The organization of the running transaction; NULL when none is set, and then no policy below is
 -- true for any row. nullif: once a transaction-local setting has ended, it reads back as '' and not
 -- as NULL.
@@ -216,3 +224,8 @@ DROP TABLE memberships, users, organizations;
 DROP FUNCTION user_id(text, text);
 DROP FUNCTION protect_tenant_table(regclass);
 DROP FUNCTION current_organization_id();
+-- +goose StatementBegin
+DO $$ BEGIN
+	EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', current_database());
+END $$;
+-- +goose StatementEnd

@@ -290,7 +290,11 @@ GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_processing_events;
 GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_processing_events;
 
 -- Maintenance finds what is due in every organization, then acts inside one organization at a time.
-GRANT SELECT, UPDATE, DELETE ON files, object_deletions TO satchel_file_api_maintenance;
+-- It sees ids, dates and states of files, and no names, titles or metadata.
+GRANT SELECT (organization_id, id, status, quota_bytes, deletion_date, deleted_at, uploaded_by),
+	UPDATE (status, status_reason, deletion_date, updated_at), DELETE
+	ON files TO satchel_file_api_maintenance;
+GRANT SELECT, UPDATE, DELETE ON object_deletions TO satchel_file_api_maintenance;
 GRANT SELECT, DELETE, UPDATE (check_at, retries) ON file_uploads TO satchel_file_api_maintenance;
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_maintenance;
 GRANT INSERT ON file_access_logs, file_access_origins, object_deletions

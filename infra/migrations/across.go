@@ -28,7 +28,8 @@ func Across() []Sight {
 	const sweep, over = "notification-dispatcher/sweep", "sweep_across"
 	due := []string{"organization_id", "channel", "next_at"}
 	return append(aggregationAcross(), []Sight{
-		{maintenance, "public.files", AllColumns(), whole, "SELECT", "true",
+		{maintenance, "public.files", []string{"organization_id", "id", "status", "quota_bytes",
+			"deletion_date", "deleted_at", "uploaded_by"}, whole, "SELECT", "true",
 			"finds what is due, and locks the row in its organization to purge it"},
 		{maintenance, "public.file_uploads", AllColumns(), whole, "SELECT", "true",
 			"finds uploads that have gone quiet"},

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/postgres"
 )
@@ -130,5 +131,25 @@ func TestLaterVersions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A temporary table fills the disk as well as another, and stands for one of ours where a search
+// path is not set.
+func TestRolesMakeNoTemporaryTables(t *testing.T) {
+	t.Parallel()
+	c, owner := database(t)
+	passwords := Passwords{}
+	for _, e := range Entries() {
+		passwords[e.Name] = c.Password(e.Role)
+	}
+	if _, err := Up(t.Context(), owner, passwords); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range Entries() {
+		_, err := session(t, c, e.Role).Exec(t.Context(), `CREATE TEMPORARY TABLE mine (id int)`)
+		if refused, ok := errors.AsType[*pgconn.PgError](err); !ok || refused.Code != "42501" {
+			t.Errorf("%s: %v, want insufficient privilege", e.Role, err)
+		}
 	}
 }

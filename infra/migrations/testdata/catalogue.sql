@@ -51,7 +51,8 @@ SELECT concat_ws(' | ', 'event trigger', evtname, evtevent, evtenabled) FROM pg_
 UNION ALL
 SELECT concat_ws(' | ', 'publication', pubname) FROM pg_publication
 UNION ALL
-SELECT concat_ws(' | ', 'database', datacl::text) FROM pg_database WHERE datname = current_database()
+SELECT concat_ws(' | ', 'database', (SELECT string_agg(a::text, ',' ORDER BY a::text)
+	FROM unnest(coalesce(datacl, acldefault('d', datdba))) a)) FROM pg_database WHERE datname = current_database()
 UNION ALL
 SELECT concat_ws(' | ', 'setting', setrole::regrole, setconfig::text) FROM pg_db_role_setting
 ORDER BY 1

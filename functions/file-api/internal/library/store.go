@@ -80,24 +80,51 @@ func (r request) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, 
 // lock takes the file's locks in the order that every transaction keeps. The upload is nil when it
 // has ended.
 func (u unitOfWork) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, error) {
-	upload, err := u.q.LockUpload(ctx,
-		db.LockUploadParams{OrganizationID: u.organization, FileID: id})
-	open := &upload
-	if errors.Is(err, pgx.ErrNoRows) {
-		open, err = nil, nil
-	}
+	upload, err := u.lockUpload(ctx, id)
 	if err != nil {
-		return File{}, nil, fmt.Errorf("lock upload of file %s: %w", id, err)
+		return File{}, nil, err
 	}
 	row, err := u.q.LockFile(ctx, db.LockFileParams{OrganizationID: u.organization, ID: id})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return File{}, nil, notFound()
-	}
 	if err != nil {
-		return File{}, nil, fmt.Errorf("lock file %s: %w", id, err)
+		return File{}, nil, lockFault(id, err)
 	}
 	file, err := fileOf(row, nil)
-	return file, open, err
+	return file, upload, err
+}
+
+// lockDue is lock for what time demands: of the file it knows id, status, dates, uploader and what
+// it holds of the quota.
+func (u unitOfWork) lockDue(ctx context.Context, id uuid.UUID) (File, *db.FileUpload, error) {
+	upload, err := u.lockUpload(ctx, id)
+	if err != nil {
+		return File{}, nil, err
+	}
+	row, err := u.q.LockDueFile(ctx, db.LockDueFileParams{OrganizationID: u.organization, ID: id})
+	if err != nil {
+		return File{}, nil, lockFault(id, err)
+	}
+	return File{Organization: u.organization, ID: row.ID, Status: storedfile.Status(row.Status),
+		DeletionDate: row.DeletionDate, DeletedAt: row.DeletedAt, UploadedBy: row.UploadedBy,
+		quotaBytes: row.QuotaBytes}, upload, nil
+}
+
+func (u unitOfWork) lockUpload(ctx context.Context, id uuid.UUID) (*db.FileUpload, error) {
+	upload, err := u.q.LockUpload(ctx,
+		db.LockUploadParams{OrganizationID: u.organization, FileID: id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock upload of file %s: %w", id, err)
+	}
+	return &upload, nil
+}
+
+func lockFault(id uuid.UUID, err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return notFound()
+	}
+	return fmt.Errorf("lock file %s: %w", id, err)
 }
 
 // log appends to the access log. Details hold ids, states and numbers, no names and no free text.

@@ -29,7 +29,7 @@ func (s System) begin(tx pgx.Tx, organization uuid.UUID) unitOfWork {
 // restored or kept for longer since it was found, or is being processed.
 func (s System) PurgeDue(ctx context.Context, tx pgx.Tx, organization, id uuid.UUID) (bool, error) {
 	u := s.begin(tx, organization)
-	file, upload, err := u.lock(ctx, id)
+	file, upload, err := u.lockDue(ctx, id)
 	if fault.KindOf(err) == fault.NotFound {
 		return false, nil
 	}
@@ -66,7 +66,7 @@ type OpenUpload struct {
 func (s System) Reject(ctx context.Context, tx pgx.Tx, seen OpenUpload,
 	reason storedfile.Reason) (bool, error) {
 	u := s.begin(tx, seen.Organization)
-	file, upload, err := u.lock(ctx, seen.File)
+	file, upload, err := u.lockDue(ctx, seen.File)
 	if fault.KindOf(err) == fault.NotFound {
 		return false, nil
 	}

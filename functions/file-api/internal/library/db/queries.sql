@@ -60,6 +60,12 @@ SELECT * FROM file_uploads WHERE organization_id = @organization_id AND file_id 
 -- name: LockFile :one
 SELECT * FROM files WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
 
+-- name: LockDueFile :one
+-- What time demands of a file is decided without what it says about anybody: maintenance's role may
+-- read these columns and no others.
+SELECT id, status, quota_bytes, deletion_date, deleted_at, uploaded_by FROM files
+WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
+
 -- name: LockFileForChange :one
 -- With all that a change needs to know, and without the upload, which it leaves alone.
 SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days

@@ -590,6 +590,41 @@ func (q *Queries) ListFiles(ctx context.Context, arg ListFilesParams) ([]ListFil
 	return items, nil
 }
 
+const lockDueFile = `-- name: LockDueFile :one
+SELECT id, status, quota_bytes, deletion_date, deleted_at, uploaded_by FROM files
+WHERE organization_id = $1 AND id = $2 FOR UPDATE
+`
+
+type LockDueFileParams struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+type LockDueFileRow struct {
+	ID           uuid.UUID
+	Status       string
+	QuotaBytes   int64
+	DeletionDate *time.Time
+	DeletedAt    *time.Time
+	UploadedBy   uuid.UUID
+}
+
+// What time demands of a file is decided without what it says about anybody: maintenance's role may
+// read these columns and no others.
+func (q *Queries) LockDueFile(ctx context.Context, arg LockDueFileParams) (LockDueFileRow, error) {
+	row := q.db.QueryRow(ctx, lockDueFile, arg.OrganizationID, arg.ID)
+	var i LockDueFileRow
+	err := row.Scan(
+		&i.ID,
+		&i.Status,
+		&i.QuotaBytes,
+		&i.DeletionDate,
+		&i.DeletedAt,
+		&i.UploadedBy,
+	)
+	return i, err
+}
+
 const lockFile = `-- name: LockFile :one
 SELECT organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, current_version, current_fence, checksum, status, status_reason, status_before_deletion, category, virus_scanned, virus_scan_result, virus_scan_engine, last_scanned_at, contains_pii, requires_consent, retention_days, deletion_date, uploaded_by, title, description, tags, metadata, width, height, variants, quota_bytes, download_count, last_accessed_at, created_at, created_by, updated_at, updated_by, deleted_at, deleted_by FROM files WHERE organization_id = $1 AND id = $2 FOR UPDATE
 `
