@@ -130,11 +130,11 @@ func statement(r *rand.Rand, organization uuid.UUID) (string, []any) {
 			SELECT $1, 't', $2, $3, 'quiz', $4, $5 * n, $5 * 7, $5 / n, 1 / (1 + $5), 0.5, 1 + n % 5
 				FROM generate_series(1, $6) n`,
 			[]any{organization, who, kind, status, seconds, 1 + r.IntN(40)}
-	case 4: // late, by up to two days
+	case 4: // late, by up to a day and an hour
 		return `INSERT INTO agent_executions (organization_id, task_id, agent_instance_id,
 			agent_type, task_type, status, completed_at, execution_time_seconds)
 			SELECT $1, 't', $2, $3, 'quiz', $4, bucket_clock() - $5 * interval '1 second', $6`,
-			[]any{organization, who, kind, status, r.IntN(172800), seconds}
+			[]any{organization, who, kind, status, r.IntN(90000), seconds}
 	case 5: // at the edge of a bucket, and a microsecond before it
 		return `INSERT INTO agent_executions (organization_id, task_id, agent_instance_id,
 			agent_type, task_type, status, completed_at, execution_time_seconds)
