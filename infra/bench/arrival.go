@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -181,5 +180,6 @@ func (l *listener) load(ctx context.Context, perSecond int, lasts time.Duration,
 		})
 	}
 	telling.Wait()
-	return slices.Clip(took), all.Wait()
+	err := all.Wait()
+	return took, err
 }
