@@ -97,9 +97,12 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	}
 	var taken claim
 	what := superseded
-	over, err := p.isSuperseded(ctx, key, o.Version)
+	over, kept, err := p.isSuperseded(ctx, key, o.Version)
 	if err == nil && !over {
 		taken, what, err = p.claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
+		if err == nil && what == superseded { // since the look before
+			_, kept, err = p.isSuperseded(ctx, key, o.Version)
+		}
 	}
 	if err != nil {
 		return result, fmt.Errorf("%w: claim file %s: %w", ErrPostponed, key.File, err)
@@ -107,10 +110,14 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	result.Attempt = taken.attempt
 	switch what {
 	case superseded:
+		result.Outcome = OutcomeSuperseded
+		if kept {
+			return result, nil
+		}
 		if err := p.deleteUpload(ctx, key, o.Version); err != nil {
+			result.Outcome = OutcomeRetry
 			return result, fmt.Errorf("delete superseded version of file %s: %w", key.File, err)
 		}
-		result.Outcome = OutcomeSuperseded
 		return result, nil
 	case early:
 		result.Outcome = OutcomeEarly
@@ -163,10 +170,10 @@ func (p *Processor) work(ctx context.Context, c *claim,
 	case ended == leaseLost:
 		return OutcomeLeaseLost, finding{}, nil
 	}
-	p.settled.add(c.key)
 	if found.lost {
 		return Outcome(found.reason.Status()), found, nil
 	}
+	p.settled.add(c.key)
 	if err := p.deleteUploads(ctx, c.key); err != nil {
 		// settle put it on the list
 		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file", c.key.File, "error", err)

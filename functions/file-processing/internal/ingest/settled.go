@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -46,24 +45,28 @@ func (s *settledKeys) has(key objectkey.Key) bool {
 }
 
 // isSuperseded reports whether an object came for nothing, in one read at most: for a key that is
-// settled, or of which another version has won.
+// settled, or of which another version has won. kept says that one of the key's versions may be all
+// that there is of a file, so that none may be deleted.
 func (p *Processor) isSuperseded(ctx context.Context, key objectkey.Key,
-	version string) (over bool, err error) {
+	version string) (over, kept bool, err error) {
 	if p.settled.has(key) {
-		return true, nil
+		return true, false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, databaseTime)
 	defer cancel()
 	err = p.DB.Read(ctx, key.Organization, func(tx pgx.Tx) error {
-		won, err := db.New(tx).WinningVersion(ctx, db.WinningVersionParams{
-			OrganizationID: key.Organization, FileID: key.File, Version: int32(key.Version)})
-		if errors.Is(err, pgx.ErrNoRows) {
-			p.settled.add(key)
-			over = true
-			return nil
+		upload, err := db.New(tx).UploadStanding(ctx, db.UploadStandingParams{
+			OrganizationID: key.Organization, FileID: key.File, Version: int32(key.Version),
+			Incoming: p.Config.Buckets.Incoming})
+		if err != nil {
+			return err
 		}
-		over = err == nil && won != nil && *won != version
-		return err
+		over = !upload.Open || upload.ObjectVersion != nil && *upload.ObjectVersion != version
+		kept = upload.Kept
+		if !upload.Open && !kept {
+			p.settled.add(key)
+		}
+		return nil
 	})
-	return over, err
+	return over, kept, err
 }

@@ -1,10 +1,14 @@
 -- Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
 -- storage_quotas.
 
--- name: WinningVersion :one
--- Without a lock: neither that there is no row nor which version won ever changes.
-SELECT object_version FROM file_uploads
-WHERE organization_id = @organization_id AND file_id = @file_id AND version = @version;
+-- name: UploadStanding :one
+-- Without a lock: neither that there is no upload nor which version won ever changes. kept: the file
+-- ended while its bytes could be stored nowhere else.
+SELECT u.object_version, (u.file_id IS NOT NULL)::boolean AS open,
+	EXISTS (SELECT FROM files f WHERE f.organization_id = @organization_id AND f.id = @file_id
+		AND f.status = 'error' AND f.bucket_name = @incoming) AS kept
+FROM (VALUES (1)) one LEFT JOIN file_uploads u
+	ON u.organization_id = @organization_id AND u.file_id = @file_id AND u.version = @version;
 
 -- name: LockUpload :one
 -- clock_timestamp and not now(): the transaction may have waited for the lock since it began.

@@ -393,24 +393,40 @@ func (q *Queries) StartProcessing(ctx context.Context, arg StartProcessingParams
 	return i, err
 }
 
-const winningVersion = `-- name: WinningVersion :one
+const uploadStanding = `-- name: UploadStanding :one
 
-SELECT object_version FROM file_uploads
-WHERE organization_id = $1 AND file_id = $2 AND version = $3
+SELECT u.object_version, (u.file_id IS NOT NULL)::boolean AS open,
+	EXISTS (SELECT FROM files f WHERE f.organization_id = $1 AND f.id = $2
+		AND f.status = 'error' AND f.bucket_name = $3) AS kept
+FROM (VALUES (1)) one LEFT JOIN file_uploads u
+	ON u.organization_id = $1 AND u.file_id = $2 AND u.version = $4
 `
 
-type WinningVersionParams struct {
+type UploadStandingParams struct {
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
+	Incoming       string
 	Version        int32
+}
+
+type UploadStandingRow struct {
+	ObjectVersion *string
+	Open          bool
+	Kept          bool
 }
 
 // Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
 // storage_quotas.
-// Without a lock: neither that there is no row nor which version won ever changes.
-func (q *Queries) WinningVersion(ctx context.Context, arg WinningVersionParams) (*string, error) {
-	row := q.db.QueryRow(ctx, winningVersion, arg.OrganizationID, arg.FileID, arg.Version)
-	var object_version *string
-	err := row.Scan(&object_version)
-	return object_version, err
+// Without a lock: neither that there is no upload nor which version won ever changes. kept: the file
+// ended while its bytes could be stored nowhere else.
+func (q *Queries) UploadStanding(ctx context.Context, arg UploadStandingParams) (UploadStandingRow, error) {
+	row := q.db.QueryRow(ctx, uploadStanding,
+		arg.OrganizationID,
+		arg.FileID,
+		arg.Incoming,
+		arg.Version,
+	)
+	var i UploadStandingRow
+	err := row.Scan(&i.ObjectVersion, &i.Open, &i.Kept)
+	return i, err
 }
