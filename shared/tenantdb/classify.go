@@ -43,7 +43,8 @@ func classifyCode(err error, pg *pgconn.PgError) error {
 			"Another change was in the way. Try again.").After(time.Second)
 	case "57014": // statement timeout
 		return outOfTime(err)
-	case "25P03": // idle in transaction for too long
+	case "25P03", // idle in transaction for too long
+		"25006": // read-only: a failover, or storage that ran full
 		return unavailable(err)
 	case "22012": // division by zero: nobody's input is a divisor
 		return err
@@ -57,7 +58,8 @@ func classifyCode(err error, pg *pgconn.PgError) error {
 		return fault.Wrap(err, fault.Invalid, "invalid-value",
 			"A value cannot be stored: it is out of range, too long or does not fit the "+
 				"others.").At(columnOf(pg))
-	case "08", "53", "57": // connection, resources, operator intervention: a restart shows as 57P01
+	case "08", "28", "53", "57": // connection, sign-in, resources, operator intervention (a restart
+		// shows as 57P01): a password or a token that is refused is no fault of the request
 		return unavailable(err)
 	}
 	return err

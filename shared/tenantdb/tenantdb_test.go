@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/toolboxai-solutions/satchel/infra/migrations"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
@@ -339,6 +341,60 @@ func TestARestartOfPostgresIsTemporary(t *testing.T) {
 		}
 	}
 	t.Errorf("does not recover: %v", err)
+}
+
+// What whoever operates the database does to it, and takes back, is no fault of a request.
+func TestADatabaseThatRefusesIsTemporary(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ refuse, allow string }{
+		"read-only": {"ALTER ROLE ROLE_ SET default_transaction_read_only = on",
+			"ALTER ROLE ROLE_ RESET default_transaction_read_only"},
+		"another password": {"ALTER ROLE ROLE_ PASSWORD 'rotated'",
+			"ALTER ROLE ROLE_ PASSWORD 'PASSWORD_'"},
+		"no connection left": {"ALTER ROLE ROLE_ CONNECTION LIMIT 0",
+			"ALTER ROLE ROLE_ CONNECTION LIMIT -1"},
+		"no sign-in": {"ALTER ROLE ROLE_ NOLOGIN", "ALTER ROLE ROLE_ LOGIN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := pgtest.New(t)
+			organization := d.Organization(t, "a")
+			login, address := role(t, d, "")
+			at, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			password, _ := at.User.Password()
+			operate := func(sql string) {
+				sql = strings.NewReplacer("ROLE_", login, "PASSWORD_", password).Replace(sql)
+				if _, err := d.Superuser.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			operate("GRANT " + migrations.RoleOf(http) + " TO ROLE_")
+			write := func() error {
+				db, err := tenantdb.Open(t.Context(), tenantdb.Config{URL: address})
+				if err != nil {
+					return err
+				}
+				defer db.Close()
+				return db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
+					_, err := tx.Exec(t.Context(), `INSERT INTO rate_limits (organization_id,
+						bucket, tat) VALUES ($1, gen_random_uuid(), now())`, organization)
+					return err
+				})
+			}
+			operate(c.refuse)
+			if err := write(); fault.KindOf(err) != fault.Temporary ||
+				strings.Contains(err.Error(), password) {
+				t.Errorf("refused: %s: %v", fault.KindOf(err), err)
+			}
+			operate(c.allow)
+			if err := write(); err != nil {
+				t.Errorf("allowed again: %v", err)
+			}
+		})
+	}
 }
 
 func TestAnUnreachableDatabaseDoesNotStopTheStart(t *testing.T) {
