@@ -15,7 +15,7 @@ import (
 func schedules(c Config, db *tenantdb.DB, log *slog.Logger) map[string]lambdaevent.Task {
 	aggregator := &rollup.Aggregator{
 		DB: db, RetentionDays: c.RetentionDays, Log: log,
-		Metrics: telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"},
+		Metrics: telemetry.Metrics{Out: os.Stdout, Namespace: c.MetricsNamespace},
 	}
 	return map[string]lambdaevent.Task{"analytics-aggregation": {
 		Expression: "rate(5 minutes)",

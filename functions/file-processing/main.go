@@ -51,7 +51,7 @@ func run(ctx context.Context, s Settings) error {
 	}
 	processor := &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
 		Scanner: scanner, Log: log}
-	h := handler{processor, log, telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"}}
+	h := handler{processor, log, telemetry.Metrics{Out: os.Stdout, Namespace: s.MetricsNamespace}}
 	bell := outbox.Doorbell{SQS: sqs.NewFromConfig(aws), URL: s.DoorbellQueueURL, Log: log}
 	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring,
 		Log: log}.Invoke, lambda.WithContext(ctx))

@@ -17,9 +17,10 @@ type Settings struct {
 
 	DoorbellQueueURL string `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
 
-	Scanning     bool       `env:"ENABLE_VIRUS_SCANNING" envDefault:"false" help:"have clamd scan every file; without it, files are marked as not scanned"`
-	ClamdAddress string     `env:"CLAMD_ADDRESS" help:"clamd, as host:port, tcp://host:port or unix:///path; required with ENABLE_VIRUS_SCANNING"`
-	LogLevel     slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	Scanning         bool       `env:"ENABLE_VIRUS_SCANNING" envDefault:"false" help:"have clamd scan every file; without it, files are marked as not scanned"`
+	ClamdAddress     string     `env:"CLAMD_ADDRESS" help:"clamd, as host:port, tcp://host:port or unix:///path; required with ENABLE_VIRUS_SCANNING"`
+	LogLevel         slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	MetricsNamespace string     `env:"METRICS_NAMESPACE" envDefault:"Satchel" help:"CloudWatch namespace of the metrics; one for each stack of an account"`
 }
 
 // Validate checks what the types cannot say.

@@ -45,7 +45,7 @@ func run(ctx context.Context, c Config) error {
 		config: c, db: db, log: log, now: time.Now,
 		secrets: &secretReader{client: secretsmanager.NewFromConfig(cloud)},
 		bell:    outbox.Doorbell{SQS: sqs.NewFromConfig(cloud), URL: c.DoorbellQueueURL, Log: log},
-		metrics: telemetry.Metrics{Out: os.Stdout, Namespace: "Satchel"},
+		metrics: telemetry.Metrics{Out: os.Stdout, Namespace: c.MetricsNamespace},
 	}
 	lambda.Start(lambdaevent.Handler{
 		HTTP: p.api(), SQS: p.deliver, Schedules: p.schedules(), Log: log,

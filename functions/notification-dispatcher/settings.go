@@ -34,6 +34,7 @@ type Config struct {
 	CORS             httpapi.CORSConfig
 	PublicAPIURL     string     `env:"PUBLIC_API_URL" help:"where clients reach the API, for links in events; without it a link is a path"`
 	LogLevel         slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	MetricsNamespace string     `env:"METRICS_NAMESPACE" envDefault:"Satchel" help:"CloudWatch namespace of the metrics; one for each stack of an account"`
 }
 
 // Validate checks what the types cannot say.

@@ -115,6 +115,9 @@ func (w *Wire) count(kind byte, body []byte, texts map[string]string) {
 		name, _, _ := bytes.Cut(rest, []byte{0})
 		w.statements = append(w.statements, texts[string(name)])
 	case 'Q': // simple query
+		if string(first) == "-- ping" {
+			return // the pool's, when the connection was idle for a second: no part of the work
+		}
 		w.statements = append(w.statements, string(first))
 		w.trips++
 	case 'S': // Sync

@@ -2,7 +2,9 @@ package template
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +77,33 @@ func patience(d *Template) (found faults) {
 		if err != nil || lockErr != nil || lock <= 0 || lock >= statement || statement >= timeout {
 			found.add("%s: waits %s for a lock, %s for a statement and ends after %s", f.name, lock,
 				statement, timeout)
+		}
+	}
+	return found
+}
+
+// alarms: an alarm on a metric of ours watches one that a function emits, where this stack emits it.
+// One on a name that nothing has would be silent for ever.
+func alarms(d *Template, emitted map[string]bool) (found faults) {
+	namespaces := map[string]bool{}
+	for _, f := range d.functions() {
+		variables := at(f.properties, "Environment", "Variables")
+		if namespace := spell(variables["METRICS_NAMESPACE"]); namespace != "" {
+			namespaces[namespace] = true
+		}
+	}
+	for _, alarm := range d.ofKind("AWS::CloudWatch::Alarm") {
+		namespace, metric := spell(alarm.properties["Namespace"]),
+			spell(alarm.properties["MetricName"])
+		if strings.HasPrefix(namespace, "AWS/") {
+			continue
+		}
+		if !namespaces[namespace] {
+			found.add("%s watches %s, and the functions emit to %v", alarm.name, namespace,
+				slices.Sorted(maps.Keys(namespaces)))
+		}
+		if !emitted[metric] {
+			found.add("%s watches %s, which no function emits", alarm.name, metric)
 		}
 	}
 	return found

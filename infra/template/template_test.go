@@ -6,6 +6,7 @@ package template
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,7 @@ func checks(t *testing.T, d *Template) map[string]faults {
 		"transport":  transport(d),
 		"flow":       flow(d),
 		"room":       room(d),
+		"alarms":     alarms(d, metricNames(t)),
 	}
 }
 
@@ -179,4 +181,26 @@ func maxAttempts(t *testing.T) int {
 	}
 	t.Fatal("file-processing has no constant maxAttempts")
 	return 0
+}
+
+// metricNames are those that the functions' source emits.
+func metricNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	emitted := regexp.MustCompile(`telemetry\.Metric\{Name: "(\w+)"`)
+	err := filepath.WalkDir(filepath.Join(root, "functions"),
+		func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, match := range emitted.FindAllSubmatch(text, -1) {
+				names[string(match[1])] = true
+			}
+			return err
+		})
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no metric was found in the functions: %v", err)
+	}
+	return names
 }
