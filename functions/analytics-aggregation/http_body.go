@@ -3,9 +3,11 @@ package main
 import (
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/functions/analytics-aggregation/internal/rollup"
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 )
 
 // SeriesHead is what every answer about a range begins with.
@@ -38,6 +40,11 @@ type periodBody struct {
 	Start   time.Time    `json:"start"`
 	End     time.Time    `json:"end"`
 	Metrics *figuresBody `json:"metrics" doc:"Null: nothing is known of this period."`
+}
+
+// TransformSchema lets metrics be null.
+func (periodBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return httpapi.NullableObjects(s, "metrics")
 }
 
 type figuresBody struct {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/functions/analytics-aggregation/internal/rollup"
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
@@ -118,6 +120,11 @@ type usagePeriodBody struct {
 	Start time.Time  `json:"start"`
 	End   time.Time  `json:"end"`
 	Usage *usageBody `json:"usage" doc:"Null: nothing was used."`
+}
+
+// TransformSchema lets usage be null.
+func (usagePeriodBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return httpapi.NullableObjects(s, "usage")
 }
 
 type usageBody struct {
