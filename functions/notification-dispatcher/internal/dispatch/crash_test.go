@@ -116,11 +116,10 @@ func TestSequencersUnderCrashes(t *testing.T) {
 	writers.Wait()
 	stop()
 	workers.Wait()
-	for {
-		n, err := f.Sequence(t.Context())
-		if err == nil && n == 0 {
-			break
-		}
+	// A worker that was cut off may hold its organization's lock for a moment yet: what shows that
+	// nothing is left is the inbox, not a sequencer that found nothing to do.
+	for f.number(`SELECT count(*) FROM notification_inbox`) > 0 {
+		_, _ = f.Sequence(t.Context())
 	}
 	total := 0
 	for _, organization := range organizations {
