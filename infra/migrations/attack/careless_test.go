@@ -70,8 +70,9 @@ func TestCarelessTablesAreBrokenInto(t *testing.T) {
 			for _, a := range attacks {
 				w.fill(t, w.attacker)
 				w.fill(t, w.victim) // whom the attack before may have robbed
-				if _, how := w.attack(t, db, role, lessons,
-					a); (how != "") != slices.Contains(c.open, a.name) {
+				there, nowhere := w.probes(t, lessons, role, w.attacker, w.victim)
+				if _, how := w.attack(t, db, lessons, a, there,
+					nowhere); (how != "") != slices.Contains(c.open, a.name) {
 					t.Errorf("%s: noticed %q", a.name, how)
 				}
 			}

@@ -14,13 +14,13 @@ func TestWithoutAnOrganizationThereIsNothing(t *testing.T) {
 	before := w.traces(t, w.victim)
 	for _, name := range attackers() {
 		db, role := w.open(t, name)
-		for _, setting := range []string{"", "''", "'00000000-0000-0000-0000-000000000000'",
-			"'garbage'", "' '", "'%'", "NULL"} {
-			for _, tb := range w.tables {
-				if shownUnset(name, tb.name) {
-					continue
-				}
-				there, _ := w.probes(t, tb, role, w.victim, w.victim)
+		for _, tb := range w.tables {
+			if shownUnset(name, tb.name) {
+				continue
+			}
+			there, _ := w.probes(t, tb, role, w.victim, w.victim)
+			for _, setting := range []string{"", "''", "'00000000-0000-0000-0000-000000000000'",
+				"'garbage'", "' '", "'%'", "NULL"} {
 				attempts := []string{
 					`SELECT 1 FROM {table}`, `UPDATE {table} SET {column} = {column}`,
 					`DELETE FROM {table}`,
