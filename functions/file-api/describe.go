@@ -5,6 +5,7 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
 // describe answers -describe-api and -describe-events, and reports whether one was asked.
@@ -15,6 +16,7 @@ func describe() (bool, error) {
 		return described, err
 	}
 	return lambdaevent.Describe(os.Args, os.Stdout, lambdaevent.Handler{
-		HTTP: &httpapi.API{}, Schedules: schedules(Config{}, nil, nil, nil, nil),
+		HTTP:      &httpapi.API{},
+		Schedules: schedules(Config{}, nil, nil, nil, telemetry.Metrics{}, nil),
 	})
 }

@@ -46,11 +46,13 @@ func run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("load AWS configuration: %w", err)
 	}
+	metrics := telemetry.Metrics{Out: os.Stdout, Namespace: c.MetricsNamespace}
+	metrics.WatchConfiguration(&cloud, log)
 	objects := s3.NewFromConfig(cloud)
 	queues := sqs.NewFromConfig(cloud)
 	bell := outbox.Doorbell{SQS: queues, URL: c.DoorbellQueueURL, Log: log}
 	lambda.Start(lambdaevent.Handler{
-		HTTP: newAPI(c, db, objects, bell, log), Schedules: schedules(c, db, objects, queues, log),
+		HTTP: newAPI(c, db, objects, bell, log), Schedules: schedules(c, db, objects, queues, metrics, log),
 		Doorbell: bell.Ring, Log: log,
 	}.Invoke)
 	return nil

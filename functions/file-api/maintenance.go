@@ -11,15 +11,16 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/maintenance"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 func schedules(c Config, db *tenantdb.DB, objects *s3.Client, queue *sqs.Client,
-	log *slog.Logger) map[string]lambdaevent.Task {
+	metrics telemetry.Metrics, log *slog.Logger) map[string]lambdaevent.Task {
 	runner := &maintenance.Runner{
 		System: library.System{Buckets: c.Buckets, Now: time.Now},
 		DB:     db, S3: objects, Queue: queue, QueueURL: c.IngestQueueURL,
-		RecordDays: c.RecordDays, Log: log,
+		RecordDays: c.RecordDays, Metrics: metrics, Log: log,
 	}
 	return map[string]lambdaevent.Task{"file-maintenance": {
 		Expression: "rate(5 minutes)",

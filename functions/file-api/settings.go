@@ -24,6 +24,7 @@ type Config struct {
 	Auth             httpapi.AuthConfig
 	CORS             httpapi.CORSConfig
 	PublicAPIURL     string     `env:"PUBLIC_API_URL" help:"where clients reach the API, for Location headers; without it Location is a path"`
+	MetricsNamespace string     `env:"METRICS_NAMESPACE" envDefault:"Satchel" help:"CloudWatch namespace of the metrics; one for each stack of an account"`
 	LogLevel         slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 }
 

@@ -50,6 +50,10 @@ func (h handler) object(ctx context.Context, o lambdaevent.Object) error {
 	if result.Fallback {
 		fallbacks = 1
 	}
+	if result.Reason.Redrivable() {
+		h.metrics.Emit(nil,
+			telemetry.Metric{Name: "FilesGivenUp", Unit: telemetry.Count, Value: 1})
+	}
 	h.metrics.Emit(map[string]string{"Outcome": string(result.Outcome)},
 		telemetry.Metric{Name: "FilesProcessed", Unit: telemetry.Count, Value: 1},
 		telemetry.Metric{Name: "ProcessingTime", Unit: telemetry.Milliseconds,

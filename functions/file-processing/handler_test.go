@@ -35,8 +35,10 @@ func TestEvents(t *testing.T) {
 	notified := make(chan string, 16)
 	buckets := s3.Versioned("incoming", "files", "quarantine")
 	buckets[0].Notifications = []template.Notification{{Prefix: "incoming/"}}
+	dir := filepath.Join(t.TempDir(), "s3")
+	roles := authority(t, dir)
 	store, err := s3.Start(t.Context(), s3.Options{
-		Dir: filepath.Join(t.TempDir(), "s3"), Buckets: buckets,
+		Dir: dir, Buckets: buckets, Authority: roles,
 		Notify: func(_ string, event []byte) { notified <- string(event) },
 	})
 	if err != nil {
@@ -118,6 +120,7 @@ func TestEvents(t *testing.T) {
 		!strings.Contains(lines, "has no version") {
 		t.Errorf("a message half done: %v\n%s", failed, lines)
 	}
+	t.Run("what alarms watch", func(t *testing.T) { emits(t, h.processor, database, store, roles) })
 }
 
 // records is the records of an event for use ahead of others, with one name spoilt.

@@ -42,6 +42,8 @@ func run(ctx context.Context, s Settings) error {
 	if err != nil {
 		return fmt.Errorf("load AWS configuration: %w", err)
 	}
+	metrics := telemetry.Metrics{Out: os.Stdout, Namespace: s.MetricsNamespace}
+	metrics.WatchConfiguration(&aws, log)
 	scanner, err := s.scanner()
 	if err != nil {
 		return err
@@ -51,7 +53,7 @@ func run(ctx context.Context, s Settings) error {
 	}
 	processor := &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
 		Scanner: scanner, Log: log}
-	h := handler{processor, log, telemetry.Metrics{Out: os.Stdout, Namespace: s.MetricsNamespace}}
+	h := handler{processor, log, metrics}
 	bell := outbox.Doorbell{SQS: sqs.NewFromConfig(aws), URL: s.DoorbellQueueURL, Log: log}
 	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring,
 		Log: log}.Invoke, lambda.WithContext(ctx))

@@ -41,11 +41,13 @@ func run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("load AWS configuration: %w", err)
 	}
+	metrics := telemetry.Metrics{Out: os.Stdout, Namespace: c.MetricsNamespace}
+	metrics.WatchConfiguration(&cloud, log)
 	p := parts{
 		config: c, db: db, log: log, now: time.Now,
 		secrets: &secretReader{client: secretsmanager.NewFromConfig(cloud)},
 		bell:    outbox.Doorbell{SQS: sqs.NewFromConfig(cloud), URL: c.DoorbellQueueURL, Log: log},
-		metrics: telemetry.Metrics{Out: os.Stdout, Namespace: c.MetricsNamespace},
+		metrics: metrics,
 	}
 	lambda.Start(lambdaevent.Handler{
 		HTTP: p.api(), SQS: p.deliver, Schedules: p.schedules(), Log: log,

@@ -119,6 +119,8 @@ CREATE TABLE file_uploads (
 );
 CREATE INDEX file_uploads_by_uploader ON file_uploads (organization_id, uploaded_by);
 CREATE INDEX file_uploads_due ON file_uploads (organization_id, check_at);
+-- For the age of the oldest, at a cost that a backlog does not change.
+CREATE INDEX file_uploads_oldest ON file_uploads (created_at);
 SELECT protect_tenant_table('file_uploads');
 
 CREATE TABLE file_versions (

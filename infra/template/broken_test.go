@@ -23,6 +23,13 @@ func TestBrokenTemplate(t *testing.T) {
 		"an alarm on another stack": {"alarms", `Namespace: !Sub "Satchel/${AWS::StackName}"`,
 			"Namespace: Satchel"},
 		"an alarm on nothing": {"alarms", "MetricName: RollupLag", "MetricName: Lag"},
+		"an alarm on no dimension": {"alarms",
+			"Dimensions: [{ Name: schedule, Value: analytics-aggregation }]", "Unit: Milliseconds"},
+		"an alarm on another dimension": {"alarms", "Name: schedule,", "Name: Schedule,"},
+		"an alarm without advice": {"alarms", ". Look at the log of analytics-aggregation-run",
+			""},
+		"an alarm that nobody hears": {"alarms", "AlarmActions: !If [HasAlarmTopic, " +
+			"[!Ref AlarmTopicArn], !Ref AWS::NoValue]", "ActionsEnabled: true"},
 		"a parameter nobody uses": {"references", "Parameters:\n",
 			"Parameters:\n  Left: { Type: String }\n"},
 		"code that is not built": {"code", "CodeUri: build/migrate/",

@@ -82,9 +82,10 @@ func patience(d *Template) (found faults) {
 	return found
 }
 
-// alarms: an alarm on a metric of ours watches one that a function emits, where this stack emits it.
-// One on a name that nothing has would be silent for ever.
-func alarms(d *Template, emitted map[string]bool) (found faults) {
+// alarms: an alarm on a metric of ours watches one that is emitted, where this stack emits it and
+// under the dimensions that it is emitted with: one on anything else would be silent for ever. Each
+// says in its first sentence what is wrong, after it what to do, and tells the topic.
+func alarms(d *Template, emitted map[string][]string) (found faults) {
 	namespaces := map[string]bool{}
 	for _, f := range d.functions() {
 		variables := at(f.properties, "Environment", "Variables")
@@ -93,17 +94,32 @@ func alarms(d *Template, emitted map[string]bool) (found faults) {
 		}
 	}
 	for _, alarm := range d.ofKind("AWS::CloudWatch::Alarm") {
-		namespace, metric := spell(alarm.properties["Namespace"]),
-			spell(alarm.properties["MetricName"])
+		p := alarm.properties
+		if !strings.Contains(spell(p["AlarmDescription"]), ". ") {
+			found.add("%s does not say what to do", alarm.name)
+		}
+		if spell(p["AlarmActions"]) != spell(object{"Fn::If": []any{"HasAlarmTopic",
+			[]any{object{"Ref": "AlarmTopicArn"}}, object{"Ref": "AWS::NoValue"}}}) {
+			found.add("%s tells nobody", alarm.name)
+		}
+		namespace, metric := spell(p["Namespace"]), spell(p["MetricName"])
 		if strings.HasPrefix(namespace, "AWS/") {
 			continue
+		}
+		var dimensions []string
+		list, _ := p["Dimensions"].([]any)
+		for _, dimension := range list {
+			dimensions = append(dimensions, spell(dimension.(object)["Name"]))
 		}
 		if !namespaces[namespace] {
 			found.add("%s watches %s, and the functions emit to %v", alarm.name, namespace,
 				slices.Sorted(maps.Keys(namespaces)))
 		}
-		if !emitted[metric] {
+		if named, ok := emitted[metric]; !ok {
 			found.add("%s watches %s, which no function emits", alarm.name, metric)
+		} else if !slices.Equal(named, dimensions) {
+			found.add("%s watches %s by %v, and it is emitted by %v", alarm.name, metric, dimensions,
+				named)
 		}
 	}
 	return found

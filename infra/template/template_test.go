@@ -6,6 +6,10 @@ package template
 
 import (
 	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -14,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/toolboxai-solutions/satchel/infra/migrations"
@@ -33,6 +38,10 @@ func read(t *testing.T) []byte {
 // checks are all but those that need the binaries.
 func checks(t *testing.T, d *Template) map[string]faults {
 	built, arch := makeBuild(t)
+	metrics, err := emitted()
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]faults{
 		"references": references(d),
 		"code":       code(d, built, arch),
@@ -45,7 +54,7 @@ func checks(t *testing.T, d *Template) map[string]faults {
 		"transport":  transport(d),
 		"flow":       flow(d),
 		"room":       room(d),
-		"alarms":     alarms(d, metricNames(t)),
+		"alarms":     alarms(d, metrics),
 	}
 }
 
@@ -183,24 +192,51 @@ func maxAttempts(t *testing.T) int {
 	return 0
 }
 
-// metricNames are those that the functions' source emits.
-func metricNames(t *testing.T) map[string]bool {
-	t.Helper()
-	names := map[string]bool{}
-	emitted := regexp.MustCompile(`telemetry\.Metric\{Name: "(\w+)"`)
-	err := filepath.WalkDir(filepath.Join(root, "functions"),
-		func(path string, _ fs.DirEntry, err error) error {
-			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			text, err := os.ReadFile(path)
-			for _, match := range emitted.FindAllSubmatch(text, -1) {
-				names[string(match[1])] = true
-			}
+// emitted is what our source emits: the names of metrics, each with those of its dimensions.
+var emitted = sync.OnceValues(func() (map[string][]string, error) {
+	names := map[string][]string{}
+	read := func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" ||
+			strings.HasSuffix(path, "_test.go") {
 			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 2 {
+				return true
+			}
+			if method, ok := call.Fun.(*ast.SelectorExpr); ok && method.Sel.Name == "Emit" {
+				dimensions := literals(call.Args[:1], true)
+				for _, name := range literals(call.Args[1:], false) {
+					names[name] = dimensions
+				}
+			}
+			return true
 		})
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no metric was found in the functions: %v", err)
+		return nil
 	}
-	return names
+	return names, errors.Join(filepath.WalkDir(filepath.Join(root, "functions"), read),
+		filepath.WalkDir(filepath.Join(root, "shared"), read))
+})
+
+// literals are the texts in expressions; of mappings the keys alone.
+func literals(expressions []ast.Expr, keys bool) (found []string) {
+	for _, expression := range expressions {
+		ast.Inspect(expression, func(n ast.Node) bool {
+			if pair, ok := n.(*ast.KeyValueExpr); ok && keys {
+				n = pair.Key
+			}
+			text, ok := n.(*ast.BasicLit)
+			if ok && text.Kind == token.STRING {
+				found = append(found, strings.Trim(text.Value, `"`))
+			}
+			return !ok
+		})
+	}
+	slices.Sort(found)
+	return found
 }

@@ -93,6 +93,7 @@ var reviewed = map[string]map[string]string{
 		"public.agent_task_queue_left":          "as agent_executions_ended",
 		"public.idempotency_keys_expiry":        "maintenance's sweep across organizations",
 		"public.files_due":                      "maintenance's sweep",
+		"public.file_uploads_oldest":            "maintenance tells the age of the oldest",
 		"public.files_deleted":                  "maintenance's sweep",
 		"public.object_deletions_due":           "maintenance's sweep",
 		"public.notification_channels_next":     "the dispatcher's sweep across organizations",

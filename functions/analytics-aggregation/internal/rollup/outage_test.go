@@ -1,8 +1,10 @@
 package rollup
 
 import (
+	"bytes"
 	"context"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -86,9 +88,15 @@ func TestADatabaseThatOnlyReads(t *testing.T) {
 	f.exec(`ALTER ROLE satchel_analytics_aggregation_run IN DATABASE ` + f.name() +
 		` RESET default_transaction_read_only`)
 	f.aggregator = f.another()
+	var told bytes.Buffer
+	f.aggregator.Metrics.Out = &told
 	f.run()
 	if got := f.buckets(); got != "02 10:00 1/0/0" {
 		t.Errorf("got %s", got)
+	}
+	if !strings.Contains(told.String(), `"RollupLag":0,`) ||
+		!strings.Contains(told.String(), `"schedule":"analytics-aggregation"`) {
+		t.Errorf("told %s", &told)
 	}
 }
 

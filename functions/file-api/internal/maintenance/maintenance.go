@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
@@ -30,6 +31,7 @@ type Runner struct {
 	// RecordDays is how long a record of the access log is kept, in days, where its organization
 	// does not keep its data for a shorter time.
 	RecordDays int
+	Metrics    telemetry.Metrics
 	Log        *slog.Logger
 }
 
@@ -75,6 +77,7 @@ func (s *Summary) add(done Summary) {
 // is logged and stops no other; the error says how many there were.
 func (m *Runner) Run(ctx context.Context) (Summary, error) {
 	done := m.rounds(ctx, []*kind{
+		{name: "measure", page: m.measure},
 		{name: "uploads", page: m.checkUploads()},
 		{name: "retention", page: m.purgeFiles(m.filesPastDeletion)},
 		{name: "trash", page: m.purgeFiles(m.filesInTrash)},

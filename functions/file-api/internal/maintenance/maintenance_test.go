@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -30,6 +31,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/shared/mediatype"
 	"github.com/toolboxai-solutions/satchel/shared/objectkey"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
@@ -108,6 +110,7 @@ func newFixture(t *testing.T) *fixture {
 		System: library.System{Buckets: buckets(), Now: clock},
 		DB:     w.db.DB(t, "file-api/maintenance"), S3: w.client, Queue: w.queue,
 		QueueURL: messages.URL("ingest"), RecordDays: 400,
+		Metrics: telemetry.Metrics{Out: io.Discard},
 		Log: slog.New(
 			slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}

@@ -227,6 +227,9 @@ func (d *Dispatcher) sendJobs(ctx context.Context, jobs []*job) (*channel.Outage
 			map[string]string{"Cause": string(outage.Cause)},
 			telemetry.Metric{Name: "SenderOutages", Unit: telemetry.Count, Value: 1},
 		)
+		if outage.Cause == channel.Misconfigured {
+			d.Metrics.ConfigurationFault(ctx, d.Log, "Pusher", "send", err)
+		}
 		return outage, nil
 	}
 	if err != nil && ctx.Err() == nil {

@@ -107,7 +107,8 @@ func TestTheSweepEndsWhatHasHadItsTime(t *testing.T) {
 			t.Errorf("notification_%s has %d rows, want 1", table, n)
 		}
 	}
-	if !strings.Contains(out.String(), `"DeadForgotten":1`) {
+	if !strings.Contains(out.String(), `"DeadForgotten":1`) ||
+		!strings.Contains(out.String(), `"NotificationsDeadNow":1`) {
 		t.Errorf("told %s", out.String())
 	}
 }

@@ -20,6 +20,10 @@ FROM organization o CROSS JOIN LATERAL (
 ORDER BY due.check_at
 LIMIT @page;
 
+-- name: OldestUpload :one
+-- across: when the oldest upload began that has no verdict; now where there is none.
+SELECT coalesce(min(created_at), @now::timestamptz)::timestamptz AS began FROM file_uploads;
+
 -- name: TakeUpload :one
 -- Of two runs that found the same upload, one gets it.
 UPDATE file_uploads SET check_at = @next

@@ -282,6 +282,18 @@ func (q *Queries) MakeRecordPartitions(ctx context.Context, arg MakeRecordPartit
 	return i, err
 }
 
+const oldestUpload = `-- name: OldestUpload :one
+SELECT coalesce(min(created_at), $1::timestamptz)::timestamptz AS began FROM file_uploads
+`
+
+// across: when the oldest upload began that has no verdict; now where there is none.
+func (q *Queries) OldestUpload(ctx context.Context, now time.Time) (time.Time, error) {
+	row := q.db.QueryRow(ctx, oldestUpload, now)
+	var began time.Time
+	err := row.Scan(&began)
+	return began, err
+}
+
 const postponeDeletion = `-- name: PostponeDeletion :exec
 UPDATE object_deletions SET attempts = attempts + 1, due_at = $1, last_error = $2
 	WHERE organization_id = $3 AND id = $4
