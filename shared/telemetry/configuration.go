@@ -26,8 +26,9 @@ func (m Metrics) ConfigurationFault(ctx context.Context, log *slog.Logger,
 // how we are set up, also where the caller goes on without the answer.
 func (m Metrics) WatchConfiguration(config *aws.Config, log *slog.Logger) {
 	watch := func(ctx context.Context, in middleware.InitializeInput,
-		next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-		out, metadata, err := next.HandleInitialize(ctx, in)
+		next middleware.InitializeHandler) (out middleware.InitializeOutput,
+		metadata middleware.Metadata, err error) {
+		out, metadata, err = next.HandleInitialize(ctx, in)
 		if refused(err) {
 			m.ConfigurationFault(ctx, log, middleware.GetServiceID(ctx),
 				middleware.GetOperationName(ctx), err)
