@@ -52,8 +52,8 @@ func run(ctx context.Context, c Config) error {
 	queues := sqs.NewFromConfig(cloud)
 	bell := outbox.Doorbell{SQS: queues, URL: c.DoorbellQueueURL, Log: log}
 	lambda.Start(lambdaevent.Handler{
-		HTTP: newAPI(c, db, objects, bell, log), Schedules: schedules(c, db, objects, queues, metrics, log),
-		Doorbell: bell.Ring, Log: log,
+		HTTP:      newAPI(c, db, objects, bell, log),
+		Schedules: schedules(c, db, objects, queues, metrics, log), Doorbell: bell.Ring, Log: log,
 	}.Invoke)
 	return nil
 }

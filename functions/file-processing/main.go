@@ -51,11 +51,9 @@ func run(ctx context.Context, s Settings) error {
 	if scanner == nil {
 		log.WarnContext(ctx, "virus scanning is off: files are marked as not scanned")
 	}
-	processor := &ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
-		Scanner: scanner, Log: log}
-	h := handler{processor, log, metrics}
+	h := handler{&ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
+		Scanner: scanner, Log: log}, log, metrics}
 	bell := outbox.Doorbell{SQS: sqs.NewFromConfig(aws), URL: s.DoorbellQueueURL, Log: log}
-	lambda.StartWithOptions(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring,
-		Log: log}.Invoke, lambda.WithContext(ctx))
+	lambda.Start(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring, Log: log}.Invoke)
 	return nil
 }
