@@ -17,6 +17,10 @@ import (
 // pause is what a client is asked to wait when Postgres is away or overloaded.
 const pause = 5 * time.Second
 
+// readOnly is what a session gets that may only read: after a failover, or with storage that ran
+// full.
+const readOnly = "25006"
+
 // classify gives an error of Postgres its kind. What is classified already keeps its kind, and
 // pgx.ErrNoRows stays what it is: only the caller knows whether an absent row is a fault.
 func classify(err error) error {
@@ -44,7 +48,7 @@ func classifyCode(err error, pg *pgconn.PgError) error {
 	case "57014": // statement timeout
 		return outOfTime(err)
 	case "25P03", // idle in transaction for too long
-		"25006": // read-only: a failover, or storage that ran full
+		readOnly:
 		return unavailable(err)
 	case "22012": // division by zero: nobody's input is a divisor
 		return err

@@ -26,7 +26,7 @@ func (db *DB) Once(ctx context.Context, organization uuid.UUID, batch *pgx.Batch
 	if organization == uuid.Nil {
 		return errNoOrganization
 	}
-	return classify(db.pool.SendBatch(ctx, db.scoped(organization, batch)).Close())
+	return db.ended(db.pool.SendBatch(ctx, db.scoped(organization, batch)).Close())
 }
 
 func (db *DB) scoped(organization uuid.UUID, batch *pgx.Batch) *pgx.Batch {
@@ -48,7 +48,7 @@ func (db *DB) Read(ctx context.Context, organization uuid.UUID, fn func(tx pgx.T
 		return classify(err)
 	}
 	defer conn.Release()
-	return classify(fn(reader{db, conn, organization}))
+	return db.ended(fn(reader{db, conn, organization}))
 }
 
 // reader stands for the transaction in Read.

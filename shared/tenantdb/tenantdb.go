@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/rds/auth"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -116,7 +117,16 @@ func (db *DB) transaction(ctx context.Context, organization string,
 	begin := "begin; select set_config('app.current_organization_id', '" + organization +
 		"', true), set_config('search_path', 'public, pg_temp', true)" +
 		db.limits
-	return classify(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, fn))
+	return db.ended(pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: begin}, fn))
+}
+
+// ended classifies what a transaction ended with. A session of a writer that became a reader takes
+// no writes for as long as it lives, while new ones may reach the new writer: so all are replaced.
+func (db *DB) ended(err error) error {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == readOnly {
+		db.pool.Reset()
+	}
+	return classify(err)
 }
 
 func limits(c Config) string {

@@ -397,6 +397,59 @@ func TestADatabaseThatRefusesIsTemporary(t *testing.T) {
 	}
 }
 
+// The sessions of a writer that became a reader stay as they are: when writes are possible again
+// elsewhere, the pool must not go on with them.
+func TestASessionThatOnlyReadsIsNotKept(t *testing.T) {
+	t.Parallel()
+	for name, do := range map[string]func(*tenantdb.DB, uuid.UUID, *pgx.Batch) error{
+		"InTenant": func(db *tenantdb.DB, organization uuid.UUID, batch *pgx.Batch) error {
+			return db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
+				return tx.SendBatch(t.Context(), batch).Close()
+			})
+		},
+		"Once": func(db *tenantdb.DB, organization uuid.UUID, batch *pgx.Batch) error {
+			return db.Once(t.Context(), organization, batch)
+		},
+		"Read": func(db *tenantdb.DB, organization uuid.UUID, batch *pgx.Batch) error {
+			return db.Read(t.Context(), organization, func(tx pgx.Tx) error {
+				return tx.SendBatch(t.Context(), batch).Close()
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := pgtest.New(t)
+			organization := d.Organization(t, "a")
+			login, address := role(t, d, "")
+			operate := func(sql string) {
+				if _, err := d.Superuser.Exec(t.Context(), fmt.Sprintf(sql, login)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			operate("GRANT " + migrations.RoleOf(http) + " TO %s")
+			operate("ALTER ROLE %s SET default_transaction_read_only = on")
+			db, err := tenantdb.Open(t.Context(), tenantdb.Config{URL: address})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			write := func() error {
+				batch := &pgx.Batch{}
+				batch.Queue(`INSERT INTO rate_limits (organization_id, bucket, tat)
+					VALUES ($1, gen_random_uuid(), now())`, organization)
+				return do(db, organization, batch)
+			}
+			if err := write(); fault.KindOf(err) != fault.Temporary {
+				t.Fatalf("refused: %v", err)
+			}
+			operate("ALTER ROLE %s RESET default_transaction_read_only")
+			if err := write(); err != nil {
+				t.Errorf("allowed again: %v", err)
+			}
+		})
+	}
+}
+
 func TestAnUnreachableDatabaseDoesNotStopTheStart(t *testing.T) {
 	t.Parallel()
 	db, err := tenantdb.Open(t.Context(),
