@@ -139,6 +139,45 @@ func local() map[string]string {
 	}
 }
 
+// TestReserved: what has an HTTP entry has the concurrency that is asked for, and nothing else has;
+// without a number it has none, because a small account cannot reserve.
+func TestReserved(t *testing.T) {
+	t.Parallel()
+	parsed, err := Parse(read(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := local()
+	for _, name := range parsed.Parameters() {
+		_, decided := at(parsed.parameters, name)["Default"]
+		if _, told := given[name]; !decided && !told {
+			given[name] = "true"
+		}
+	}
+	for number, want := range map[string]int{"": 0, "0": 0, "20": 20} {
+		if delete(given, "HttpConcurrency"); number != "" {
+			given["HttpConcurrency"] = number
+		}
+		d, err := parsed.Resolve(place(given))
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries := 0
+		for _, f := range d.Functions {
+			asked := 0
+			if len(f.Routes) > 0 {
+				asked, entries = want, entries+1
+			}
+			if f.Concurrency != asked {
+				t.Errorf("with %q, %s has %d, want %d", number, f.Name, f.Concurrency, asked)
+			}
+		}
+		if entries != 3 {
+			t.Errorf("%d functions answer HTTP", entries)
+		}
+	}
+}
+
 // TestUnread: what is not read is told with its line, and what Globals say counts for each
 // function.
 func TestUnread(t *testing.T) {
