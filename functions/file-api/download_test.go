@@ -56,6 +56,8 @@ func TestDownloadOfAPicture(t *testing.T) {
 	w.put("variant/"+at+"/3/optimized", "image/png", "optimized")
 	w.put("variant/"+at+"/3/thumbnail", "image/jpeg", "thumb")
 	w.put("original/"+at, "image/png", "with GPS")
+	const versions = `SELECT xmin::text::bigint FROM files WHERE id = $1`
+	before := w.number(versions, id)
 
 	for _, c := range []struct{ query, body, contentType, filename string }{
 		{"", "optimized", "image/png", "Été.png"},
@@ -86,9 +88,17 @@ func TestDownloadOfAPicture(t *testing.T) {
 	// hands nothing out, so counts nothing
 	u.call("HEAD", "/v1/files/"+id+"/download", nil).want(200)
 	if n := w.number(
-		`SELECT download_count FROM files
+		`SELECT download_count FROM file_downloads
 			WHERE last_accessed_at > now() - interval '1 minute'`); n != 3 {
 		t.Errorf("%d downloads counted, want 3", n)
+	}
+	if w.number(versions, id) != before {
+		t.Error("a download wrote the file's row anew")
+	}
+	a := u.call("GET", "/v1/files/"+id, nil).want(200)
+	if a.at("file.download_count") != 3.0 || a.at("file.last_accessed_at") == nil {
+		t.Errorf("it answers %v downloads, the last at %v", a.at("file.download_count"),
+			a.at("file.last_accessed_at"))
 	}
 	if n := w.number(
 		`SELECT count(*) FROM file_access_logs l

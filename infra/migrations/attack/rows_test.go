@@ -30,6 +30,9 @@ var rowsOf = []rowOf{
 		mime_type, bucket_name, storage_path, uploaded_by, created_by)
 		VALUES ($1::uuid, 'secret of ' || $1::uuid, 'secret', 1, 'text/plain', 'files', 'original',
 			gen_random_uuid(), gen_random_uuid())`},
+	{"public.file_downloads", `INSERT INTO file_downloads (organization_id, file_id,
+		last_accessed_at)
+		SELECT organization_id, id, now() FROM files WHERE organization_id = $1::uuid`},
 	{"public.file_uploads", `INSERT INTO file_uploads (organization_id, file_id, uploaded_by,
 		reserved_bytes, expires_at)
 		SELECT organization_id, id, uploaded_by, 1, now() FROM files

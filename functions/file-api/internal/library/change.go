@@ -78,7 +78,8 @@ func (r request) lockForChange(ctx context.Context, id uuid.UUID) (File, *int32,
 	if err != nil {
 		return File{}, nil, fmt.Errorf("lock file %s: %w", id, err)
 	}
-	file, err := fileOf(row.File, consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt))
+	file, err := fileOf(row.File, consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt),
+		downloads{row.DownloadCount, row.LastAccessedAt})
 	if err == nil && !canSee(r.by, file) {
 		err = notFound()
 	}

@@ -34,8 +34,8 @@ func (l *Library) Download(ctx context.Context, tx pgx.Tx, by tenant.Caller, id 
 		return Link{}, err
 	}
 	r := l.begin(tx, by)
-	if err := r.q.CountDownload(ctx, db.CountDownloadParams{OrganizationID: r.organization, ID: id,
-		Now: &r.now, Bytes: link.size}); err != nil {
+	if err := r.q.CountDownload(ctx, db.CountDownloadParams{OrganizationID: r.organization,
+		FileID: id, Now: r.now, Bytes: link.size}); err != nil {
 		return Link{}, fmt.Errorf("count download of file %s: %w", id, err)
 	}
 	return link, r.log(ctx, id, ActionDownload, map[string]any{"variant": variant})

@@ -53,7 +53,8 @@ func (l *Library) List(ctx context.Context, tx pgx.Tx, by tenant.Caller, f Filte
 	files := make([]File, len(rows))
 	for i, row := range rows {
 		if files[i], err = fileOf(row.File,
-			consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt)); err != nil {
+			consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt),
+			downloads{row.DownloadCount, row.LastAccessedAt}); err != nil {
 			return nil, err
 		}
 	}

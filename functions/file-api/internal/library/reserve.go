@@ -121,7 +121,7 @@ func (l *Library) admit(r request, s *situation, n NewFile, id uuid.UUID) (db.Fi
 // insert queues the rows of one file.
 func (r request) insert(ctx context.Context, batch *pgx.Batch, row db.File,
 	signer Signer) (Reserved, error) {
-	file, err := fileOf(row, nil)
+	file, err := fileOf(row, nil, downloads{})
 	if err != nil {
 		return Reserved{}, err
 	}

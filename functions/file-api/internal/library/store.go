@@ -61,7 +61,8 @@ func (r request) file(ctx context.Context, id uuid.UUID) (File, error) {
 	if err != nil {
 		return File{}, fmt.Errorf("read file %s: %w", id, err)
 	}
-	file, err := fileOf(row.File, consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt))
+	file, err := fileOf(row.File, consentOf(row.GivenBy, row.Basis, row.RecordedBy, row.RecordedAt),
+		downloads{row.DownloadCount, row.LastAccessedAt})
 	if err == nil && !canSee(r.by, file) {
 		err = notFound()
 	}
@@ -88,7 +89,7 @@ func (u unitOfWork) lock(ctx context.Context, id uuid.UUID) (File, *db.FileUploa
 	if err != nil {
 		return File{}, nil, lockFault(id, err)
 	}
-	file, err := fileOf(row, nil)
+	file, err := fileOf(row, nil, downloads{})
 	return file, upload, err
 }
 
@@ -206,7 +207,13 @@ func (u unitOfWork) releaseQuota(ctx context.Context, reserved int64) error {
 	return nil
 }
 
-func fileOf(row db.File, consent *Consent) (File, error) {
+// downloads are what is counted of a file beside its row.
+type downloads struct {
+	count int64
+	last  *time.Time
+}
+
+func fileOf(row db.File, consent *Consent, d downloads) (File, error) {
 	f := File{
 		Organization: row.OrganizationID, ID: row.ID, Filename: row.Filename,
 		OriginalFilename: row.OriginalFilename,
@@ -222,7 +229,7 @@ func fileOf(row db.File, consent *Consent) (File, error) {
 		RetentionDays: number[int](row.RetentionDays), DeletionDate: row.DeletionDate,
 		UploadedBy: row.UploadedBy,
 		Width:      number[int](row.Width), Height: number[int](row.Height),
-		DownloadCount: row.DownloadCount, LastAccessedAt: row.LastAccessedAt,
+		DownloadCount: d.count, LastAccessedAt: d.last,
 		CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, DeletedAt: row.DeletedAt,
 		bucket: row.BucketName, key: row.StoragePath, version: int(row.CurrentVersion),
 		fence:      row.CurrentFence,

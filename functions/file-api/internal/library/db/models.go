@@ -44,8 +44,6 @@ type File struct {
 	Height               *int32
 	Variants             []byte
 	QuotaBytes           int64
-	DownloadCount        int64
-	LastAccessedAt       *time.Time
 	CreatedAt            time.Time
 	CreatedBy            uuid.UUID
 	UpdatedAt            time.Time

@@ -47,8 +47,10 @@ UPDATE file_uploads SET expires_at = @expires_at
 	WHERE organization_id = @organization_id AND file_id = @file_id;
 
 -- name: File :one
-SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at
+SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at,
+	coalesce(d.download_count, 0) AS download_count, d.last_accessed_at
 FROM files f
+LEFT JOIN file_downloads d ON d.organization_id = f.organization_id AND d.file_id = f.id
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
 	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = @organization_id AND f.id = @id;
@@ -68,8 +70,10 @@ WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
 
 -- name: LockFileForChange :one
 -- With all that a change needs to know, and without the upload, which it leaves alone.
-SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days
+SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days,
+	coalesce(d.download_count, 0) AS download_count, d.last_accessed_at
 FROM files f
+LEFT JOIN file_downloads d ON d.organization_id = f.organization_id AND d.file_id = f.id
 JOIN organizations o ON o.id = f.organization_id
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
 	AND c.withdrawn_at IS NULL
@@ -77,8 +81,10 @@ WHERE f.organization_id = @organization_id AND f.id = @id
 FOR UPDATE OF f;
 
 -- name: ListFiles :many
-SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at
+SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at,
+	coalesce(d.download_count, 0) AS download_count, d.last_accessed_at
 FROM files f
+LEFT JOIN file_downloads d ON d.organization_id = f.organization_id AND d.file_id = f.id
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
 	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = @organization_id
@@ -127,12 +133,13 @@ VALUES (@organization_id, @id, @bucket_name, @prefix, @due_at, @created_at);
 
 -- name: CountDownload :exec
 WITH counted AS (
-	UPDATE files f SET download_count = f.download_count + 1, last_accessed_at = @now
-	WHERE f.organization_id = @organization_id AND f.id = @id
-	RETURNING f.organization_id, f.id
+	INSERT INTO file_downloads AS d (organization_id, file_id, last_accessed_at)
+	VALUES (@organization_id, @file_id, @now)
+	ON CONFLICT (organization_id, file_id) DO UPDATE SET download_count = d.download_count + 1,
+		last_accessed_at = greatest(d.last_accessed_at, excluded.last_accessed_at)
 )
 INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
-SELECT c.organization_id, c.id, 'out', @bytes::bigint FROM counted c;
+VALUES (@organization_id, @file_id, 'out', @bytes);
 
 -- name: AppendAccess :exec
 -- Where it came from, if from anywhere, ends long before the record does.

@@ -104,27 +104,28 @@ func (q *Queries) ChangeFile(ctx context.Context, arg ChangeFileParams) error {
 
 const countDownload = `-- name: CountDownload :exec
 WITH counted AS (
-	UPDATE files f SET download_count = f.download_count + 1, last_accessed_at = $2
-	WHERE f.organization_id = $3 AND f.id = $4
-	RETURNING f.organization_id, f.id
+	INSERT INTO file_downloads AS d (organization_id, file_id, last_accessed_at)
+	VALUES ($1, $2, $4)
+	ON CONFLICT (organization_id, file_id) DO UPDATE SET download_count = d.download_count + 1,
+		last_accessed_at = greatest(d.last_accessed_at, excluded.last_accessed_at)
 )
 INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
-SELECT c.organization_id, c.id, 'out', $1::bigint FROM counted c
+VALUES ($1, $2, 'out', $3)
 `
 
 type CountDownloadParams struct {
-	Bytes          int64
-	Now            *time.Time
 	OrganizationID uuid.UUID
-	ID             uuid.UUID
+	FileID         uuid.UUID
+	Bytes          int64
+	Now            time.Time
 }
 
 func (q *Queries) CountDownload(ctx context.Context, arg CountDownloadParams) error {
 	_, err := q.db.Exec(ctx, countDownload,
+		arg.OrganizationID,
+		arg.FileID,
 		arg.Bytes,
 		arg.Now,
-		arg.OrganizationID,
-		arg.ID,
 	)
 	return err
 }
@@ -206,8 +207,10 @@ func (q *Queries) ExtendUpload(ctx context.Context, arg ExtendUploadParams) (int
 }
 
 const file = `-- name: File :one
-SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
+SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at,
+	coalesce(d.download_count, 0) AS download_count, d.last_accessed_at
 FROM files f
+LEFT JOIN file_downloads d ON d.organization_id = f.organization_id AND d.file_id = f.id
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
 	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = $1 AND f.id = $2
@@ -219,11 +222,13 @@ type FileParams struct {
 }
 
 type FileRow struct {
-	File       File
-	GivenBy    *string
-	Basis      *string
-	RecordedBy *uuid.UUID
-	RecordedAt *time.Time
+	File           File
+	GivenBy        *string
+	Basis          *string
+	RecordedBy     *uuid.UUID
+	RecordedAt     *time.Time
+	DownloadCount  int64
+	LastAccessedAt *time.Time
 }
 
 func (q *Queries) File(ctx context.Context, arg FileParams) (FileRow, error) {
@@ -263,8 +268,6 @@ func (q *Queries) File(ctx context.Context, arg FileParams) (FileRow, error) {
 		&i.File.Height,
 		&i.File.Variants,
 		&i.File.QuotaBytes,
-		&i.File.DownloadCount,
-		&i.File.LastAccessedAt,
 		&i.File.CreatedAt,
 		&i.File.CreatedBy,
 		&i.File.UpdatedAt,
@@ -275,6 +278,8 @@ func (q *Queries) File(ctx context.Context, arg FileParams) (FileRow, error) {
 		&i.Basis,
 		&i.RecordedBy,
 		&i.RecordedAt,
+		&i.DownloadCount,
+		&i.LastAccessedAt,
 	)
 	return i, err
 }
@@ -470,8 +475,10 @@ func (q *Queries) ListAccess(ctx context.Context, arg ListAccessParams) ([]ListA
 }
 
 const listFiles = `-- name: ListFiles :many
-SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at
+SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at,
+	coalesce(d.download_count, 0) AS download_count, d.last_accessed_at
 FROM files f
+LEFT JOIN file_downloads d ON d.organization_id = f.organization_id AND d.file_id = f.id
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
 	AND c.withdrawn_at IS NULL
 WHERE f.organization_id = $1
@@ -505,11 +512,13 @@ type ListFilesParams struct {
 }
 
 type ListFilesRow struct {
-	File       File
-	GivenBy    *string
-	Basis      *string
-	RecordedBy *uuid.UUID
-	RecordedAt *time.Time
+	File           File
+	GivenBy        *string
+	Basis          *string
+	RecordedBy     *uuid.UUID
+	RecordedAt     *time.Time
+	DownloadCount  int64
+	LastAccessedAt *time.Time
 }
 
 func (q *Queries) ListFiles(ctx context.Context, arg ListFilesParams) ([]ListFilesRow, error) {
@@ -567,8 +576,6 @@ func (q *Queries) ListFiles(ctx context.Context, arg ListFilesParams) ([]ListFil
 			&i.File.Height,
 			&i.File.Variants,
 			&i.File.QuotaBytes,
-			&i.File.DownloadCount,
-			&i.File.LastAccessedAt,
 			&i.File.CreatedAt,
 			&i.File.CreatedBy,
 			&i.File.UpdatedAt,
@@ -579,6 +586,8 @@ func (q *Queries) ListFiles(ctx context.Context, arg ListFilesParams) ([]ListFil
 			&i.Basis,
 			&i.RecordedBy,
 			&i.RecordedAt,
+			&i.DownloadCount,
+			&i.LastAccessedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -626,7 +635,7 @@ func (q *Queries) LockDueFile(ctx context.Context, arg LockDueFileParams) (LockD
 }
 
 const lockFile = `-- name: LockFile :one
-SELECT organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, current_version, current_fence, checksum, status, status_reason, status_before_deletion, category, virus_scanned, virus_scan_result, virus_scan_engine, last_scanned_at, contains_pii, requires_consent, retention_days, deletion_date, uploaded_by, title, description, tags, metadata, width, height, variants, quota_bytes, download_count, last_accessed_at, created_at, created_by, updated_at, updated_by, deleted_at, deleted_by FROM files WHERE organization_id = $1 AND id = $2 FOR UPDATE
+SELECT organization_id, id, filename, original_filename, file_extension, file_size, mime_type, bucket_name, storage_path, current_version, current_fence, checksum, status, status_reason, status_before_deletion, category, virus_scanned, virus_scan_result, virus_scan_engine, last_scanned_at, contains_pii, requires_consent, retention_days, deletion_date, uploaded_by, title, description, tags, metadata, width, height, variants, quota_bytes, created_at, created_by, updated_at, updated_by, deleted_at, deleted_by FROM files WHERE organization_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockFileParams struct {
@@ -671,8 +680,6 @@ func (q *Queries) LockFile(ctx context.Context, arg LockFileParams) (File, error
 		&i.Height,
 		&i.Variants,
 		&i.QuotaBytes,
-		&i.DownloadCount,
-		&i.LastAccessedAt,
 		&i.CreatedAt,
 		&i.CreatedBy,
 		&i.UpdatedAt,
@@ -684,8 +691,10 @@ func (q *Queries) LockFile(ctx context.Context, arg LockFileParams) (File, error
 }
 
 const lockFileForChange = `-- name: LockFileForChange :one
-SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.download_count, f.last_accessed_at, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days
+SELECT f.organization_id, f.id, f.filename, f.original_filename, f.file_extension, f.file_size, f.mime_type, f.bucket_name, f.storage_path, f.current_version, f.current_fence, f.checksum, f.status, f.status_reason, f.status_before_deletion, f.category, f.virus_scanned, f.virus_scan_result, f.virus_scan_engine, f.last_scanned_at, f.contains_pii, f.requires_consent, f.retention_days, f.deletion_date, f.uploaded_by, f.title, f.description, f.tags, f.metadata, f.width, f.height, f.variants, f.quota_bytes, f.created_at, f.created_by, f.updated_at, f.updated_by, f.deleted_at, f.deleted_by, c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days,
+	coalesce(d.download_count, 0) AS download_count, d.last_accessed_at
 FROM files f
+LEFT JOIN file_downloads d ON d.organization_id = f.organization_id AND d.file_id = f.id
 JOIN organizations o ON o.id = f.organization_id
 LEFT JOIN file_consents c ON c.organization_id = f.organization_id AND c.file_id = f.id
 	AND c.withdrawn_at IS NULL
@@ -705,6 +714,8 @@ type LockFileForChangeRow struct {
 	RecordedBy        *uuid.UUID
 	RecordedAt        *time.Time
 	DataRetentionDays *int32
+	DownloadCount     int64
+	LastAccessedAt    *time.Time
 }
 
 // With all that a change needs to know, and without the upload, which it leaves alone.
@@ -745,8 +756,6 @@ func (q *Queries) LockFileForChange(ctx context.Context, arg LockFileForChangePa
 		&i.File.Height,
 		&i.File.Variants,
 		&i.File.QuotaBytes,
-		&i.File.DownloadCount,
-		&i.File.LastAccessedAt,
 		&i.File.CreatedAt,
 		&i.File.CreatedBy,
 		&i.File.UpdatedAt,
@@ -758,6 +767,8 @@ func (q *Queries) LockFileForChange(ctx context.Context, arg LockFileForChangePa
 		&i.RecordedBy,
 		&i.RecordedAt,
 		&i.DataRetentionDays,
+		&i.DownloadCount,
+		&i.LastAccessedAt,
 	)
 	return i, err
 }
