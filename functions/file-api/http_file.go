@@ -29,7 +29,7 @@ type fileBody struct {
 	Tags            []string             `json:"tags" nullable:"false"`
 	Metadata        map[string]any       `json:"metadata"`
 	SHA256          *string              `json:"sha256" doc:"In hexadecimal. Until the file is processed, the declared one."`
-	VirusScanned    bool                 `json:"virus_scanned" doc:"Whether a scanner checked the file. False does not mean that the file is clean."`
+	VirusScanned    bool                 `json:"virus_scanned" doc:"Whether a scanner that knows malware checked the file. False does not mean that the file is clean."`
 	VirusScanResult *string              `json:"virus_scan_result" doc:"clean, or the name of the malware that was found."`
 	LastScannedAt   *time.Time           `json:"last_scanned_at"`
 	ContainsPII     bool                 `json:"contains_pii"`

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/clamd"
 )
 
 // refused uploads through the form and wants the file to end as an error that says what to do, with
@@ -239,7 +241,9 @@ func TestMalware(t *testing.T) {
 		u := s.user("member")
 		a := u.settled(u.available(sent{name: "notes.zip", kind: "application/zip",
 			content: zipOf(t, "a.txt", []byte("harmless"), "")}))
-		if a.at("file.virus_scanned") != true || a.at("file.virus_scan_result") != "clean" {
+		// with a test signature alone, nothing is clean
+		if known := shared.scanner.Database != clamd.EICAROnly; a.at("file.virus_scanned") != known ||
+			(a.at("file.virus_scan_result") == "clean") != known {
 			t.Errorf("scan: %s", a.raw)
 		}
 	})

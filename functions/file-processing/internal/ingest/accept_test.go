@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -190,9 +191,23 @@ func TestScannerFinds(t *testing.T) {
 	}
 }
 
+// A scanner that has nothing but a test signature finds that, and calls nothing else clean.
+func TestWithoutADatabaseNothingIsClean(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t).scanningAt(faultyScanner(t, versioned(func(conn net.Conn) {
+		drain(conn)
+		fmt.Fprint(conn, "stream: OK\x00")
+	})))
+	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
+	w.process(object)
+	expect(t, w.file(key), map[string]any{"status": "available", "virus_scanned": false,
+		"virus_scan_result": nil, "last_scanned_at": nil, "virus_scan_engine": "ClamAV 1.4.6"})
+	expect(t, w.row(`SELECT scanned FROM file_transfers`), map[string]any{"scanned": false})
+}
+
 func TestScannedAndClean(t *testing.T) {
 	t.Parallel()
-	w := newFixture(t).scanning()
+	w := newFixture(t).scanning().withDatabase()
 	key, object := w.send(upload{name: "a.jpg", mime: "image/jpeg", content: sampleJPEG(t)})
 	w.process(object)
 	row := w.file(key)

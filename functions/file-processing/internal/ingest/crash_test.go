@@ -251,7 +251,9 @@ func TestClamdKilledMidStream(t *testing.T) {
 	if result := w.process(object); result.Attempt != 1 || result.Outcome != OutcomeAvailable {
 		t.Errorf("%+v", result)
 	}
-	expect(t, w.file(key), map[string]any{"virus_scan_result": "clean"})
+	if engine := fmt.Sprint(w.file(key)["virus_scan_engine"]); !strings.HasPrefix(engine, "ClamAV ") {
+		t.Errorf("scanned by %s", engine)
+	}
 }
 
 func TestPostgresRestartedMidRun(t *testing.T) {

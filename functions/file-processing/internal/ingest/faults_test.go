@@ -226,6 +226,28 @@ func versioned(stream func(conn net.Conn)) func(net.Conn, string) {
 	}
 }
 
+// withDatabase has the scanner say that it loaded an official database, which no test has.
+func (w *fixture) withDatabase() *fixture {
+	w.t.Helper()
+	daemon, err := servers.clamd()
+	must(w.t, err)
+	return w.scanningAt(faultyScanner(w.t, func(conn net.Conn, command string) {
+		if command == "VERSION" {
+			fmt.Fprint(conn, "ClamAV 1.4.6/27600/Mon Nov 17 08:00:00 2025\x00")
+			return
+		}
+		clamd, err := net.Dial("tcp", strings.TrimPrefix(daemon.Address, "tcp://"))
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		defer clamd.Close()
+		fmt.Fprintf(clamd, "z%s\x00", command)
+		go func() { _, _ = io.Copy(clamd, conn) }()
+		_, _ = io.Copy(conn, clamd)
+	}))
+}
+
 // due does what time does to a file that was given back.
 func (w *fixture) due() {
 	w.t.Helper()

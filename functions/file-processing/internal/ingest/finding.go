@@ -61,17 +61,22 @@ func (f finding) row(c claim, buckets storedfile.Buckets) db.SettleFileParams {
 	}
 	row.KeptSeconds = present(f.reason.KeptFor().Seconds())
 	if f.scanned != nil {
-		result := clean
-		if f.scanned.Infected {
-			result = f.scanned.Signature
-		}
-		row.VirusScanResult, row.VirusScanEngine = &result, &f.scanned.Engine
+		row.VirusScanResult, row.VirusScanEngine = scanResult(*f.scanned), &f.scanned.Engine
 	}
 	return row
 }
 
-// clean is files.virus_scan_result of what was scanned and held nothing.
-const clean = "clean"
+// scanResult is files.virus_scan_result. A scanner that knows no malware but a test file has not
+// scanned what it finds nothing in.
+func scanResult(v scan.Verdict) *string {
+	switch {
+	case v.Infected:
+		return &v.Signature
+	case v.KnowsMalware():
+		return new("clean")
+	}
+	return nil
+}
 
 // place is where the original is after the verdict; what is deleted keeps the place where it was.
 func (f finding) place(c claim, buckets storedfile.Buckets) (bucket, path string) {

@@ -247,7 +247,7 @@ func (c claim) recordTransfer(ctx context.Context, q *db.Queries, f finding) err
 	}
 	return q.RecordTransfer(ctx, db.RecordTransferParams{
 		OrganizationID: c.key.Organization, FileID: c.key.File, Bytes: f.size,
-		Scanned: f.scanned != nil, Quarantined: quarantined,
+		Scanned: f.scanned != nil && scanResult(*f.scanned) != nil, Quarantined: quarantined,
 	})
 }
 

@@ -63,6 +63,10 @@ type Verdict struct {
 	Engine string
 }
 
+// KnowsMalware reports whether an official database was loaded: without one, as with a test
+// signature alone, that nothing was found says nothing.
+func (v Verdict) KnowsMalware() bool { return strings.Contains(v.Engine, "/") }
+
 // Client talks to one clamd. It is safe for concurrent use and keeps no
 // connection open between scans.
 type Client struct {
