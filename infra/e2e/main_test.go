@@ -63,6 +63,7 @@ var shared struct {
 	stack    *stack.Stack
 	scanner  *clamd.Clamd // nil where none is installed
 	wiretap  *wiretap     // between the functions and the scanner
+	keys     *keys        // between the functions and the issuer
 	root     string       // of the repository; the S3 server takes the working directory
 	bin      string       // the functions' binaries
 	queueURL string
@@ -138,6 +139,7 @@ func begin(dir string) (stop func() error, err error) {
 	case !errors.Is(err, clamd.ErrNotInstalled):
 		return nil, err
 	}
+	shared.keys = relayKeys()
 	shared.stack, err = stack.Start(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, progress)
@@ -149,6 +151,7 @@ func begin(dir string) (stop func() error, err error) {
 		// the store waits for those that were opened and not used
 		http.DefaultClient.CloseIdleConnections()
 		err := shared.stack.Stop()
+		shared.keys.server.Close()
 		if shared.scanner != nil {
 			shared.wiretap.close()
 			err = errors.Join(err, shared.scanner.Stop())
@@ -161,6 +164,9 @@ func begin(dir string) (stop func() error, err error) {
 func tune(f *runtime.Function) {
 	f.Env["ALLOWED_MIME_TYPES"] = "image/*,application/pdf,text/*,application/zip"
 	f.Env["MAX_FILE_SIZE"] = fmt.Sprint(maxFileSize)
+	if issuer := f.Env["AUTH_JWKS_URL"]; issuer != "" {
+		f.Env["AUTH_JWKS_URL"] = shared.keys.through(issuer)
+	}
 }
 
 func connect(ready stack.Ready) (*platform, error) {

@@ -21,6 +21,7 @@ type wiretap struct {
 	mu     sync.Mutex
 	strike func() // instead of only cutting; it runs once
 	spared bool
+	down   bool
 }
 
 func listen(scanner string) (*wiretap, error) {
@@ -48,7 +49,7 @@ func (w *wiretap) close() { _ = w.listener.Close() }
 func (w *wiretap) pass(client net.Conn) {
 	defer func() { _ = client.Close() }()
 	server, err := net.Dial("tcp", w.scanner)
-	if err != nil {
+	if err != nil || w.isDown() {
 		return
 	}
 	defer func() { _ = server.Close() }()
@@ -100,6 +101,19 @@ func (w *wiretap) spare(yes bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.spared = yes
+}
+
+// cut lets nobody through to the scanner.
+func (w *wiretap) cut(yes bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = yes
+}
+
+func (w *wiretap) isDown() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.down
 }
 
 func (w *wiretap) harmless() bool {

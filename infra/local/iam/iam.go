@@ -30,9 +30,10 @@ type Authority struct {
 	log        *slog.Logger
 	principals map[string]*principal // by access key
 
-	mu     sync.Mutex
-	used   map[string]bool
-	denied []string
+	mu      sync.Mutex
+	used    map[string]bool
+	denied  []string
+	revoked func(function, action, resource string) bool
 }
 
 type principal struct {
@@ -200,6 +201,9 @@ func (a *Authority) Allows(access, action, resource string) bool {
 	allowed := false
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.revoked != nil && a.revoked(p.name, action, resource) {
+		return false
+	}
 	for _, s := range p.allows {
 		if !denied && s.applies(policy.DecisionAllow, request) {
 			allowed, a.used[s.grant] = true, true
@@ -210,6 +214,14 @@ func (a *Authority) Allows(access, action, resource string) bool {
 		a.log.Error("AccessDenied", "function", p.name, "action", action, "resource", resource)
 	}
 	return allowed
+}
+
+// Revoke takes away what revoked tells of, for tests of a function whose grant is missing; nil
+// gives it back. What is refused so is not among Denied.
+func (a *Authority) Revoke(revoked func(function, action, resource string) bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.revoked = revoked
 }
 
 // Unused are the grants by which nothing was allowed yet, each as "function action resource".

@@ -53,6 +53,16 @@ func TestDecisions(t *testing.T) {
 			t.Errorf("%s on %s by %s is %v", c.action, c.resource, c.access, got)
 		}
 	}
+	const send = "sqs:SendMessage"
+	denied := len(a.Denied())
+	a.Revoke(func(function, action, _ string) bool { return function == "f" && action == send })
+	if a.Allows(access, send, "arn:aws:sqs:::q") || len(a.Denied()) != denied ||
+		!a.Allows(access, "sqs:ReceiveMessage", "arn:aws:sqs:::q") {
+		t.Error("what was revoked is allowed, or told as a mistake of the role")
+	}
+	if a.Revoke(nil); !a.Allows(access, send, "arn:aws:sqs:::q") {
+		t.Error("what was given back is denied")
+	}
 	if secret, known := a.Secret("ROOT"); secret != "root-secret" || !known {
 		t.Error("the root's secret is unknown")
 	}
