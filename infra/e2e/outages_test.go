@@ -11,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/channels"
@@ -78,13 +80,16 @@ func outages() []outage {
 	return []outage{
 		{what: "files", how: "AccessDenied", lasts: days, cut: revoke("s3:Put", b.Files),
 			mend: grant, ends: "available", tell: []string{fileProcessing}},
+		{what: "files, for longer than MaxUploadAge", how: "AccessDenied", lasts: 6 * 24 * time.Hour,
+			cut: revoke("s3:Put", b.Files), mend: grant, ends: "error",
+			tell: []string{fileProcessing}, meanwhile: (*affected).idle},
 		{what: "quarantine", how: "AccessDenied", lasts: days, cut: revoke("s3:Put", b.Quarantine),
 			mend: grant, content: eicar(), ends: "quarantined", tell: []string{fileProcessing}, needsClamd: true},
 		{what: "incoming", how: "AccessDenied", lasts: days, cut: revoke("s3:Get", b.Incoming),
 			mend: grant, ends: "available", tell: []string{fileProcessing}},
 		{what: "queue", how: "AccessDenied, and its messages are lost", lasts: days,
 			cut: revoke("sqs:", ""), mend: func(t *testing.T) { drain(t); grant(t) },
-			ends: "available", tell: []string{"satchel-file-api-maintenance", "satchel-notification-dispatcher-sweep"},
+			ends: "available", tell: []string{"satchel-file-api-maintenance", "satchel-notification-dispatcher-http"},
 			meanwhile: (*affected).sendAgain},
 		{what: "database", how: "crash", lasts: days, cut: crash, mend: resume, ends: "available",
 			meanwhile: (*affected).idle},
@@ -107,6 +112,7 @@ type affected struct {
 	outage
 	t       *testing.T
 	away    bool // what was cut
+	tries   int  // that were waited for
 	schools []*school
 	pupils  []user
 	forms   [][]reply // of each school
@@ -163,15 +169,7 @@ func (o outage) run(t *testing.T) string {
 	}
 	took := time.Since(began)
 	a.check()
-	told := faults(a.log()[logged:])
-	for _, function := range o.tell {
-		if !slices.Contains(told, function) {
-			t.Errorf("%s does not tell of a fault of its configuration, %q do", function, told)
-		}
-	}
-	if len(o.tell) == 0 && len(told) > 0 {
-		t.Errorf("%q tell of a fault of their configuration", told)
-	}
+	a.checkTold(a.log()[logged:])
 	one, folded := a.sent("delivered"), a.sent("folded")
 	return fmt.Sprintf("| %s: %s | %s | %d %s | %d | %d | %d | %d | %s + %.1f s of work |", o.what,
 		o.how, age(o.lasts), len(a.ids)*filesOfASchool, o.ends, tries, one, folded,
@@ -243,12 +241,11 @@ func (a *affected) pass(time time.Duration) {
 }
 
 // work is what the schedules and the queues do when the clock has moved. What fails is done by the
-// next. Without queues the sweep cannot call the dispatcher.
+// next. Without queues nobody calls the dispatcher.
 func (a *affected) work() {
 	a.t.Helper()
 	a.schools[0].send("POST", "/local/schedules/file-maintenance", "", nil)
 	if a.away && a.what == "queue" {
-		a.schools[0].send("POST", "/local/schedules/notification-sweep", "", nil)
 		return
 	}
 	a.idle()
@@ -269,19 +266,25 @@ func (a *affected) idle() {
 func (a *affected) givenBack() {
 	a.t.Helper()
 	files := int64(len(a.ids) * filesOfASchool)
+	a.tries++
 	until(a.t, "files that were given back", func() bool {
 		if left := a.count(`SELECT count(*) FROM file_uploads WHERE `); left != files {
 			a.t.Fatalf("%d files ended during the outage", files-left)
 		}
-		return a.count(`SELECT count(*) FROM file_uploads WHERE attempts = 0
-			AND next_attempt_at > clock_timestamp() AND `) == files
+		return a.count(fmt.Sprintf(`SELECT count(*) FROM file_uploads WHERE fence >= %d
+			AND attempts = 0 AND lease_until IS NULL AND next_attempt_at IS NOT NULL AND `,
+			a.tries)) == files
 	})
 }
 
-// sendAgain has maintenance try to send what nobody takes.
+// sendAgain has maintenance try to send what nobody takes, and a request ring a bell that nobody
+// hears.
 func (a *affected) sendAgain() {
 	a.t.Helper()
 	a.work()
+	a.pupils[0].s.user("staff").call("POST", "/v1/notifications", map[string]any{
+		"user_id": a.pupils[0].id, "event": "message.posted",
+	}).want(202)
 	// what the pollers were just waiting for came through
 	if n := a.count(`SELECT count(*) FROM file_uploads WHERE `); n == 0 {
 		a.t.Error("no upload waits")
@@ -292,6 +295,9 @@ func (a *affected) sendAgain() {
 func (a *affected) signIn() {
 	a.t.Helper()
 	a.idle()
+	if a.tries++; a.tries > 1 {
+		return
+	}
 	for _, u := range a.pupils {
 		u.call("GET", "/v1/usage", nil).want(200)
 	}
@@ -321,6 +327,11 @@ func (a *affected) check() {
 			a.t.Errorf("%d files of %s ended as %s", n, s.slug, a.ends)
 		}
 		s.wantVerdicts(filesOfASchool)
+		if a.ends != "available" { // the bytes are kept all the same
+			if n := s.quarantined(); n != filesOfASchool {
+				a.t.Errorf("%d files of %s are in quarantine", n, s.slug)
+			}
+		}
 		for j, form := range a.forms[i] {
 			if a.ends != "available" {
 				break
@@ -345,6 +356,38 @@ func (a *affected) check() {
 			a.t.Errorf("%d %s", n, what)
 		}
 	}
+}
+
+// checkTold looks at what the alarms watch.
+func (a *affected) checkTold(log string) {
+	a.t.Helper()
+	told := faults(log)
+	for _, function := range a.tell {
+		if !slices.Contains(told, function) {
+			a.t.Errorf("%s does not tell of a fault of its configuration, %q do", function, told)
+		}
+	}
+	if len(a.tell) == 0 && len(told) > 0 {
+		a.t.Errorf("%q tell of a fault of their configuration", told)
+	}
+	want := 0
+	if a.ends == "error" {
+		want = len(a.ids) * filesOfASchool
+	}
+	if n := strings.Count(log, `"FilesGivenUp":1`); n != want {
+		a.t.Errorf("%d files are told to be given up, want %d", n, want)
+	}
+}
+
+// quarantined counts the objects in quarantine.
+func (s *school) quarantined() int {
+	s.t.Helper()
+	list, err := s.objects.ListObjectsV2(s.t.Context(), &s3.ListObjectsV2Input{
+		Bucket: &s.ready.S3.Buckets.Quarantine, Prefix: aws.String("quarantine/" + s.id + "/")})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return len(list.Contents)
 }
 
 // sent counts the facts with an outcome.

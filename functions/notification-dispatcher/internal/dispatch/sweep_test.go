@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ func TestTheSweepRingsWhatALostRingLeft(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.fill(f.school, 3)
+	f.exec(`UPDATE notification_inbox SET created_at = now() - interval '30 minutes'`)
 	rung := 0
 	var out bytes.Buffer
 	s := f.sweep(&out, func(context.Context) error {
@@ -45,8 +47,18 @@ func TestTheSweepRingsWhatALostRingLeft(t *testing.T) {
 	if done, err := s.Run(t.Context()); err != nil || done.Rung != 0 {
 		t.Errorf("rang for nothing: %+v, %v", done, err)
 	}
-	if !strings.Contains(out.String(), `"OldestWaiting"`) {
-		t.Errorf("told %s", out.String())
+	var ages []float64
+	for line := range strings.Lines(out.String()) {
+		var told struct{ OldestWaiting *float64 }
+		if err := json.Unmarshal([]byte(line), &told); err != nil {
+			t.Fatal(err)
+		}
+		if told.OldestWaiting != nil {
+			ages = append(ages, *told.OldestWaiting)
+		}
+	}
+	if len(ages) != 2 || ages[0] < 1.8e6 || ages[0] > 3.6e6 || ages[1] != 0 {
+		t.Errorf("told %v ms, want half an hour and then nothing", ages)
 	}
 }
 
