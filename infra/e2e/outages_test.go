@@ -28,7 +28,7 @@ const (
 )
 
 // schools is 40 for the table in docs/operate.md.
-var schools = flag.Int("schools", 2,
+var schools = flag.Int("schools", 1,
 	fmt.Sprintf("schools that meet each outage, with %d files and %d notifications each",
 		filesOfASchool, toldOfASchool))
 
