@@ -5,7 +5,6 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
-	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
 // describe answers -describe-api and -describe-events, and reports whether one was asked.
@@ -17,6 +16,6 @@ func describe() (bool, error) {
 	}
 	return lambdaevent.Describe(os.Args, os.Stdout, lambdaevent.Handler{
 		HTTP:      &httpapi.API{},
-		Schedules: schedules(Config{}, nil, nil, nil, telemetry.Metrics{}, nil),
+		Schedules: schedules(nil),
 	})
 }

@@ -48,12 +48,12 @@ func run(ctx context.Context, c Config) error {
 	}
 	metrics := telemetry.Metrics{Out: os.Stdout, Namespace: c.MetricsNamespace}
 	metrics.WatchConfiguration(&cloud, log)
-	objects := s3.NewFromConfig(cloud)
-	queues := sqs.NewFromConfig(cloud)
+	objects, queues := s3.NewFromConfig(cloud), sqs.NewFromConfig(cloud)
+	runner := maintainer(c, db, objects, queues, metrics, log)
 	bell := outbox.Doorbell{SQS: queues, URL: c.DoorbellQueueURL, Log: log}
 	lambda.Start(lambdaevent.Handler{
 		HTTP:      newAPI(c, db, objects, bell, log),
-		Schedules: schedules(c, db, objects, queues, metrics, log), Doorbell: bell.Ring, Log: log,
+		Schedules: schedules(runner), Commands: commands(runner), Doorbell: bell.Ring, Log: log,
 	}.Invoke)
 	return nil
 }

@@ -83,6 +83,8 @@ CREATE INDEX files_by_name ON files (organization_id, filename COLLATE "C");
 -- For maintenance, which looks across organizations.
 CREATE INDEX files_due ON files (deletion_date, organization_id, id)
 	WHERE deletion_date IS NOT NULL;
+CREATE INDEX files_given_up ON files (organization_id, id) WHERE status = 'error'
+	AND status_reason IN ('processing_unavailable', 'scanner_unavailable', 'too_many_attempts');
 CREATE INDEX files_deleted ON files (deleted_at, organization_id, id) WHERE deleted_at IS NOT NULL;
 SELECT protect_tenant_table('files');
 
@@ -305,11 +307,14 @@ GRANT INSERT ON file_access_logs, object_deletions TO satchel_file_processing_ev
 
 -- Maintenance finds what is due in every organization, then acts inside one organization at a time.
 -- It sees ids, dates and states of files, and no names, titles or metadata.
-GRANT SELECT (organization_id, id, status, quota_bytes, deletion_date, deleted_at, uploaded_by),
+GRANT SELECT (organization_id, id, status, status_reason, quota_bytes, deletion_date, deleted_at,
+	uploaded_by, bucket_name, storage_path, current_fence, category, retention_days, created_at,
+	updated_at),
 	UPDATE (status, status_reason, deletion_date, updated_at), DELETE
 	ON files TO satchel_file_api_maintenance;
 GRANT SELECT, UPDATE, DELETE ON object_deletions TO satchel_file_api_maintenance;
-GRANT SELECT, DELETE, UPDATE (check_at, retries) ON file_uploads TO satchel_file_api_maintenance;
+GRANT SELECT, INSERT, DELETE, UPDATE (check_at, retries) ON file_uploads
+	TO satchel_file_api_maintenance;
 GRANT SELECT, UPDATE ON storage_quotas TO satchel_file_api_maintenance;
 GRANT INSERT ON file_access_logs, file_access_origins, object_deletions
 	TO satchel_file_api_maintenance;
@@ -317,7 +322,7 @@ GRANT SELECT (organization_id, id, occurred_at), DELETE ON file_access_logs
 	TO satchel_file_api_maintenance;
 GRANT SELECT (organization_id, occurred_at), DELETE ON file_access_origins
 	TO satchel_file_api_maintenance;
-GRANT SELECT (id, data_retention_days) ON organizations TO satchel_file_api_maintenance;
+GRANT SELECT (id, status, data_retention_days) ON organizations TO satchel_file_api_maintenance;
 GRANT EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz)
 	TO satchel_file_api_maintenance;
 CREATE POLICY maintenance_across ON organizations FOR SELECT TO satchel_file_api_maintenance
@@ -330,7 +335,7 @@ CREATE POLICY maintenance_across ON object_deletions FOR SELECT TO satchel_file_
 
 -- +goose Down
 REVOKE SELECT (id, status) ON organizations FROM satchel_file_processing_events;
-REVOKE SELECT (id, data_retention_days) ON organizations FROM satchel_file_api_maintenance;
+REVOKE SELECT (id, status, data_retention_days) ON organizations FROM satchel_file_api_maintenance;
 DROP POLICY maintenance_across ON organizations;
 REVOKE EXECUTE ON FUNCTION make_partitions(text, integer), drop_partitions(text, timestamptz)
 	FROM satchel_file_api_maintenance;

@@ -28,9 +28,11 @@ func Across() []Sight {
 	const sweep, over = "notification-dispatcher/sweep", "sweep_across"
 	due := []string{"organization_id", "channel", "next_at"}
 	return append(aggregationAcross(), []Sight{
-		{maintenance, "public.files", []string{"organization_id", "id", "status", "quota_bytes",
-			"deletion_date", "deleted_at", "uploaded_by"}, whole, "SELECT", "true",
-			"finds what is due, and locks the row in its organization to purge it"},
+		{maintenance, "public.files", []string{"organization_id", "id", "status", "status_reason",
+			"quota_bytes", "deletion_date", "deleted_at", "uploaded_by", "bucket_name",
+			"storage_path", "current_fence", "category", "retention_days", "created_at",
+			"updated_at"}, whole, "SELECT", "true",
+			"finds what is due or given up, and locks the row in its organization"},
 		{maintenance, "public.file_uploads", AllColumns(), whole, "SELECT", "true",
 			"finds uploads that have gone quiet"},
 		{maintenance, "public.object_deletions", AllColumns(), whole, "SELECT", "true",
@@ -43,8 +45,8 @@ func Across() []Sight {
 			"(tat < now())", "a bucket that is empty again says the same as none"},
 		{maintenance, "public.rate_limits", []string{"tat"}, "maintenance_expired_delete", "DELETE",
 			"(tat < now())", "deletes what nobody has used for an hour"},
-		{maintenance, "public.organizations", []string{"id", "data_retention_days"}, whole,
-			"SELECT", "true", "whose access log ends earlier than others"},
+		{maintenance, "public.organizations", []string{"id", "status", "data_retention_days"},
+			whole, "SELECT", "true", "whose access log ends earlier than others, and who may write"},
 
 		{delivery, "public.memberships", AllColumns(), round, "SELECT", Unset,
 			"ends the connections of members who were removed"},

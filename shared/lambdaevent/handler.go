@@ -1,5 +1,5 @@
 // Package lambdaevent turns Lambda's events into calls of a function's handlers: HTTP API requests,
-// batches of SQS messages, schedules.
+// batches of SQS messages, schedules, commands.
 package lambdaevent
 
 import (
@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -19,6 +22,9 @@ type Handler struct {
 	HTTP      http.Handler
 	SQS       func(context.Context, events.SQSMessage) error
 	Schedules map[string]Task // by the schedule's name in the template
+	// Commands are what somebody may invoke the function for by hand, by name. Each reads its
+	// arguments from the event, and its answer is the invocation's.
+	Commands map[string]func(context.Context, json.RawMessage) (any, error)
 
 	// MinRemaining is the least time a message needs: with less left before Lambda's deadline, the
 	// rest of a batch is returned to the queue unread. Zero means 5 s.
@@ -59,6 +65,8 @@ func (h Handler) Invoke(ctx context.Context, raw json.RawMessage) (any, error) {
 		return h.batch(ctx, batch), nil
 	case kind == Schedule && h.Schedules != nil:
 		return h.schedule(ctx, raw)
+	case kind == Command && h.Commands != nil:
+		return h.command(ctx, raw)
 	default:
 		return nil, fmt.Errorf("this function takes no %s events", kind)
 	}
@@ -73,13 +81,33 @@ func (h Handler) schedule(ctx context.Context, raw json.RawMessage) (summary any
 	if !ok {
 		return nil, fmt.Errorf("this function has no schedule %q", due.Schedule)
 	}
+	return h.run(ctx, "schedule", due.Schedule, task.Run)
+}
+
+func (h Handler) command(ctx context.Context, raw json.RawMessage) (any, error) {
+	var asked CommandEvent
+	if err := json.Unmarshal(raw, &asked); err != nil {
+		return nil, fmt.Errorf("read command: %w", err)
+	}
+	do, ok := h.Commands[asked.Command]
+	if !ok {
+		return nil, fmt.Errorf("this function has no command %q: it has %s", asked.Command,
+			strings.Join(slices.Sorted(maps.Keys(h.Commands)), ", "))
+	}
+	return h.run(ctx, "command", asked.Command,
+		func(ctx context.Context) (any, error) { return do(ctx, raw) })
+}
+
+// run does what has a name, rings and reports.
+func (h Handler) run(ctx context.Context, kind, name string,
+	do func(context.Context) (any, error)) (summary any, err error) {
 	started := time.Now()
 	err = recovered(ctx, h.log(), func() (err error) {
-		summary, err = task.Run(ctx)
+		summary, err = do(ctx)
 		return err
 	})
 	h.ring(ctx, err)
-	h.report(ctx, err, "schedule done", slog.String("schedule", due.Schedule),
+	h.report(ctx, err, kind+" done", slog.String(kind, name),
 		slog.Duration("duration", time.Since(started)))
 	return summary, err
 }

@@ -69,12 +69,22 @@ func TestAnEntryRefusesWhatItIsNotFor(t *testing.T) {
 	maintenance := Handler{Log: none.Log, Schedules: map[string]Task{
 		"file-maintenance": {Run: func(context.Context) (any, error) { return "swept", nil }},
 		"broken":           {Run: func(context.Context) (any, error) { panic("boom") }},
+	}, Commands: map[string]func(context.Context, json.RawMessage) (any, error){
+		"sweep": func(_ context.Context, raw json.RawMessage) (any, error) {
+			if !strings.Contains(string(raw), `"hard":true`) {
+				return nil, errors.New("its arguments are missing")
+			}
+			return "swept", nil
+		},
 	}}
 	for event, want := range map[string]string{
 		`{"schedule":"file-maintenance","time":"2024-05-01T10:00:00Z"}`: "",
 		`{"schedule":"other","time":"2024-05-01T10:00:00Z"}`:            "no schedule",
 		`{"schedule":"file-maintenance","time":"yesterday"}`:            "read schedule event",
 		`{"schedule":"broken","time":"2024-05-01T10:00:00Z"}`:           "panic: boom",
+		`{"command":"sweep","hard":true}`:                               "",
+		`{"command":"sweep"}`:                                           "arguments are missing",
+		`{"command":"dust"}`:                                            "it has sweep",
 	} {
 		answer, err := maintenance.Invoke(context.Background(), json.RawMessage(event))
 		if want == "" && answer != "swept" {

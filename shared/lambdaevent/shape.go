@@ -15,6 +15,7 @@ const (
 	HTTP     Kind = "HTTP API"
 	SQS      Kind = "SQS"
 	Schedule Kind = "schedule"
+	Command  Kind = "command"
 )
 
 // ScheduleEvent is what a schedule sends: the Input of an EventBridge schedule, with
@@ -22,6 +23,12 @@ const (
 type ScheduleEvent struct {
 	Schedule string    `json:"schedule"`
 	Time     time.Time `json:"time"`
+}
+
+// CommandEvent is what somebody who operates the deployment invokes a function with, beside the
+// arguments of that command.
+type CommandEvent struct {
+	Command string `json:"command"`
 }
 
 // Shape tells an event's shape by the members that only this shape has. Its error means that the
@@ -38,6 +45,7 @@ func Shape(raw json.RawMessage) (Kind, error) {
 			EventSource string `json:"eventSource"`
 		} `json:"Records"`
 		Schedule string `json:"schedule"`
+		Command  string `json:"command"`
 	}
 	if err := json.Unmarshal(raw, &probe); err != nil {
 		return "", fmt.Errorf("event is of no shape that is known: %w", err)
@@ -55,8 +63,10 @@ func Shape(raw json.RawMessage) (Kind, error) {
 		return SQS, nil
 	case probe.Schedule != "":
 		return Schedule, nil
+	case probe.Command != "":
+		return Command, nil
 	default:
 		return "", errors.New(
-			"event is of no shape that is known: want HTTP API 2.0, SQS or a schedule")
+			"event is of no shape that is known: want HTTP API 2.0, SQS, a schedule or a command")
 	}
 }

@@ -51,6 +51,24 @@ func Held(organization, file uuid.UUID, version int, fence int64) string {
 		strconv.FormatInt(fence, 10)
 }
 
+// ParseHeld is the inverse of Held, without the fence.
+func ParseHeld(key string) (Key, error) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 6 || parts[0] != "quarantine" || parts[4] != "held" {
+		return Key{}, fmt.Errorf("object key %q is not "+
+			"quarantine/<organization>/<file>/<version>/held/<fence>", key)
+	}
+	of, err := ParseIncoming(IncomingPrefix + strings.Join(parts[1:4], "/"))
+	if err != nil {
+		return Key{}, err
+	}
+	fence, err := strconv.ParseInt(parts[5], 10, 64)
+	if err != nil || Held(of.Organization, of.File, of.Version, fence) != key {
+		return Key{}, fmt.Errorf("object key %q: fence %q is not a number", key, parts[5])
+	}
+	return of, nil
+}
+
 // Prefixes are what every key of a file begins with, for all its versions, whichever bucket it is
 // in.
 func Prefixes(organization, file uuid.UUID) (incoming, original, variant, quarantine string) {

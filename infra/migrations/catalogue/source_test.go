@@ -27,10 +27,11 @@ const module = "github.com/toolboxai-solutions/satchel/"
 // entryPoints are where each entry's work begins: what is reachable from there is what the entry
 // can ask of the database. Every entry opens the pool, so tenantdb.Open belongs to each.
 var entryPoints = map[string][]string{
-	"analytics-aggregation/http":       {"functions/analytics-aggregation.newAPI"},
-	"analytics-aggregation/run":        {"functions/analytics-aggregation.schedules"},
-	"file-api/http":                    {"functions/file-api.newAPI"},
-	"file-api/maintenance":             {"(*functions/file-api/internal/maintenance.Runner).Run"},
+	"analytics-aggregation/http": {"functions/analytics-aggregation.newAPI"},
+	"analytics-aggregation/run":  {"functions/analytics-aggregation.schedules"},
+	"file-api/http":              {"functions/file-api.newAPI"},
+	"file-api/maintenance": {"functions/file-api.schedules",
+		"functions/file-api.commands"},
 	"file-processing/events":           {"(functions/file-processing.handler).message"},
 	"notification-dispatcher/http":     {"(functions/notification-dispatcher.parts).api"},
 	"notification-dispatcher/delivery": {"(functions/notification-dispatcher.parts).deliver"},

@@ -187,7 +187,11 @@ func (w *fixture) sent() []string {
 				w.t.Fatal(err)
 			}
 			r := event.Records[0]
-			if len(event.Records) != 1 || r.S3.Bucket.Name != buckets().Incoming ||
+			bucket := buckets().Incoming
+			if strings.HasPrefix(r.S3.Object.Key, "quarantine/") {
+				bucket = buckets().Quarantine
+			}
+			if len(event.Records) != 1 || r.S3.Bucket.Name != bucket ||
 				r.S3.Object.Size != 5 || !strings.HasPrefix(r.EventName, "ObjectCreated:") {
 				w.t.Errorf("sent %s", *m.Body)
 			}
@@ -342,11 +346,11 @@ func TestRejectLosesToAnotherClaim(t *testing.T) {
 	if err != nil || len(quiet) != 1 {
 		t.Fatalf("quiet uploads %v, %v", quiet, err)
 	}
-	seen, err := w.maintenance.take(t.Context(), quiet[0])
+	seen, _, err := w.maintenance.take(t.Context(), quiet[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.maintenance.take(t.Context(), quiet[0]); !errors.Is(err, pgx.ErrNoRows) {
+	if _, _, err := w.maintenance.take(t.Context(), quiet[0]); !errors.Is(err, pgx.ErrNoRows) {
 		t.Errorf("two runs took the same upload: %v", err)
 	}
 	for _, change := range []string{`UPDATE file_uploads SET fence = fence + 1`,

@@ -39,12 +39,12 @@ func (m *Runner) versions(ctx context.Context, bucket, key string) ([]objectVers
 
 // requeue puts the event that S3 would send into the queue of file-processing. The key needs no
 // form encoding: ids and slashes stay the same.
-func (m *Runner) requeue(ctx context.Context, key string, version objectVersion) error {
+func (m *Runner) requeue(ctx context.Context, bucket, key string, version objectVersion) error {
 	var event events.S3EventRecord
 	event.EventVersion, event.EventSource, event.EventName, event.EventTime = "2.1", "aws:s3",
 		"ObjectCreated:Post", m.now()
 	event.S3.SchemaVersion = "1.0"
-	event.S3.Bucket.Name = m.System.Buckets.Incoming
+	event.S3.Bucket.Name = bucket
 	event.S3.Object = events.S3Object{Key: key, Size: version.size, ETag: version.etag,
 		VersionID: version.id}
 	body, err := json.Marshal(events.S3Event{Records: []events.S3EventRecord{event}})

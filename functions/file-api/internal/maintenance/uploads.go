@@ -9,7 +9,6 @@ import (
 
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/library"
 	"github.com/toolboxai-solutions/satchel/functions/file-api/internal/maintenance/db"
-	"github.com/toolboxai-solutions/satchel/shared/objectkey"
 	"github.com/toolboxai-solutions/satchel/shared/storedfile"
 )
 
@@ -87,22 +86,21 @@ func (m *Runner) checkUploads() func(context.Context, slice) (Summary, bool, err
 func (m *Runner) checkUpload(ctx context.Context, due db.UploadsDueRow) (done Summary, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*requestTime)
 	defer cancel()
-	upload, err := m.take(ctx, due)
+	upload, place, err := m.take(ctx, due)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return done, nil // it ended, or another run has it
 	}
 	if err != nil {
 		return done, err
 	}
-	key := objectkey.Incoming(upload.OrganizationID, upload.FileID, int(upload.Version))
-	stored, err := m.versions(ctx, m.System.Buckets.Incoming, key)
+	stored, err := m.versions(ctx, place.BucketName, place.StoragePath)
 	if err != nil {
 		return done, err
 	}
 	what, version := nextAction(upload, stored, m.now())
 	switch what {
 	case requeue:
-		if err := m.requeue(ctx, key, version); err != nil {
+		if err := m.requeue(ctx, place.BucketName, place.StoragePath, version); err != nil {
 			return done, err
 		}
 		done.Requeued++
@@ -130,15 +128,21 @@ func (m *Runner) checkUpload(ctx context.Context, due db.UploadsDueRow) (done Su
 // take says when the upload is looked at next before anything is done about it, so that a crash
 // costs one quietTime and no flood of events.
 func (m *Runner) take(ctx context.Context,
-	due db.UploadsDueRow) (upload db.FileUpload, err error) {
+	due db.UploadsDueRow) (upload db.FileUpload, place db.UploadPlaceRow, err error) {
 	err = m.DB.InTenant(ctx, due.OrganizationID, func(tx pgx.Tx) error {
-		upload, err = db.New(tx).TakeUpload(ctx, db.TakeUploadParams{
+		q := db.New(tx)
+		upload, err = q.TakeUpload(ctx, db.TakeUploadParams{
 			OrganizationID: due.OrganizationID, FileID: due.FileID, Next: m.now().Add(quietTime),
 			Seen: due.CheckAt,
 		})
+		if err != nil {
+			return err
+		}
+		place, err = q.UploadPlace(ctx, db.UploadPlaceParams{OrganizationID: due.OrganizationID,
+			FileID: due.FileID})
 		return err
 	})
-	return upload, err
+	return upload, place, err
 }
 
 // waitLonger doubles the time until the next event: five minutes, ten, twenty, up to an hour.

@@ -86,6 +86,14 @@ func (f finding) place(c claim, buckets storedfile.Buckets) (bucket, path string
 	case f.reason.Kept() && !f.lost:
 		return buckets.Quarantine, c.keptKey(f.reason)
 	}
+	return c.source(buckets)
+}
+
+// source is where the upload is.
+func (c claim) source(buckets storedfile.Buckets) (bucket, key string) {
+	if c.held != "" {
+		return buckets.Quarantine, c.held
+	}
 	return buckets.Incoming, incomingKey(c.key)
 }
 

@@ -82,8 +82,8 @@ var ErrPostponed = errors.New("postponed")
 // file waits, with any other the same object must come again. What came of a file's content, be it
 // a rejection, is no error.
 func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
-	key, err := objectkey.ParseIncoming(o.Key)
-	if err != nil || key.Organization == uuid.Nil || o.Bucket != p.Config.Incoming {
+	key, held, err := p.uploadOf(o)
+	if err != nil || key.Organization == uuid.Nil {
 		return Result{Outcome: OutcomeUnknownKey}, nil
 	}
 	result := Result{Organization: key.Organization, File: key.File, Outcome: OutcomeRetry}
@@ -97,11 +97,11 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	}
 	var taken claim
 	what := superseded
-	over, kept, err := p.isSuperseded(ctx, key, o.Version)
+	over, kept, err := p.isSuperseded(ctx, key, o.Version, held)
 	if err == nil && !over {
 		taken, what, err = p.claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
 		if err == nil && what == superseded { // since the look before
-			_, kept, err = p.isSuperseded(ctx, key, o.Version)
+			_, kept, err = p.isSuperseded(ctx, key, o.Version, held)
 		}
 	}
 	if err != nil {
@@ -111,7 +111,7 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	switch what {
 	case superseded:
 		result.Outcome = OutcomeSuperseded
-		if kept {
+		if kept || held {
 			return result, nil
 		}
 		if err := p.deleteUpload(ctx, key, o.Version); err != nil {
@@ -126,6 +126,9 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 		result.Outcome = OutcomeBusy
 		return result, fault.New(fault.Temporary, "file-busy", "Another worker has this file.")
 	}
+	if held {
+		taken.held = o.Key
+	}
 	var found finding
 	result.Outcome, found, err = p.work(ctx, &taken, deadline.Add(-closing))
 	result.Reason, result.Bytes, result.Fallback = found.reason, found.size, found.fallback
@@ -134,6 +137,21 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 		return result, fmt.Errorf("%w: process file %s: %w", ErrPostponed, key.File, err)
 	}
 	return result, nil
+}
+
+// uploadOf says which upload an object is, and whether it is held: kept in quarantine without a
+// verdict, and processed again.
+func (p *Processor) uploadOf(o Object) (key objectkey.Key, held bool, err error) {
+	switch o.Bucket {
+	case p.Config.Incoming:
+		key, err = objectkey.ParseIncoming(o.Key)
+	case p.Config.Quarantine:
+		held = true
+		key, err = objectkey.ParseHeld(o.Key)
+	default:
+		err = fmt.Errorf("no upload is in bucket %s", o.Bucket)
+	}
+	return key, held, err
 }
 
 // work is everything between a claim and its end.

@@ -31,10 +31,9 @@ const cacheControl = "private, max-age=31536000, immutable"
 // openUpload starts reading one version of an upload. The caller closes its body.
 func (p *Processor) openUpload(ctx context.Context, c claim) (*s3.GetObjectOutput, error) {
 	w := watch(ctx)
-	object, err := p.S3.GetObject(w.ctx, &s3.GetObjectInput{
-		Bucket: &p.Config.Incoming, Key: aws.String(incomingKey(c.key)),
-		VersionId: &c.objectVersion,
-	})
+	bucket, key := c.source(p.Config.Buckets)
+	object, err := p.S3.GetObject(w.ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key,
+		VersionId: &c.objectVersion})
 	w.timer.Stop()
 	if err != nil {
 		w.cancel()
@@ -82,9 +81,10 @@ func (p *Processor) quarantine(ctx context.Context, c claim, reason storedfile.R
 func (p *Processor) copy(ctx context.Context, c claim, bucket, to string, t mediatype.Type) error {
 	ctx, cancel := context.WithTimeout(ctx, storageTime)
 	defer cancel()
+	from, key := c.source(p.Config.Buckets)
 	_, err := p.S3.CopyObject(ctx, &s3.CopyObjectInput{
 		Bucket: &bucket, Key: &to,
-		CopySource: aws.String(p.Config.Incoming + "/" + incomingKey(c.key) + "?versionId=" +
+		CopySource: aws.String(from + "/" + key + "?versionId=" +
 			url.QueryEscape(c.objectVersion)),
 		MetadataDirective: types.MetadataDirectiveReplace,
 		TaggingDirective:  types.TaggingDirectiveReplace,

@@ -13,7 +13,7 @@ import (
 // settledKeys are uploads for which nothing waits any more, as far as this worker has seen: a form
 // can be sent as often as one likes for as long as it is valid, and each time makes an event. It
 // never says so of a key that could still come to wait, because an upload's row is made before its
-// form and never again. The zero value is ready for use.
+// form and, unless what is held is redriven, never again. The zero value is ready for use.
 type settledKeys struct {
 	lock  sync.Mutex
 	known map[objectkey.Key]bool
@@ -46,10 +46,11 @@ func (s *settledKeys) has(key objectkey.Key) bool {
 
 // isSuperseded reports whether an object came for nothing, in one read at most: for a key that is
 // settled, or of which another version has won. kept says that one of the key's versions may be all
-// that there is of a file, so that none may be deleted.
-func (p *Processor) isSuperseded(ctx context.Context, key objectkey.Key,
-	version string) (over, kept bool, err error) {
-	if p.settled.has(key) {
+// that there is of a file, so that none may be deleted. One that is held waits when a redrive has
+// named its version, whatever was settled before.
+func (p *Processor) isSuperseded(ctx context.Context, key objectkey.Key, version string,
+	held bool) (over, kept bool, err error) {
+	if !held && p.settled.has(key) {
 		return true, false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, databaseTime)
@@ -61,7 +62,8 @@ func (p *Processor) isSuperseded(ctx context.Context, key objectkey.Key,
 		if err != nil {
 			return err
 		}
-		over = !upload.Open || upload.ObjectVersion != nil && *upload.ObjectVersion != version
+		named := held || upload.ObjectVersion != nil
+		over = !upload.Open || named && deref(upload.ObjectVersion) != version
 		kept = upload.Kept
 		if !upload.Open && !kept {
 			p.settled.add(key)

@@ -24,7 +24,8 @@ import (
 type claim struct {
 	key           objectkey.Key
 	objectVersion string
-	fence         int64 // a later claim has a higher one, and only the latest may settle or release
+	held          string // key in quarantine; "": the upload is among the incoming
+	fence         int64  // a later claim has a higher one; only the latest may settle or release
 	attempt       int
 	retries       int
 	tooOld        bool              // it has had its days: it ends now, whatever can be kept
@@ -228,6 +229,10 @@ func (c claim) settlement(ctx context.Context, batch *pgx.Batch, found finding,
 	if !found.lost { // else these are the only bytes that there are
 		left = errors.Join(left,
 			enqueueDeletion(ctx, q, c.key, buckets.Incoming, incomingKey(c.key), &due))
+		if c.held != "" {
+			left = errors.Join(left,
+				enqueueDeletion(ctx, q, c.key, buckets.Quarantine, c.held, nil))
+		}
 	}
 	return errors.Join(left,
 		q.SettleFile(ctx, found.row(c, buckets)),

@@ -68,6 +68,26 @@ SELECT * FROM files WHERE organization_id = @organization_id AND id = @id FOR UP
 SELECT id, status, quota_bytes, deletion_date, deleted_at, uploaded_by FROM files
 WHERE organization_id = @organization_id AND id = @id FOR UPDATE;
 
+-- name: LockGivenUp :one
+-- A file that ended without a verdict, with what it takes to process it again.
+SELECT f.status_reason, f.bucket_name, f.storage_path, f.current_fence, f.uploaded_by, f.category,
+	f.retention_days, f.created_at, o.status AS organization_status, o.data_retention_days
+FROM files f JOIN organizations o ON o.id = f.organization_id
+WHERE f.organization_id = @organization_id AND f.id = @id AND f.status = 'error'
+FOR UPDATE OF f;
+
+-- name: InsertRedrive :exec
+-- The fence goes on from the one before, so that no attempt meets the keys of an earlier one.
+INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes,
+	expires_at, object_version, fence, created_at, check_at)
+VALUES (@organization_id, @file_id, @version, @uploaded_by, @reserved_bytes, @now,
+	@object_version, @fence, @now, @check_at);
+
+-- name: RedriveFile :exec
+UPDATE files SET status = 'processing', status_reason = NULL, deletion_date = @deletion_date,
+	updated_at = @now
+WHERE organization_id = @organization_id AND id = @id;
+
 -- name: LockFileForChange :one
 -- With all that a change needs to know, and without the upload, which it leaves alone.
 SELECT sqlc.embed(f), c.given_by, c.basis, c.recorded_by, c.recorded_at, o.data_retention_days,

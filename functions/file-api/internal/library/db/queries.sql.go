@@ -376,6 +376,41 @@ func (q *Queries) InsertFile(ctx context.Context, arg InsertFileParams) error {
 	return err
 }
 
+const insertRedrive = `-- name: InsertRedrive :exec
+INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes,
+	expires_at, object_version, fence, created_at, check_at)
+VALUES ($1, $2, $3, $4, $5, $6,
+	$7, $8, $6, $9)
+`
+
+type InsertRedriveParams struct {
+	OrganizationID uuid.UUID
+	FileID         uuid.UUID
+	Version        int32
+	UploadedBy     uuid.UUID
+	ReservedBytes  int64
+	Now            time.Time
+	ObjectVersion  *string
+	Fence          int64
+	CheckAt        time.Time
+}
+
+// The fence goes on from the one before, so that no attempt meets the keys of an earlier one.
+func (q *Queries) InsertRedrive(ctx context.Context, arg InsertRedriveParams) error {
+	_, err := q.db.Exec(ctx, insertRedrive,
+		arg.OrganizationID,
+		arg.FileID,
+		arg.Version,
+		arg.UploadedBy,
+		arg.ReservedBytes,
+		arg.Now,
+		arg.ObjectVersion,
+		arg.Fence,
+		arg.CheckAt,
+	)
+	return err
+}
+
 const insertUpload = `-- name: InsertUpload :exec
 INSERT INTO file_uploads (organization_id, file_id, version, uploaded_by, reserved_bytes,
 	expires_at, created_at, check_at)
@@ -773,6 +808,51 @@ func (q *Queries) LockFileForChange(ctx context.Context, arg LockFileForChangePa
 	return i, err
 }
 
+const lockGivenUp = `-- name: LockGivenUp :one
+SELECT f.status_reason, f.bucket_name, f.storage_path, f.current_fence, f.uploaded_by, f.category,
+	f.retention_days, f.created_at, o.status AS organization_status, o.data_retention_days
+FROM files f JOIN organizations o ON o.id = f.organization_id
+WHERE f.organization_id = $1 AND f.id = $2 AND f.status = 'error'
+FOR UPDATE OF f
+`
+
+type LockGivenUpParams struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+type LockGivenUpRow struct {
+	StatusReason       *string
+	BucketName         string
+	StoragePath        string
+	CurrentFence       int64
+	UploadedBy         uuid.UUID
+	Category           string
+	RetentionDays      *int32
+	CreatedAt          time.Time
+	OrganizationStatus string
+	DataRetentionDays  *int32
+}
+
+// A file that ended without a verdict, with what it takes to process it again.
+func (q *Queries) LockGivenUp(ctx context.Context, arg LockGivenUpParams) (LockGivenUpRow, error) {
+	row := q.db.QueryRow(ctx, lockGivenUp, arg.OrganizationID, arg.ID)
+	var i LockGivenUpRow
+	err := row.Scan(
+		&i.StatusReason,
+		&i.BucketName,
+		&i.StoragePath,
+		&i.CurrentFence,
+		&i.UploadedBy,
+		&i.Category,
+		&i.RetentionDays,
+		&i.CreatedAt,
+		&i.OrganizationStatus,
+		&i.DataRetentionDays,
+	)
+	return i, err
+}
+
 const lockUpload = `-- name: LockUpload :one
 SELECT organization_id, file_id, version, uploaded_by, reserved_bytes, expires_at, object_version, lease_until, next_attempt_at, retries, fence, unclean_fences, attempts, last_error, check_at, created_at FROM file_uploads WHERE organization_id = $1 AND file_id = $2
 	FOR UPDATE
@@ -830,6 +910,29 @@ func (q *Queries) Quota(ctx context.Context, organizationID uuid.UUID) (StorageQ
 		&i.UpdatedAt,
 	)
 	return i, err
+}
+
+const redriveFile = `-- name: RedriveFile :exec
+UPDATE files SET status = 'processing', status_reason = NULL, deletion_date = $1,
+	updated_at = $2
+WHERE organization_id = $3 AND id = $4
+`
+
+type RedriveFileParams struct {
+	DeletionDate   *time.Time
+	Now            time.Time
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+}
+
+func (q *Queries) RedriveFile(ctx context.Context, arg RedriveFileParams) error {
+	_, err := q.db.Exec(ctx, redriveFile,
+		arg.DeletionDate,
+		arg.Now,
+		arg.OrganizationID,
+		arg.ID,
+	)
+	return err
 }
 
 const rejectFile = `-- name: RejectFile :exec

@@ -36,6 +36,26 @@ UPDATE file_uploads SET check_at = @next, retries = retries + 1
 WHERE organization_id = @organization_id AND file_id = @file_id AND fence = @fence
 	AND check_at = @seen;
 
+-- name: UploadPlace :one
+-- Where an upload lies: among the incoming, unless it is redriven.
+SELECT bucket_name, storage_path FROM files
+WHERE organization_id = @organization_id AND id = @file_id;
+
+-- name: FilesGivenUp :many
+-- across: what ended without a verdict, in the order of an index of such files alone, which the
+-- reasons have to be spelled out for.
+SELECT organization_id, id, bucket_name, storage_path FROM files
+WHERE status = 'error'
+AND status_reason IN ('processing_unavailable', 'scanner_unavailable', 'too_many_attempts')
+AND (organization_id, id) > (@after_organization::uuid, @after_id::uuid)
+AND (sqlc.narg(organization_id)::uuid IS NULL OR organization_id = sqlc.narg(organization_id)::uuid)
+AND (sqlc.narg(file_id)::uuid IS NULL OR id = sqlc.narg(file_id)::uuid)
+AND (sqlc.narg(ended_from)::timestamptz IS NULL OR updated_at >= sqlc.narg(ended_from)::timestamptz)
+AND (sqlc.narg(ended_before)::timestamptz IS NULL
+	OR updated_at < sqlc.narg(ended_before)::timestamptz)
+ORDER BY organization_id, id
+LIMIT @page;
+
 -- name: FilesPastDeletion :many
 -- across: what is past its deletion date, the oldest first and from where the run has got to: what
 -- it could not purge it does not meet again. A file in processing waits for its verdict.

@@ -145,6 +145,72 @@ func (q *Queries) DropRecordPartitions(ctx context.Context, arg DropRecordPartit
 	return i, err
 }
 
+const filesGivenUp = `-- name: FilesGivenUp :many
+SELECT organization_id, id, bucket_name, storage_path FROM files
+WHERE status = 'error'
+AND status_reason IN ('processing_unavailable', 'scanner_unavailable', 'too_many_attempts')
+AND (organization_id, id) > ($1::uuid, $2::uuid)
+AND ($3::uuid IS NULL OR organization_id = $3::uuid)
+AND ($4::uuid IS NULL OR id = $4::uuid)
+AND ($5::timestamptz IS NULL OR updated_at >= $5::timestamptz)
+AND ($6::timestamptz IS NULL
+	OR updated_at < $6::timestamptz)
+ORDER BY organization_id, id
+LIMIT $7
+`
+
+type FilesGivenUpParams struct {
+	AfterOrganization uuid.UUID
+	AfterID           uuid.UUID
+	OrganizationID    *uuid.UUID
+	FileID            *uuid.UUID
+	EndedFrom         *time.Time
+	EndedBefore       *time.Time
+	Page              int32
+}
+
+type FilesGivenUpRow struct {
+	OrganizationID uuid.UUID
+	ID             uuid.UUID
+	BucketName     string
+	StoragePath    string
+}
+
+// across: what ended without a verdict, in the order of an index of such files alone, which the
+// reasons have to be spelled out for.
+func (q *Queries) FilesGivenUp(ctx context.Context, arg FilesGivenUpParams) ([]FilesGivenUpRow, error) {
+	rows, err := q.db.Query(ctx, filesGivenUp,
+		arg.AfterOrganization,
+		arg.AfterID,
+		arg.OrganizationID,
+		arg.FileID,
+		arg.EndedFrom,
+		arg.EndedBefore,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FilesGivenUpRow{}
+	for rows.Next() {
+		var i FilesGivenUpRow
+		if err := rows.Scan(
+			&i.OrganizationID,
+			&i.ID,
+			&i.BucketName,
+			&i.StoragePath,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const filesInTrash = `-- name: FilesInTrash :many
 SELECT organization_id, id, deleted_at AS due FROM files
 WHERE deleted_at < $1 AND status <> 'processing'
@@ -387,6 +453,29 @@ func (q *Queries) TakeUpload(ctx context.Context, arg TakeUploadParams) (FileUpl
 		&i.CheckAt,
 		&i.CreatedAt,
 	)
+	return i, err
+}
+
+const uploadPlace = `-- name: UploadPlace :one
+SELECT bucket_name, storage_path FROM files
+WHERE organization_id = $1 AND id = $2
+`
+
+type UploadPlaceParams struct {
+	OrganizationID uuid.UUID
+	FileID         uuid.UUID
+}
+
+type UploadPlaceRow struct {
+	BucketName  string
+	StoragePath string
+}
+
+// Where an upload lies: among the incoming, unless it is redriven.
+func (q *Queries) UploadPlace(ctx context.Context, arg UploadPlaceParams) (UploadPlaceRow, error) {
+	row := q.db.QueryRow(ctx, uploadPlace, arg.OrganizationID, arg.FileID)
+	var i UploadPlaceRow
+	err := row.Scan(&i.BucketName, &i.StoragePath)
 	return i, err
 }
 
