@@ -249,10 +249,11 @@ func TestMalware(t *testing.T) {
 	})
 }
 
-// A scanner that dies of a file, each time, lets nothing through.
+// A scanner that dies of a file, each time, lets nothing through. Once it is repaired, the file is
+// driven again from where it was kept.
 func TestScannerDiesOfAFile(t *testing.T) {
 	needScanner(t)
-	s := newSchool(t)
+	s := schoolOn(t, shared.platform) // not beside others: it lets their poison pass
 	u := s.user("member")
 	id := u.upload(text(strings.Repeat("x", 500_000) + poison + strings.Repeat("y", 500_000)))
 	until(t, "that the file is given back", func() bool {
@@ -267,6 +268,25 @@ func TestScannerDiesOfAFile(t *testing.T) {
 		t.Errorf("scan: %s", a.raw)
 	}
 	s.wantStored(id, "quarantine")
+
+	shared.wiretap.spare(true)
+	defer shared.wiretap.spare(false)
+	const invoke = "/2015-03-31/functions/satchel-file-api-maintenance/invocations"
+	redrive := map[string]any{"command": "redrive", "organization_id": s.id}
+	a := s.send("POST", invoke, "", redrive).want(200)
+	if a.at("redriven") != 1.0 || a.at("complete") != true {
+		t.Errorf("redrive: %s", a.raw)
+	}
+	if a := u.settled(id); a.at("file.status") != "available" {
+		t.Errorf("driven again, it ended as %s", a.raw)
+	}
+	s.wantQuota(1_000_000+int64(len(poison)), 0, 1)
+	s.change(`UPDATE object_deletions SET due_at = now() WHERE organization_id = $1`, s.id)
+	s.maintenance()
+	s.wantStored(id, "original")
+	if a := s.send("POST", invoke, "", redrive).want(200); a.at("found") != 0.0 {
+		t.Errorf("redrive once more: %s", a.raw)
+	}
 }
 
 func TestBytesAreKept(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/clamd"
 )
 
 // The database crashes while uploads are reserved, sent and worked on. Clients are told to come
@@ -152,7 +154,7 @@ func TestScannerKilledMidStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	if a := u.settled(id); a.at("file.status") != "available" ||
-		a.at("file.virus_scanned") != true {
+		a.at("file.virus_scanned") != (shared.scanner.Database != clamd.EICAROnly) {
 		t.Errorf("ended as %s", a.raw)
 	}
 	s.wantStored(id, "original")

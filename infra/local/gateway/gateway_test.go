@@ -185,3 +185,35 @@ func TestLimits(t *testing.T) {
 		t.Errorf("other: %d %s", response.StatusCode, body)
 	}
 }
+
+// A function is invoked with what is sent, and its failure is told as Lambda tells it.
+func TestInvoke(t *testing.T) {
+	t.Parallel()
+	local := Local{Invoke: func(_ context.Context, name string, event []byte) ([]byte, error) {
+		switch name {
+		case "echo":
+			return event, nil
+		case "broken":
+			return nil, &runtime.FunctionError{Message: "boom", Type: "errorString"}
+		}
+		return nil, runtime.ErrUnknownFunction
+	}}.Handler()
+	for name, want := range map[string]struct {
+		status      int
+		body, fault string
+	}{
+		"echo":   {200, `{"command":"redrive"}`, ""},
+		"broken": {200, `"errorMessage":"boom"`, "Unhandled"},
+		"none":   {404, "no function is named none", ""},
+	} {
+		request := httptest.NewRequest("POST", InvokePrefix+name+"/invocations",
+			strings.NewReader(`{"command":"redrive"}`))
+		request.Host = "localhost"
+		answer := httptest.NewRecorder()
+		local.ServeHTTP(answer, request)
+		if answer.Code != want.status || !strings.Contains(answer.Body.String(), want.body) ||
+			answer.Header().Get("X-Amz-Function-Error") != want.fault {
+			t.Errorf("%s: %d %s %s", name, answer.Code, answer.Header(), answer.Body)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 
@@ -27,6 +28,7 @@ type Local struct {
 	Issuer  *issuer.Issuer
 	Members Members
 	Fire    func(ctx context.Context, schedule string) (json.RawMessage, error)
+	Invoke  func(ctx context.Context, function string, event []byte) ([]byte, error)
 	Queues  func() []Queue
 	API     http.Handler // the functions' routes
 	// Organization is the slug of the one that the start page shows.
@@ -34,12 +36,18 @@ type Local struct {
 	Log          *slog.Logger
 }
 
-// Handler serves the start page and the paths under /local, to this machine alone.
+// InvokePrefix is what the path of Lambda's Invoke begins with, so that `aws lambda invoke
+// --endpoint-url` reaches the local functions
+// (https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html).
+const InvokePrefix = "/2015-03-31/functions/"
+
+// Handler serves the start page, Invoke and the paths under /local, to this machine alone.
 func (l Local) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", l.start)
 	mux.HandleFunc("POST /local/token", l.token)
 	mux.HandleFunc("POST /local/schedules/{name}", l.schedule)
+	mux.HandleFunc("POST "+InvokePrefix+"{name}/invocations", l.invoke)
 	mux.HandleFunc("GET /local/queues", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string][]Queue{"queues": l.Queues()})
 	})
@@ -78,6 +86,28 @@ func (l Local) token(w http.ResponseWriter, r *http.Request) {
 		Organization uuid.UUID `json:"organization_id"`
 		User         uuid.UUID `json:"user_id"`
 	}{token, organization, user})
+}
+
+// invoke runs a function with the event that is sent.
+func (l Local) invoke(w http.ResponseWriter, r *http.Request) {
+	event, err := io.ReadAll(http.MaxBytesReader(w, r.Body, runtime.MaxPayload))
+	if err != nil {
+		message(w, http.StatusRequestEntityTooLarge, "the event is larger than Lambda takes")
+		return
+	}
+	answer, err := l.Invoke(r.Context(), r.PathValue("name"), event)
+	var failed *runtime.FunctionError
+	switch {
+	case errors.Is(err, runtime.ErrUnknownFunction):
+		message(w, http.StatusNotFound, "no function is named "+r.PathValue("name"))
+	case errors.As(err, &failed):
+		w.Header().Set("X-Amz-Function-Error", "Unhandled")
+		reply(w, http.StatusOK, failed)
+	case err != nil:
+		message(w, http.StatusServiceUnavailable, err.Error())
+	default:
+		reply(w, http.StatusOK, json.RawMessage(answer))
+	}
 }
 
 // schedule fires a schedule and answers when its function has.

@@ -66,14 +66,16 @@ func (s *Stack) serve(listener net.Listener, members gateway.Members, runner sch
 	api := gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: s.routes(), Log: s.log, Now: time.Now}
 	keys := s.Issuer.Handler()
 	local := gateway.Local{
-		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Queues: s.stats, API: api,
+		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Invoke: s.Runtime.Invoke,
+		Queues: s.stats, API: api,
 		Log: s.log, Organization: FirstOrganization,
 	}.Handler()
 	// No ServeMux: it would redirect paths with // or .. in them, which API Gateway passes on.
 	server := &http.Server{ReadHeaderTimeout: time.Minute,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
-			case r.URL.Path == "/", strings.HasPrefix(r.URL.Path, "/local/"):
+			case r.URL.Path == "/", strings.HasPrefix(r.URL.Path, "/local/"),
+				strings.HasPrefix(r.URL.Path, gateway.InvokePrefix):
 				local.ServeHTTP(w, r)
 			case strings.HasPrefix(r.URL.Path, "/.well-known/"):
 				keys.ServeHTTP(w, r)

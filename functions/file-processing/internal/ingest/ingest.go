@@ -111,7 +111,7 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	switch what {
 	case superseded:
 		result.Outcome = OutcomeSuperseded
-		if kept || held {
+		if kept {
 			return result, nil
 		}
 		if err := p.deleteUpload(ctx, key, o.Version); err != nil {

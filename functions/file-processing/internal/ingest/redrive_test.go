@@ -112,17 +112,17 @@ func TestAnEventOfQuarantineAloneDoesNothing(t *testing.T) {
 	w := newFixture(t)
 	content := sampleJPEG(t)
 	key, object := w.held(upload{name: "a.jpg", mime: "image/jpeg", content: content})
-	for name, change := range map[string]string{
-		"another version":  `UPDATE file_uploads SET object_version = 'another'`,
-		"no version":       `UPDATE file_uploads SET object_version = NULL`,
-		"nothing to await": `DELETE FROM file_uploads`,
+	for _, change := range []string{
+		`UPDATE file_uploads SET object_version = 'another'`,
+		`UPDATE file_uploads SET object_version = NULL`,
+		`DELETE FROM file_uploads`,
 	} {
 		w.exec(change)
 		if result := w.process(object); result.Outcome != OutcomeSuperseded {
-			t.Errorf("%s: %+v", name, result)
+			t.Errorf("%s: %+v", change, result)
 		}
 		if _, kept := w.get("quarantine", object.Key); string(kept) != string(content) {
-			t.Errorf("%s: %d bytes are left", name, len(kept))
+			t.Errorf("%s: %d bytes are left", change, len(kept))
 		}
 	}
 	infected := object
