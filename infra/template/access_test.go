@@ -143,7 +143,7 @@ func wildcards(d *Template) (found faults) {
 // narrow is one resource, a secret that a parameter names, or the objects under a prefix of one
 // bucket.
 var narrow = regexp.MustCompile(
-	`^(\$\{\w+\.Arn\}|\$\{\w+SecretArn\}|arn:[^*]+?(/(incoming|original|variant|quarantine)/\*)?)$`)
+	`^(\$\{\w+\.Arn\}|\$\{\w+SecretArn\}|arn:[^*]+?(/(incoming|original|variant|quarantine)/\*(/held/\*)?)?)$`)
 
 // buckets: versioned, private, encrypted, reached by TLS alone, kept when the stack goes.
 func buckets(d *Template) (found faults) {

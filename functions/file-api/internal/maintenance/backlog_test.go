@@ -57,8 +57,8 @@ func (w *fixture) fill() {
 		`INSERT INTO files (organization_id, filename, original_filename, file_size, mime_type,
 			bucket_name, storage_path,
 				uploaded_by, created_by, deletion_date, status, status_before_deletion, deleted_at)
-			SELECT o.id, 'a.txt', 'a.txt', 1, 'text/plain', 'b', 'k', gen_random_uuid(),
-				gen_random_uuid(),
+			SELECT o.id, 'a.txt', 'a.txt', 1, 'text/plain', 'maintenance-incoming',
+				'incoming/' || n, gen_random_uuid(), gen_random_uuid(),
 				CASE WHEN n % 2 = 0 THEN now() - n * interval '1 second' END,
 				CASE WHEN n % 2 = 0 THEN 'pending' ELSE 'deleted' END, CASE WHEN n % 2 = 1
 					THEN 'error' END,
