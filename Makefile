@@ -24,7 +24,7 @@ QUERIES   := $(dir $(wildcard functions/*/internal/*/db/queries.sql))
 # Every set of queries gets its turn, so that one with a fault does not hold up the others.
 each_query_set = failed=; for dir in $(QUERIES); do echo "sqlc $(1) $$dir"; $(TOOL) sqlc $(1) -f "$${dir}sqlc.yaml" || failed=1; done; test -z "$$failed"
 
-.PHONY: help run demo test verify lint generate build bench bench-images fuzz migrate rds-authorities
+.PHONY: help run demo test mutations verify lint generate build bench bench-images fuzz migrate rds-authorities
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -48,6 +48,9 @@ $(LOCAL): # without cgo, like the functions that it builds, so that both share w
 
 test: ## run every test (PKG=./shared/... for some), with the race detector where a C compiler is
 	go test $(RACE) -shuffle=on -count=1 -timeout=10m $(PKG)
+
+mutations: ## break 36 lines one by one, and look whether the test of each falls: half an hour
+	go test ./infra/mutations -count=1 -timeout=2h -v -run '^TestMutations$$' -mutate
 
 verify: lint ## check what needs no server: format, lint, modules, generated code, layout, template
 	go mod tidy -diff
