@@ -67,7 +67,7 @@ type postIn struct {
 		UserID    string         `json:"user_id,omitempty" format:"uuid" doc:"A member: their own channel."`
 		Topic     string         `json:"topic,omitempty" maxLength:"40" doc:"The name of a topic's channel." example:"announcements"`
 		Event     string         `json:"event" maxLength:"100" doc:"In lower case with dots." example:"lesson.started"`
-		Data      map[string]any `json:"data,omitempty" doc:"What you like, up to 64 KiB as JSON. It travels on private-encrypted- channels; elsewhere the event carries a link to it."`
+		Data      map[string]any `json:"data,omitempty" doc:"What you like, up to 64 KiB as JSON with its numbers written out. It travels on private-encrypted- channels; elsewhere the event carries a link to it."`
 		Priority  string         `json:"priority,omitempty" enum:"low,normal,high,urgent" doc:"Orders channels, never one channel's events. Default: normal."`
 		NotBefore *time.Time     `json:"not_before,omitempty" doc:"Told then, and not before."`
 		DedupeKey string         `json:"dedupe_key,omitempty" maxLength:"200" doc:"What your organization posts with the same key within a day is posted once."`

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,6 +117,9 @@ func TestWhoMayTellWhom(t *testing.T) {
 			"invalid-request"},
 		{teacher, m{"topic": "announcements", "event": "a.b",
 			"data": m{"x": strings.Repeat("x", 70_000)}}, 413, "data-too-large"},
+		{teacher, m{"topic": "announcements", "event": "a.b", // 301 digits once it is stored
+			"data": m{"x": slices.Repeat([]any{json.Number("1e300")}, 300)}}, 413,
+			"data-too-large"},
 	} {
 		a := c.who.call("POST", "/v1/notifications", c.body)
 		if a.status != c.status || c.code != "" && a.body["code"] != c.code {

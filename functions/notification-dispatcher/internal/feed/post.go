@@ -13,6 +13,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/notification-dispatcher/internal/topic"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
+	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
 )
 
 // Post is something to tell. One of Channel, User and Topic says to whom.
@@ -56,9 +57,10 @@ func (f Feed) Post(ctx context.Context, tx pgx.Tx, by tenant.Caller, p Post) (No
 			return Notification{}, fmt.Errorf("encode data: %w", err)
 		}
 	}
-	if len(n.Payload) > maxData {
-		return Notification{}, fault.New(fault.TooLarge, "data-too-large",
-			"The data may have 64 KiB as JSON. Send a link to the rest.")
+	if size, err := tenantdb.JSONSize(p.Data); err != nil || size > maxData {
+		return Notification{}, fault.Wrap(err, fault.TooLarge, "data-too-large",
+			"The data may have 64 KiB as JSON with its numbers written out. Send a link to the "+
+				"rest.")
 	}
 	if p.DedupeKey != "" {
 		earlier, err := TakeKey(ctx, tx, by.Organization, "post:"+p.DedupeKey, n.ID, dedupeTime)
