@@ -31,8 +31,8 @@ type createBatchIn struct {
 // result is what came of one file of a batch.
 type result struct {
 	Status  int              `json:"status" minimum:"200" maximum:"599" doc:"What a request for this file alone would be answered with."`
-	ID      *uuid.UUID       `json:"id,omitempty" format:"uuid" doc:"The file, in an answer to delete-files."`
-	File    *fileBody        `json:"file"`
+	ID      *uuid.UUID       `json:"id,omitempty" format:"uuid" doc:"The file, in an answer to delete-files, and where file is left out."`
+	File    *fileBody        `json:"file" doc:"Left out where the answer would be too long with it: get it by its id."`
 	Upload  *uploadBody      `json:"upload"`
 	Problem *httpapi.Problem `json:"problem" doc:"Why there is no file."`
 }
@@ -113,13 +113,27 @@ func (h handlers) replayBatch(ctx context.Context, tx pgx.Tx, by tenant.Caller, 
 				result{Status: 201, File: &body, Upload: formOf(upload)})
 		}
 	}
-	return out, nil
+	return out.shortened()
 }
 
 // memberOf is the id of the file at place i of a batch: a function of the batch's, which is what an
 // idempotency key remembers.
 func memberOf(whole uuid.UUID, i int) uuid.UUID {
 	return uuid.NewSHA1(whole, binary.BigEndian.AppendUint32(nil, uint32(i)))
+}
+
+// shortened leaves out the files that one answer has no room for: what was done to them is done.
+func (o *batchOut) shortened() (*batchOut, error) {
+	fits, err := thatFit(o.Body.Results)
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range o.Body.Results[fits:] {
+		if r.File != nil {
+			o.Body.Results[fits+i].ID, o.Body.Results[fits+i].File = &r.File.ID, nil
+		}
+	}
+	return o, nil
 }
 
 func (h handlers) refusal(ctx context.Context, err error) result {
@@ -158,7 +172,7 @@ func (h handlers) removeBatch(ctx context.Context, tx pgx.Tx, by tenant.Caller,
 		}
 		out.Body.Results[i].ID = optionalID(ids[i])
 	}
-	return out, nil
+	return out.shortened()
 }
 
 func optionalID(id uuid.UUID) *uuid.UUID {

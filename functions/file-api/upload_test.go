@@ -390,6 +390,33 @@ func TestABatchOfUploads(t *testing.T) {
 	w.wantQuota(0, 1000, 1)
 }
 
+// Each file may be as long as a page has room for fifty of: what is done to a hundred is done, and
+// answered without those that are too many.
+func TestABatchOfLongFilesIsAnswered(t *testing.T) {
+	w := newFixture(t)
+	w.exec(`UPDATE organizations SET rate_limit_per_minute = 1000`)
+	u := w.user(tenant.Member)
+	body := map[string]any{"files": slices.Repeat([]any{newFile()}, 100)}
+	made := u.call("POST", "/v1/files/batch", body, "Idempotency-Key", "k").want(200)
+	w.exec(`UPDATE files SET description = repeat(U&'\2028', 4000), metadata =
+		jsonb_build_object('a', repeat('"', 8000)), tags = array_fill(repeat(U&'\0001', 64),
+		ARRAY[50])`)
+	var ids []any
+	for i := range 100 {
+		ids = append(ids, made.str(fmt.Sprintf("results.%d.file.id", i)))
+	}
+	for _, a := range []reply{
+		u.call("POST", "/v1/files/batch", body, "Idempotency-Key", "k").want(200),
+		u.call("POST", "/v1/files/delete", map[string]any{"ids": ids}).want(200),
+	} {
+		if a.str("results.0.file.id") != ids[0] || a.at("results.99.file") != nil ||
+			a.str("results.99.id") != ids[99] {
+			t.Errorf("answered %.300s … %s", a.raw, a.raw[len(a.raw)-300:])
+		}
+	}
+	w.wantQuota(0, 0, 0)
+}
+
 // A form that is thrown away leaves no row that a quota would not count.
 func TestACancelledUploadLeavesALogLineAlone(t *testing.T) {
 	w := newFixture(t)
