@@ -403,15 +403,17 @@ CREATE TABLE aggregation_runs (
 	-- a transaction that was given its number by the end of the buckets has a lower one
 	horizon      xid8 PRIMARY KEY,
 	first_bucket timestamptz NOT NULL,
-	closed       timestamptz NOT NULL -- the end of its last bucket
+	closed       timestamptz NOT NULL, -- the end of its last bucket
+	-- false: it is at it, or was killed; what comes after begins at its first bucket
+	computed     boolean NOT NULL
 );
 ALTER TABLE aggregation_runs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE aggregation_runs FORCE ROW LEVEL SECURITY;
 CREATE POLICY runs ON aggregation_runs TO satchel_analytics_aggregation_run USING (true) WITH
 	CHECK (true);
 CREATE POLICY owner_begins ON aggregation_runs FOR INSERT TO CURRENT_USER WITH CHECK (true);
-INSERT INTO aggregation_runs (horizon, first_bucket, closed)
-	VALUES (pg_current_xact_id(), bucket_of(now()), bucket_of(now()));
+INSERT INTO aggregation_runs (horizon, first_bucket, closed, computed)
+	VALUES (pg_current_xact_id(), bucket_of(now()), bucket_of(now()), true);
 
 -- How far an organization's metrics are.
 CREATE TABLE aggregation_tenants (
@@ -549,7 +551,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON agent_metrics, system_health, usage_metr
 GRANT SELECT (organization_id, period_start), INSERT, DELETE
 	ON metrics_changes TO satchel_analytics_aggregation_run;
 GRANT SELECT, INSERT, UPDATE ON aggregation_tenants TO satchel_analytics_aggregation_run;
-GRANT SELECT, INSERT, DELETE, UPDATE (first_bucket) ON aggregation_runs
+GRANT SELECT, INSERT, DELETE, UPDATE (first_bucket, computed) ON aggregation_runs
 	TO satchel_analytics_aggregation_run;
 GRANT SELECT, INSERT, DELETE ON analytics_alerts TO satchel_analytics_aggregation_run;
 GRANT INSERT ON notification_inbox TO satchel_analytics_aggregation_run;

@@ -100,7 +100,8 @@ func (r *run) begin(ctx context.Context) error {
 		}
 		var stored []storedRun
 		for _, row := range rows {
-			stored = append(stored, storedRun{row.FirstBucket.UTC(), row.Closed.UTC()})
+			stored = append(stored,
+				storedRun{row.FirstBucket.UTC(), row.Closed.UTC(), row.Computed})
 		}
 		r.oldest, r.closed = now.Oldest, bucketOf(now.Now)
 		r.window = windowOf(stored, r.closed)
@@ -112,7 +113,7 @@ func (r *run) begin(ctx context.Context) error {
 			return err
 		}
 		return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: r.window.again.Start,
-			Closed: r.closed})
+			Closed: r.window.again.End, Computed: true})
 	})
 }
 

@@ -17,7 +17,7 @@ const (
 
 // computeFresh computes the buckets that closed since the last run, oldest first, and returns up to
 // where it came. Each chunk is stored as a run before its first bucket is computed: a run that is
-// killed then leaves a window that reaches back to it.
+// killed then leaves word that the next begins there, whatever it had computed of the chunk.
 func (r *run) computeFresh(ctx context.Context) (through time.Time) {
 	ctx, end := share(ctx)
 	defer end()
@@ -26,7 +26,8 @@ func (r *run) computeFresh(ctx context.Context) (through time.Time) {
 		part := chunkOf(Period{through, r.window.fresh.End})
 		stored := r.step(ctx, "store run", func() error {
 			return r.across(ctx, func(q *db.Queries) error {
-				return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: part.Start, Closed: part.End})
+				return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: part.Start,
+					Closed: part.End})
 			})
 		})
 		if !stored {
@@ -37,6 +38,12 @@ func (r *run) computeFresh(ctx context.Context) (through time.Time) {
 			return left
 		}
 		through = part.End
+		r.step(ctx, "mark run", func() error {
+			return r.across(ctx, func(q *db.Queries) error {
+				return q.MarkComputed(ctx, db.MarkComputedParams{
+					FirstBucket: r.window.fresh.Start, Closed: part.End})
+			})
+		})
 	}
 	return through
 }
@@ -45,12 +52,11 @@ func (r *run) computeFresh(ctx context.Context) (through time.Time) {
 func (r *run) cutOff(ctx context.Context, computed Period) {
 	r.step(ctx, "store run", func() error {
 		return r.across(ctx, func(q *db.Queries) error {
-			if err := q.RewindRuns(ctx, computed.Start); err != nil ||
-				!computed.Start.Before(computed.End) {
+			if err := q.RewindRuns(ctx, computed.Start); err != nil {
 				return err
 			}
 			return q.StoreRun(ctx, db.StoreRunParams{FirstBucket: computed.Start,
-				Closed: computed.End})
+				Closed: computed.End, Computed: true})
 		})
 	})
 }

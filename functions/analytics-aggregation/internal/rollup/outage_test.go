@@ -72,6 +72,71 @@ func TestALongOutageIsCaughtUpInSteps(t *testing.T) {
 	}
 }
 
+// A run that is killed in the middle of what it catches up leaves nothing that a later one, which
+// comes no further, takes for computed.
+func TestAKilledCatchUpIsNotTakenForComplete(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock("2026-03-02T10:34:00Z")
+	f.ended(execution{agent: 1})
+	f.clock("2026-03-02T11:00:01Z")
+	hold, err := f.Superuser.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := at(t, "2026-03-02T10:30:00Z")
+	number := int32(start.Unix() / int64(BucketLength/time.Second))
+	if _, err := hold.Exec(t.Context(), `SELECT pg_advisory_xact_lock($1, $2)`, bucketLocks,
+		number); err != nil {
+		t.Fatal(err)
+	}
+	ctx, kill := context.WithCancel(t.Context())
+	f.untilItEnds(ctx, kill)
+	// Whenever it comes to the bucket that is held, its statement is cancelled: the step fails.
+	f.untilItEnds(t.Context(), func() {
+		f.exec(`SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory'
+			AND NOT granted AND database = (SELECT oid FROM pg_database
+				WHERE datname = current_database())`)
+	})
+	const complete = `SELECT coalesce(to_char(max(complete_through) AT TIME ZONE 'UTC', 'HH24:MI'), '')
+		FROM aggregation_tenants`
+	if got := f.text(complete); got != "10:30" {
+		t.Errorf("said to be complete through %q, where the bucket of 10:30 is missing", got)
+	}
+	if err := hold.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.run()
+	if got := f.text(complete); got != "11:00" || f.buckets() != "02 10:30 1/0/0" {
+		t.Errorf("in the end complete through %s, with %s", got, f.buckets())
+	}
+}
+
+// untilItEnds runs an aggregator, which must fail, and does something whenever it waits for a bucket.
+func (f *fixture) untilItEnds(ctx context.Context, waits func()) {
+	f.t.Helper()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.another().Run(ctx)
+		ended <- err
+	}()
+	for {
+		select {
+		case err := <-ended:
+			if err == nil {
+				f.t.Error("the run did not fail")
+			}
+			return
+		default:
+		}
+		if f.text(`SELECT count(*)::text FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+			WHERE d.datname = current_database() AND l.locktype = 'advisory'
+				AND NOT l.granted`) != "0" {
+			waits()
+		}
+	}
+}
+
 // A database that only reads, as after a failover to the wrong side: a run says so, and loses
 // nothing.
 func TestADatabaseThatOnlyReads(t *testing.T) {

@@ -6,6 +6,7 @@ import "time"
 // computed them.
 type storedRun struct {
 	first, closed time.Time // its buckets: [first, closed)
+	computed      bool      // else some of them may never have been
 }
 
 // window is what a run computes: buckets that closed since the last run, and buckets that were
@@ -31,13 +32,15 @@ func windowOf(runs []storedRun, closed time.Time) window {
 	w := window{}
 	begin := closed.Add(-leastWindow * BucketLength)
 	last := runs[len(runs)-1].closed
+	w.rewound = last.After(closed)
+	last = earlier(last, closed)
 	for _, r := range runs {
+		if !r.computed {
+			last = earlier(last, r.first)
+		}
 		if r.first.Before(begin) {
 			begin = r.first
 		}
-	}
-	if last.After(closed) {
-		last, w.rewound = closed, true
 	}
 	if last.Before(begin) {
 		begin = last

@@ -3,12 +3,17 @@
 SELECT bucket_clock()::timestamptz AS now, pg_snapshot_xmin(pg_current_snapshot())::text AS oldest;
 
 -- name: StoredRuns :many
-SELECT horizon::text AS horizon, first_bucket, closed FROM aggregation_runs
+SELECT horizon::text AS horizon, first_bucket, closed, computed FROM aggregation_runs
 	ORDER BY closed, first_bucket;
 
 -- name: StoreRun :exec
-INSERT INTO aggregation_runs (horizon, first_bucket, closed)
-VALUES (pg_current_xact_id(), @first_bucket, @closed);
+INSERT INTO aggregation_runs (horizon, first_bucket, closed, computed)
+VALUES (pg_current_xact_id(), @first_bucket, @closed, @computed);
+
+-- name: MarkComputed :exec
+-- Those of killed runs too, whose buckets were computed in their place.
+UPDATE aggregation_runs SET computed = true
+WHERE NOT computed AND first_bucket >= @first_bucket AND closed <= @closed;
 
 -- name: ForgetRuns :exec
 -- The newest stays, whatever its age.

@@ -1072,6 +1072,22 @@ func (q *Queries) MarkAll(ctx context.Context, arg MarkAllParams) error {
 	return err
 }
 
+const markComputed = `-- name: MarkComputed :exec
+UPDATE aggregation_runs SET computed = true
+WHERE NOT computed AND first_bucket >= $1 AND closed <= $2
+`
+
+type MarkComputedParams struct {
+	FirstBucket time.Time
+	Closed      time.Time
+}
+
+// Those of killed runs too, whose buckets were computed in their place.
+func (q *Queries) MarkComputed(ctx context.Context, arg MarkComputedParams) error {
+	_, err := q.db.Exec(ctx, markComputed, arg.FirstBucket, arg.Closed)
+	return err
+}
+
 const oldestFiveMinutes = `-- name: OldestFiveMinutes :one
 SELECT period_start FROM agent_metrics
 WHERE organization_id = $1 AND granularity = '5m' ORDER BY period_start LIMIT 1
@@ -1296,22 +1312,23 @@ func (q *Queries) Seal(ctx context.Context, arg SealParams) error {
 }
 
 const storeRun = `-- name: StoreRun :exec
-INSERT INTO aggregation_runs (horizon, first_bucket, closed)
-VALUES (pg_current_xact_id(), $1, $2)
+INSERT INTO aggregation_runs (horizon, first_bucket, closed, computed)
+VALUES (pg_current_xact_id(), $1, $2, $3)
 `
 
 type StoreRunParams struct {
 	FirstBucket time.Time
 	Closed      time.Time
+	Computed    bool
 }
 
 func (q *Queries) StoreRun(ctx context.Context, arg StoreRunParams) error {
-	_, err := q.db.Exec(ctx, storeRun, arg.FirstBucket, arg.Closed)
+	_, err := q.db.Exec(ctx, storeRun, arg.FirstBucket, arg.Closed, arg.Computed)
 	return err
 }
 
 const storedRuns = `-- name: StoredRuns :many
-SELECT horizon::text AS horizon, first_bucket, closed FROM aggregation_runs
+SELECT horizon::text AS horizon, first_bucket, closed, computed FROM aggregation_runs
 	ORDER BY closed, first_bucket
 `
 
@@ -1319,6 +1336,7 @@ type StoredRunsRow struct {
 	Horizon     string
 	FirstBucket time.Time
 	Closed      time.Time
+	Computed    bool
 }
 
 func (q *Queries) StoredRuns(ctx context.Context) ([]StoredRunsRow, error) {
@@ -1330,7 +1348,12 @@ func (q *Queries) StoredRuns(ctx context.Context) ([]StoredRunsRow, error) {
 	items := []StoredRunsRow{}
 	for rows.Next() {
 		var i StoredRunsRow
-		if err := rows.Scan(&i.Horizon, &i.FirstBucket, &i.Closed); err != nil {
+		if err := rows.Scan(
+			&i.Horizon,
+			&i.FirstBucket,
+			&i.Closed,
+			&i.Computed,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
