@@ -57,6 +57,9 @@ func TestRangesThatAreRefused(t *testing.T) {
 			{"from", from, "to", "2026-03-04T00:00:00Z", "interval", "5m"},
 			{"from", from, "to", "2026-04-03T00:00:00Z", "interval", "1h"},
 			{"from", "0001-01-01T00:00:00Z", "to", "9999-01-01T00:00:00Z", "interval", "1d"},
+			// beyond the years that an answer can write
+			{"from", "9999-12-31T12:00:00Z", "to", "9999-12-31T13:00:00Z", "interval", "1d"},
+			{"from", "0000-01-01T00:00:00+02:00", "to", "0000-01-01T01:00:00+02:00"},
 			// merged from five-minute rows, since the school's hours are none of Kolkata's
 			{"from", from, "to", "2026-03-15T00:00:00Z", "tz", "Asia/Kolkata"},
 		} {

@@ -64,6 +64,9 @@ func resolve(ctx context.Context, q *db.Queries, organization uuid.UUID, r Range
 	if !r.From.Before(r.To) {
 		return s, invalid("from must be before to.")
 	}
+	if r.From.Year() < 1 || r.To.Year() > 9998 { // RFC 3339 has no other than 0 to 9999
+		return s, invalid("from and to must be in the years 1 to 9998.")
+	}
 	s.periods = periodsIn(r.From, r.To, r.Interval, s.zone, MostPeriods)
 	if len(s.periods) > MostPeriods {
 		return s, invalid("The range has more than %d periods. Ask for a shorter one, or for a "+
