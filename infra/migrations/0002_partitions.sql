@@ -41,7 +41,7 @@ REVOKE ALL ON FUNCTION partitioned_table(text) FROM PUBLIC;
 -- +goose StatementBegin
 CREATE FUNCTION make_partitions(table_name text, ahead integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	SET lock_timeout = '2s' AS $$
+	SET lock_timeout = '2s' SET timezone = 'UTC' SET datestyle = 'ISO' AS $$
 DECLARE
 	t         record;
 	step      interval;
@@ -88,12 +88,12 @@ END $$;
 -- +goose StatementEnd
 REVOKE ALL ON FUNCTION make_partitions(text, integer) FROM PUBLIC;
 
--- drop_partitions drops those that ended by a moment in the past, with what the default partition
--- holds from before it, and returns how many.
+-- drop_partitions drops those that ended by a moment in the past, which no setting of the caller's
+-- moves, with what the default partition holds from before it, and returns how many.
 -- +goose StatementBegin
 CREATE FUNCTION drop_partitions(table_name text, before timestamptz) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	SET lock_timeout = '2s' AS $$
+	SET lock_timeout = '2s' SET timezone = 'UTC' SET datestyle = 'ISO' AS $$
 DECLARE
 	t       record;
 	child   regclass;

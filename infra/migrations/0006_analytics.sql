@@ -447,7 +447,7 @@ SELECT protect_tenant_table('analytics_alerts');
 CREATE FUNCTION drop_final_partitions(table_name text, before timestamptz,
 	OUT dropped integer, OUT kept integer, OUT abandoned bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	SET lock_timeout = '2s' AS $$
+	SET lock_timeout = '2s' SET timezone = 'UTC' SET datestyle = 'ISO' AS $$
 DECLARE
 	t       record;
 	child   regclass;
@@ -501,7 +501,7 @@ REVOKE ALL ON FUNCTION drop_final_partitions(text, timestamptz) FROM PUBLIC;
 CREATE FUNCTION delete_final_executions(tenant uuid, most integer,
 	OUT deleted bigint, OUT abandoned bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-	SET lock_timeout = '2s' AS $$
+	SET lock_timeout = '2s' SET timezone = 'UTC' SET datestyle = 'ISO' AS $$
 DECLARE
 	t      record;
 	child  regclass;

@@ -109,6 +109,14 @@ func TestPartitions(t *testing.T) {
 	if dropped := number(`SELECT drop_partitions('lessons', '2020-01-12 23:59Z')`); dropped != 0 {
 		t.Error("a week went before its end")
 	}
+	// EST is read as five hours from UTC, whatever this zone says of it.
+	number(`SELECT length(set_config('timezone', 'EST+167', false) ||
+		set_config('datestyle', 'SQL', false))`)
+	if dropped := number(`SELECT drop_partitions('lessons', '2020-01-12 23:59Z')`); dropped != 0 {
+		t.Error("a week went before its end, by its caller's time zone")
+	}
+	number(`SELECT length(set_config('timezone', 'UTC', false) ||
+		set_config('datestyle', 'ISO', false))`)
 	if dropped := number(`SELECT drop_partitions('lessons', '2020-01-13 00:00Z')`); dropped != 1 {
 		t.Errorf("dropped %d partitions, want 1", dropped)
 	}
