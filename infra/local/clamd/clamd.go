@@ -128,6 +128,11 @@ func (c *Clamd) Restart(ctx context.Context) error {
 	if c.process != nil {
 		return errors.New("clamd is still running")
 	}
+	return c.run(ctx)
+}
+
+// run starts a process and waits until it answers. The caller holds mu.
+func (c *Clamd) run(ctx context.Context) error {
 	cmd := exec.Command(c.binary, "--foreground", "--config-file", c.config())
 	p, err := launch(cmd)
 	if err != nil {

@@ -83,6 +83,39 @@ func TestKillRefusesConnectionsAndRestartKeepsTheAddress(t *testing.T) {
 	}
 }
 
+func TestWatchStartsAgainWhatEndedByItself(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{DatabaseDir: t.TempDir()})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	told, ended := make(chan string, 10), make(chan struct{})
+	go func() { c.Watch(ctx, func(text string) { told <- text }); close(ended) }()
+	before := c.PID()
+	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"started again", "answers again"} {
+		select {
+		case text := <-told:
+			if !strings.Contains(text, want) {
+				t.Errorf("%q was told, want %q", text, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%q was not told", want)
+		}
+	}
+	if reply, err := c.ask("PING"); err != nil || reply != "PONG" || c.PID() == before {
+		t.Errorf("PING answered %q, %v by process %d, before %d", reply, err, c.PID(), before)
+	}
+	if err := c.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if c.ended() {
+		t.Error("a clamd that was killed would be started again")
+	}
+	cancel()
+	<-ended
+}
+
 func TestStopLeavesNothing(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{})

@@ -187,7 +187,19 @@ func (s *Stack) startScanner(ctx context.Context) (string, error) {
 	}
 	s.Clamd, s.scanner = c, c.Address
 	s.atStop(c.Stop)
+	s.watchScanner(c)
 	return c.Database, nil
+}
+
+// watchScanner starts a clamd again that ended by itself, and says so.
+func (s *Stack) watchScanner(c *clamd.Clamd) {
+	ctx, end := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		c.Watch(ctx, func(text string) { s.say("%s", text) })
+		close(ended)
+	}()
+	s.atStop(func() error { end(); <-ended; return nil })
 }
 
 // privileged is a pool for what only a local stack may do to the database.
