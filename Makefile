@@ -24,7 +24,7 @@ QUERIES   := $(dir $(wildcard functions/*/internal/*/db/queries.sql))
 # Every set of queries gets its turn, so that one with a fault does not hold up the others.
 each_query_set = failed=; for dir in $(QUERIES); do echo "sqlc $(1) $$dir"; $(TOOL) sqlc $(1) -f "$${dir}sqlc.yaml" || failed=1; done; test -z "$$failed"
 
-.PHONY: help run demo test mutations verify lint generate build bench bench-images fuzz migrate rds-authorities
+.PHONY: help run demo logs clean test mutations verify lint generate build bench bench-images fuzz migrate rds-authorities
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -39,10 +39,19 @@ demo: export FILES := $(FILES)
 demo: $(LOCAL) ## send FILES="a.jpg b.pdf" (or the samples) through the stack, print what became of them, end
 	@exec $(LOCAL) -demo -files "$$FILES"
 
+logs: $(LOCAL) ## follow the log of make run; FUNCTION=file-api or FILE=<id> narrows it
+	@exec $(LOCAL) -logs $(FUNCTION) $(FILE)
+
+clean: $(LOCAL) ## delete what stacks, demos and builds left on this machine
+	@$(LOCAL) -clean
+	@rm -rf build
+
 .PHONY: $(LOCAL)
 $(LOCAL): # without cgo, like the functions that it builds, so that both share what is compiled
+	@test -n "$${HOME-}$${GOPATH-}" || { echo "HOME is not set, and Go keeps what it fetches and builds there: export HOME=<your home directory>" >&2; exit 1; }
 	@test -e $@ || echo "building the local stack: the first time takes minutes, most of them on a busy machine"
-	@CGO_ENABLED=0 go build -v -o $@ ./infra/local 2>&1 | awk '\
+	@(while sleep 10 >/dev/null 2>&1 && kill -0 $$$$ 2>/dev/null; do echo "  building, $$SECONDS s" >&2; done) & \
+	trap "kill $$! 2>/dev/null" EXIT; CGO_ENABLED=0 go build -v -o $@ ./infra/local 2>&1 | awk '\
 	  /^[a-zA-Z0-9_.~\/-]+$$/ { if (++n % 50 == 0) { print "  " n " packages built so far"; fflush() } next } \
 	  /^go: downloading / { if (++m % 50 == 1) { print "  fetching modules"; fflush() } next } { print }' >&2
 

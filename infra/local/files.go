@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +34,21 @@ func existing(text string) (name, rest string) {
 		}
 	}
 	return "", text
+}
+
+// there tells which files cannot be sent, before a stack is started for them.
+func there(files []string) error {
+	var all []error
+	for _, name := range files {
+		if info, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
+			all = append(all, fmt.Errorf("there is no file %s", name))
+		} else if err != nil {
+			all = append(all, err)
+		} else if !info.Mode().IsRegular() {
+			all = append(all, fmt.Errorf("%s is not a file: name the files in it", name))
+		}
+	}
+	return errors.Join(all...)
 }
 
 func word(text string) (name, rest string) {

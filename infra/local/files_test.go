@@ -38,3 +38,17 @@ func TestSplit(t *testing.T) {
 		}
 	}
 }
+
+func TestThere(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("a b.jpg", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := there([]string{"a b.jpg"}); err != nil {
+		t.Error(err)
+	}
+	err := there([]string{"none.jpg", "a b.jpg", "."})
+	if err == nil || err.Error() != "there is no file none.jpg\n. is not a file: name the files in it" {
+		t.Errorf("%v", err)
+	}
+}

@@ -2,6 +2,8 @@
 //
 //	go run ./infra/local                 start, send the sample photos, keep serving until Ctrl-C
 //	go run ./infra/local -demo [files]   send files, print what became of them, end
+//	go run ./infra/local -logs [words]   follow the functions' log, lines with each of the words
+//	go run ./infra/local -clean          delete what stacks and demos kept
 //	go run ./infra/local -explain        say what is not here as template.yaml has it, and why
 package main
 

@@ -23,6 +23,10 @@ type options struct {
 	files     []string
 	samples   string // directory of what is sent when no file is named
 	pictures  string // directory where a demo saves what it downloads
+	clean     bool
+	left      []string // data directories that clean removes
+	logs      bool
+	words     []string // what each line of the log has to hold
 }
 
 func parse(arguments []string) (o options, err error) {
@@ -35,7 +39,9 @@ func parse(arguments []string) (o options, err error) {
 		fmt.Fprint(os.Stderr, "usage: go run ./infra/local [flags]              start, send the "+
 			"sample photos, keep serving\n"+
 			"       go run ./infra/local [flags] -demo [files]   send the files (or the "+
-			"samples), print what became of them, end\n")
+			"samples), print what became of them, end\n"+
+			"       go run ./infra/local [flags] -logs [words]   follow the functions' log, the lines "+
+			"that hold each word\n")
 		f.PrintDefaults()
 	}
 	f.BoolVar(&o.demo, "demo", o.demo,
@@ -55,6 +61,10 @@ func parse(arguments []string) (o options, err error) {
 		"port of the API; S3 has the next one (default: those of the last start, or free ones)")
 	f.BoolVar(&o.explain, "explain", false,
 		"say what is not here as the template has it, and why, and end")
+	f.BoolVar(&o.clean, "clean", false,
+		"delete what stacks and demos kept (with -data: that directory), and end")
+	f.BoolVar(&o.logs, "logs", false,
+		"follow the log of the functions until Ctrl-C; words after the flags narrow it")
 	f.StringVar(&o.stack.Clamd, "clamd", "",
 		"address of a running clamd (tcp://host:port or unix:///path), or off\n(default: one "+
 			"that is installed is started privately)")
@@ -63,10 +73,14 @@ func parse(arguments []string) (o options, err error) {
 	if err := f.Parse(arguments); err != nil {
 		return o, err
 	}
-	if o.files = slices.Concat(f.Args(), split(*list)); len(o.files) > 0 && !o.demo {
+	if o.logs {
+		o.words = f.Args()
+	} else if o.files = slices.Concat(f.Args(), split(*list)); len(o.files) > 0 && !o.demo {
 		return o, fmt.Errorf("what to do with %q? Files are sent with -demo", o.files[0])
 	}
+	o.left = []string{o.stack.DataDir}
 	if o.stack.DataDir == "" {
+		o.left = []string{data, data + "-demo"}
 		o.stack.DataDir = data
 		if o.demo {
 			// Of its own and always new, so that a demo runs beside a stack that is being used.
@@ -82,6 +96,9 @@ func parse(arguments []string) (o options, err error) {
 func (o *options) absolute() (err error) {
 	paths := []*string{&o.stack.DataDir, &o.stack.BinDir, &o.stack.Template, &o.readyFile,
 		&o.samples, &o.pictures}
+	for i := range o.left {
+		paths = append(paths, &o.left[i])
+	}
 	for i := range o.files {
 		paths = append(paths, &o.files[i])
 	}

@@ -19,6 +19,15 @@ func run(ctx context.Context, o options) (err error) {
 	if o.explain {
 		return stack.Explain(o.screen, o.stack)
 	}
+	if o.clean {
+		return clean(o)
+	}
+	if o.logs {
+		return follow(ctx, filepath.Join(o.stack.DataDir, stack.LogFile), o.words, o.screen)
+	}
+	if err := there(o.files); err != nil {
+		return err
+	}
 	if err := forget(o.readyFile); err != nil {
 		return err
 	}

@@ -118,5 +118,8 @@ func (s *Stack) seed(ctx context.Context) (gateway.Members, error) {
 	return members, nil
 }
 
+// LogFile is the name, in the data directory, of the file with what the functions print.
+const LogFile = "functions.log"
+
 // LogPath is the file with what the functions print.
-func (s *Stack) LogPath() string { return s.directory.in("functions.log") }
+func (s *Stack) LogPath() string { return s.directory.in(LogFile) }
