@@ -95,5 +95,7 @@ func message(w http.ResponseWriter, status int, text string) {
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false) // read in a terminal
+	_ = out.Encode(body)
 }

@@ -69,6 +69,9 @@ func (p *Poller) once(ctx context.Context) {
 		return
 	}
 	failed, err := p.invoke(ctx, batch)
+	if err != nil && ctx.Err() != nil {
+		return // stopped in the middle of it: nothing is wrong
+	}
 	if err != nil {
 		slog.Warn("a batch failed and will come again", "queue", p.Queue, "messages", len(batch),
 			"error", err)

@@ -141,8 +141,12 @@ func pair(port int) (net.Listener, error) {
 			for _, l := range listeners {
 				_ = l.Close()
 			}
-			return nil, fmt.Errorf("port %d for %s is taken: stop what has it, or choose another "+
-				"with -port: %w", port+i, what, err)
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return nil, fmt.Errorf("port %d for %s is taken: stop what has it, or choose "+
+					"another with -port", port+i, what)
+			}
+			return nil, fmt.Errorf("port %d for %s cannot be used, choose another with -port: %w",
+				port+i, what, err)
 		}
 		listeners = append(listeners, l)
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,6 +97,7 @@ type Stack struct {
 	scanner    string // address, empty when nothing scans
 	secrets    string // address of the server of secrets
 
+	logBegan      int64  // size of the functions' log when this stack began
 	queueEndpoint string // known before the queues run, because the template's values have it
 
 	mu      sync.Mutex
@@ -184,5 +186,29 @@ func (s *Stack) logFile() (*os.File, error) {
 		return nil, fmt.Errorf("open the functions' log: %w", err)
 	}
 	s.atStop(file.Close)
+	if info, err := file.Stat(); err == nil {
+		s.logBegan = info.Size()
+	}
 	return file, nil
+}
+
+// complaint is what functions printed in plain text since this start, as one does that cannot use
+// its settings, or where to look.
+func (s *Stack) complaint() string {
+	const most = 10
+	text, err := os.ReadFile(s.LogPath())
+	if err != nil || int64(len(text)) < s.logBegan {
+		return "see " + s.LogPath()
+	}
+	var plain []string
+	for line := range strings.Lines(string(text[s.logBegan:])) {
+		_, said, _ := strings.Cut(strings.TrimRight(line, "\n"), " | ")
+		if said != "" && said[0] != '{' && len(plain) < most && !slices.Contains(plain, said) {
+			plain = append(plain, said)
+		}
+	}
+	if len(plain) == 0 {
+		return "see " + s.LogPath()
+	}
+	return strings.Join(plain, "\n")
 }

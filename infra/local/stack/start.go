@@ -233,7 +233,7 @@ func (s *Stack) answers(ctx context.Context) error {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the API answers %s: see %s", response.Status, s.LogPath())
+		return fmt.Errorf("the API answers %s: %s", response.Status, s.complaint())
 	}
 	return nil
 }
