@@ -45,7 +45,7 @@ func parse(arguments []string) (o options, err error) {
 		f.PrintDefaults()
 	}
 	f.BoolVar(&o.demo, "demo", o.demo,
-		"send the files named after the flags, then end: 0 only if each reached a final state")
+		"send the files named after the flags, then end: 0 if each was refused or reached a final state")
 	list := f.String("files", "",
 		"with -demo: the names of files as one text, which may hold spaces, quotes and parentheses")
 	f.StringVar(&o.readyFile, "ready-file", "",

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -32,5 +35,19 @@ func TestParse(t *testing.T) {
 	}
 	if _, err := parse([]string{"a.jpg"}); err == nil {
 		t.Error("a file without -demo is a mistake")
+	}
+}
+
+func TestDirectoryThatCannotBeWrittenIsTold(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{syscall.ENOSPC, errors.New("initdb: FATAL:  could not write " +
+		"to file \"base/4/1247\": No space left on device"), syscall.EROFS, syscall.EACCES} {
+		err := advised(fmt.Errorf("start postgres: %w", cause), "/data")
+		if !strings.Contains(err.Error(), "-data") || strings.Contains(err.Error(), "FATAL") {
+			t.Errorf("%v: %v", cause, err)
+		}
+	}
+	if other := errors.New("something else"); advised(other, "/data") != other {
+		t.Error("advice where there is none to give")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/demo"
@@ -36,13 +37,27 @@ func run(ctx context.Context, o options) (err error) {
 		return errors.New("stopped before everything was up")
 	}
 	if err != nil {
-		return err
+		return advised(err, o.stack.DataDir)
 	}
 	defer func() {
 		fmt.Fprintln(o.screen, "\nStopping.")
 		err = errors.Join(err, forget(o.readyFile), s.Stop())
 	}()
 	return use(ctx, o, s)
+}
+
+// advised says what to do about a directory that nothing can be written to. Of a full one
+// PostgreSQL tells in twenty lines.
+func advised(err error, data string) error {
+	const full = "No space left on device" // as initdb prints it
+	switch {
+	case errors.Is(err, syscall.ENOSPC), strings.Contains(err.Error(), full):
+		return fmt.Errorf("the disk of %s is full: a stack needs about 200 MB; free them, or choose "+
+			"another directory with -data", data)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("%w: choose a directory that you can write to with -data", err)
+	}
+	return err
 }
 
 // use sends files through a running stack and, unless it is a demo, keeps serving until the context

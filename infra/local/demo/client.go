@@ -23,6 +23,7 @@ type File struct {
 	ID, Filename, Status, Reason string
 	Size                         int64
 	Variants                     []Variant
+	VirusScanned                 bool `json:"virus_scanned"`
 }
 
 // Variant is one thing that can be downloaded of a file.

@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -50,8 +52,8 @@ type row struct {
 	err   error
 }
 
-// Run sends the files one after the other and prints a table. The error is ErrUnfinished when one
-// of them was refused or did not reach a final state.
+// Run sends the files one after the other and prints a table. That one was refused is a result like
+// others; the error is ErrUnfinished when one did not reach a final state.
 func Run(ctx context.Context, o Options) error {
 	c, err := signIn(ctx, o.API, o.Organization, o.User)
 	if err != nil {
@@ -77,11 +79,18 @@ func Run(ctx context.Context, o Options) error {
 	}
 	var rows []row
 	finished := true
+	var done atomic.Int32
+	said := every(tellEvery, func(passed time.Duration) {
+		fmt.Fprintf(o.Out, "  %d of %d files done, %d s\n", done.Load(), len(o.Files),
+			int(passed.Seconds()))
+	})
 	for _, path := range o.Files {
 		r := one(ctx, c, path, known)
-		finished = finished && r.err == nil
+		finished = finished && (r.err == nil || r.refused() != nil)
 		rows = append(rows, r)
+		done.Add(1)
 	}
+	said()
 	if arrivals != nil {
 		if err := awaitEvents(ctx, arrivals, rows); err != nil {
 			return err
@@ -97,6 +106,37 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if !finished {
 		return ErrUnfinished
+	}
+	return nil
+}
+
+// tellEvery is how long nothing is said at most while files are on their way.
+const tellEvery = 10 * time.Second
+
+// every calls tell again and again, with the time since the beginning, until stop is called.
+func every(pause time.Duration, tell func(time.Duration)) (stop func()) {
+	began, end, ended := time.Now(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(pause)
+		defer tick.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+				tell(time.Since(began))
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
+// refused is the answer of an API that does not want the file.
+func (r row) refused() *Problem {
+	var p *Problem
+	if errors.As(r.err, &p) && r.file.Status == "" && p.Status/100 == 4 {
+		return p
 	}
 	return nil
 }
@@ -128,9 +168,8 @@ func table(out io.Writer, rows []row) error {
 	fmt.Fprintln(text, "FILE\tSTATUS\tTYPE\tBYTES IN\tBYTES OUT\tPIXELS\tMS\tEVENT MS\tREASON")
 	for _, r := range rows {
 		status, reason, took := r.file.Status, r.file.Reason, fmt.Sprint(r.took.Milliseconds())
-		var refused *Problem
-		switch {
-		case errors.As(r.err, &refused) && status == "":
+		switch refused := r.refused(); {
+		case refused != nil:
 			status, reason = "refused", refused.Error()
 		case r.err != nil:
 			status, reason = "failed", r.err.Error()
@@ -156,7 +195,21 @@ func table(out io.Writer, rows []row) error {
 	if _, err := text.WriteTo(aligned); err != nil {
 		return err
 	}
-	return aligned.Flush()
+	if err := aligned.Flush(); err != nil {
+		return err
+	}
+	if unscanned(rows) {
+		_, err := fmt.Fprintln(out, "\nNot every file was scanned for viruses: install clamd for that.")
+		return err
+	}
+	return nil
+}
+
+// unscanned tells whether a file can be downloaded that nothing scanned.
+func unscanned(rows []row) bool {
+	return slices.ContainsFunc(rows, func(r row) bool {
+		return r.file.Status == "available" && !r.file.VirusScanned
+	})
 }
 
 // main is the variant that stands for the file: the optimized picture, or what is not a picture

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // api is a server that does to each file what the file's name says.
@@ -143,6 +144,9 @@ func TestWhatBecameOfEachFileIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(out.String(), "Not every file was scanned") {
+		t.Errorf("nothing scanned, and it does not say so:\n%s", out.String())
+	}
 	sent, _ := os.ReadFile(photo)
 	if !bytes.Equal(a.content["photo.png"], sent) {
 		t.Error("the storage did not get the file's bytes")
@@ -163,6 +167,26 @@ func TestWhatBecameOfEachFileIsTold(t *testing.T) {
 	}
 }
 
+func TestEveryTellsUntilItIsStopped(t *testing.T) {
+	t.Parallel()
+	told := make(chan time.Duration)
+	stop := every(time.Millisecond, func(passed time.Duration) {
+		select {
+		case told <- passed:
+		case <-t.Context().Done():
+		}
+	})
+	if first, second := <-told, <-told; second <= first {
+		t.Errorf("%s passed, and then %s", first, second)
+	}
+	go func() { // one may be on its way
+		for range told {
+		}
+	}()
+	stop()
+	close(told)
+}
+
 func TestOnlyFinalStatesAreSuccess(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"refused.txt": "refused text/plain",
@@ -172,8 +196,8 @@ func TestOnlyFinalStatesAreSuccess(t *testing.T) {
 		defer cancel()
 		a.stuck = cancel
 		err := Run(ctx, Options{API: a.url, Files: []string{file(t, name, "text")}, Out: &out})
-		if !errors.Is(err, ErrUnfinished) || !strings.HasPrefix(line(out.String(), name),
-			name+" "+want) {
+		if errors.Is(err, ErrUnfinished) != (name == "stuck.txt") ||
+			!strings.HasPrefix(line(out.String(), name), name+" "+want) {
 			t.Errorf("%s: %v\n%s", name, err, out.String())
 		}
 	}
