@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
+	"github.com/toolboxai-solutions/satchel/infra/openapi/answers"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
@@ -125,6 +127,17 @@ type reply struct {
 	body   any
 }
 
+// answered is every answer that a test of this package got.
+var answered answers.Recorder
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		code = answered.Report("../file-api/openapi.json")
+	}
+	os.Exit(code)
+}
+
 // get asks below /v1/analytics; query is name and value in turn.
 func (c caller) get(path string, query ...string) reply {
 	c.f.t.Helper()
@@ -148,6 +161,7 @@ func (c caller) conditional(tag, path string, query ...string) reply {
 	c.f.api.ServeHTTP(recorded, r)
 	a := reply{t: c.f.t, status: recorded.Code, header: recorded.Header(),
 		raw: recorded.Body.String()}
+	answered.Add(r.Method, r.URL.Path, a.status, a.header, a.raw)
 	if a.raw != "" {
 		if err := json.Unmarshal([]byte(a.raw), &a.body); err != nil {
 			c.f.t.Errorf("%s: %v in %s", path, err, a.raw)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/channels"
 	"github.com/toolboxai-solutions/satchel/infra/local/issuer"
 	"github.com/toolboxai-solutions/satchel/infra/local/secrets"
+	"github.com/toolboxai-solutions/satchel/infra/openapi/answers"
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/outbox"
@@ -193,6 +195,17 @@ func (f *fixture) userOf(organization uuid.UUID, role tenant.Role) user {
 	return user{p, f, token}
 }
 
+// answered is every answer that a test of this package got.
+var answered answers.Recorder
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if code == 0 {
+		code = answered.Report("../file-api/openapi.json")
+	}
+	os.Exit(code)
+}
+
 // reply is an answer, its JSON decoded.
 type reply struct {
 	t      *testing.T
@@ -206,6 +219,7 @@ func (f *fixture) do(r *http.Request) reply {
 	w := httptest.NewRecorder()
 	f.api.ServeHTTP(w, r)
 	answer := reply{t: f.t, status: w.Code, raw: w.Body.String()}
+	answered.Add(r.Method, r.URL.Path, w.Code, w.Header(), answer.raw)
 	if w.Body.Len() > 0 {
 		if err := json.Unmarshal(w.Body.Bytes(), &answer.body); err != nil {
 			f.t.Fatalf("%s %s answers %s", r.Method, r.URL, answer.raw)
