@@ -49,11 +49,17 @@ func routes(api *httpapi.API) {
 }
 
 func op(path, id, summary string, errors ...int) huma.Operation {
+	text := &huma.Schema{Type: huma.TypeString}
+	notModified := &huma.Response{
+		Description: "The answer of the ETag in If-None-Match still holds.",
+		Headers:     map[string]*huma.Param{"ETag": {Schema: text}, "Cache-Control": {Schema: text}},
+	}
 	return huma.Operation{
 		Method: http.MethodGet, Path: "/v1/analytics" + path, OperationID: id, Summary: summary,
 		Tags: []string{"analytics"},
 		Errors: append([]int{http.StatusUnauthorized, http.StatusForbidden,
 			http.StatusUnprocessableEntity}, errors...),
+		Responses: map[string]*huma.Response{"304": notModified},
 	}
 }
 

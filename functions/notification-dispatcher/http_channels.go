@@ -111,7 +111,7 @@ type hookIn struct {
 
 type hookOut struct {
 	Body struct {
-		ID      *uuid.UUID `json:"id" format:"uuid" doc:"Of the notification; null when there is none."`
+		ID      *uuid.UUID `json:"id" format:"uuid" nullable:"true" doc:"Of the notification; null when there is none."`
 		Ignored string     `json:"ignored,omitempty" doc:"Why nothing is told."`
 	}
 }
