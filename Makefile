@@ -18,10 +18,6 @@ TOOL := CGO_ENABLED=0 go tool -modfile=infra/tools/go.mod
 # The race detector needs a C compiler; a machine with only Go still runs every test.
 RACE := $(if $(shell command -v gcc || command -v clang),-race)
 
-# One more package at a time than there are processors: the tests wait for their servers for a third
-# of the time.
-PACKAGES := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
-
 FUNCTIONS := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
 QUERIES   := $(dir $(wildcard functions/*/internal/*/db/queries.sql))
 
@@ -60,7 +56,7 @@ $(LOCAL): # without cgo, like the functions that it builds, so that both share w
 	  /^go: downloading / { if (++m % 50 == 1) { print "  fetching modules"; fflush() } next } { print }' >&2
 
 test: ## run every test (PKG=./shared/... for some), with the race detector where a C compiler is
-	go test $(RACE) -p $(PACKAGES) -shuffle=on -count=1 -timeout=10m $(PKG)
+	go test $(RACE) -shuffle=on -count=1 -timeout=10m $(PKG)
 
 mutations: ## break 36 lines one by one, and look whether the test of each falls: half an hour
 	go test ./infra/mutations -count=1 -timeout=2h -v -run '^TestMutations$$' -mutate
