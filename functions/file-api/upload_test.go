@@ -256,12 +256,19 @@ func TestIdempotencyKeepsNoRefusal(t *testing.T) {
 // Sixteen clients on sixteen connections: never over by a byte, never under by a file that would
 // have fitted.
 func TestQuotaRace(t *testing.T) {
+	const fits = 37
+	t.Run("bytes", func(t *testing.T) { quotaRace(t, fits, 999+fits*1000+999, 100_000) })
+	t.Run("files", func(t *testing.T) { quotaRace(t, fits, 1<<40, fits) })
+}
+
+func quotaRace(t *testing.T, fits int, totalBytes int64, maxFiles int) {
+	t.Helper()
 	w := newFixture(t)
-	const clients, each, fits = 16, 6, 37
+	const clients, each = 16, 6
 	w.exec(
-		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes)
-			VALUES ($1, $2, 999)`,
-		w.organization, 999+fits*1000+999)
+		`INSERT INTO storage_quotas (organization_id, total_bytes, used_bytes, max_files)
+			VALUES ($1, $2, 999, $3)`,
+		w.organization, totalBytes, maxFiles)
 	counts := make([]map[string]int, clients)
 	var wait sync.WaitGroup
 	for i := range clients {
@@ -291,8 +298,8 @@ func TestQuotaRace(t *testing.T) {
 		"413 quota-exceeded": clients*each - fits}; !maps.Equal(total, want) {
 		t.Errorf("answers %v, want %v", total, want)
 	}
-	w.wantQuota(999, fits*1000, fits)
-	if n := w.number(`SELECT sum(reserved_bytes) FROM file_uploads`); n != fits*1000 {
+	w.wantQuota(999, int64(fits)*1000, int64(fits))
+	if n := w.number(`SELECT sum(reserved_bytes) FROM file_uploads`); n != int64(fits)*1000 {
 		t.Errorf("%d bytes in uploads", n)
 	}
 }

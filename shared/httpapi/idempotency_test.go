@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -78,6 +79,31 @@ func TestWhileTheFirstRunsTheSecondWaits(t *testing.T) {
 	if first.status != 201 || third.body["id"] != first.body["id"] || third.body["replay"] != true {
 		t.Errorf("first %s, third %s", first.raw, third.raw)
 	}
+}
+
+// A colleague who thought of the same key is not in the way while the first request runs.
+func TestAColleaguesKeyIsNotInTheWay(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	colleague := w.db.Member(t, w.org, "member")
+	running, release := make(chan struct{}), make(chan struct{})
+	var works atomic.Int32
+	w.work = func(context.Context, pgx.Tx) error {
+		if works.Add(1) == 1 {
+			close(running)
+			<-release
+		}
+		return nil
+	}
+	var all sync.WaitGroup
+	all.Go(func() { w.keyed("key-1", `{"name":"a"}`) })
+	<-running
+	if a := w.post1(w.token(map[string]any{"sub": colleague.Subject}), "Idempotency-Key",
+		"key-1"); a.status != 201 {
+		t.Errorf("a colleague got %d %s", a.status, a.raw)
+	}
+	close(release)
+	all.Wait()
 }
 
 func TestSixteenAtOnceMakeOneThing(t *testing.T) {

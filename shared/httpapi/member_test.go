@@ -41,12 +41,25 @@ func TestTheCallerIsWhoTheDatabaseSays(t *testing.T) {
 
 func TestARemovedMemberIsOutAtOnceAndBurnsNothing(t *testing.T) {
 	t.Parallel()
+	for name, remove := range map[string]string{
+		"deleted": `DELETE FROM memberships WHERE user_id = $1`,
+		"ended":   `UPDATE memberships SET removed_at = now() WHERE user_id = $1`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			removedMember(t, remove)
+		})
+	}
+}
+
+func removedMember(t *testing.T, remove string) {
+	t.Helper()
 	w := newFixture(t)
 	token := w.token(nil)
 	if a := w.post1(token); a.status != 201 {
 		t.Fatal(a.raw)
 	}
-	w.exec(`DELETE FROM memberships WHERE user_id = $1`, w.member.User)
+	w.exec(remove, w.member.User)
 	before := w.count(`SELECT extract(epoch FROM tat)::int FROM rate_limits`)
 	expect(t, w.get(token), 403, "not-a-member")
 	for range 5 {

@@ -168,6 +168,40 @@ func TestThePoolCarriesNoTenantOver(t *testing.T) {
 	wg.Wait()
 }
 
+// What binds a transaction ends with it: whoever gets the session next finds no organization in it,
+// also by a way that is none of the doors.
+func TestNoOrganizationStaysWithASession(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	organization := d.Organization(t, "a")
+	db := d.DB(t, http)
+	look := func(door string, conn *pgx.Conn) {
+		var left string
+		err := conn.QueryRow(t.Context(),
+			`SELECT coalesce(current_setting('app.current_organization_id', true), '')`).Scan(&left)
+		if err != nil || left != "" {
+			t.Errorf("%s leaves %q, %v", door, left, err)
+		}
+	}
+	err := db.InTenant(t.Context(), organization, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), "COMMIT")
+		look("InTenant", tx.Conn())
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	err = db.Read(t.Context(), organization, func(tx pgx.Tx) error {
+		var id uuid.UUID
+		err := tx.QueryRow(t.Context(), "SELECT id FROM organizations").Scan(&id)
+		look("Read", tx.Conn())
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // role makes a login role that lasts as long as the test, and returns its name and URL.
 func role(t *testing.T, d *pgtest.Database, attributes string) (name, url string) {
 	t.Helper()

@@ -336,6 +336,24 @@ func TestDeadLease(t *testing.T) {
 	w.wantRun(Summary{Requeued: 1})
 }
 
+// What was found due and is not any more stays.
+func TestPurgeLooksAgain(t *testing.T) {
+	w := newFixture(t)
+	by := w.member("school")
+	f := w.reserve(by)
+	err := w.maintenance.DB.InTenant(t.Context(), by.Organization, func(tx pgx.Tx) error {
+		purged, err := w.maintenance.System.PurgeDue(t.Context(), tx, by.Organization, f.ID)
+		if purged {
+			t.Error("purged a file that is not due")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.wantFile(f, "pending")
+}
+
 // What happens between the look and the verdict wins.
 func TestRejectLosesToAnotherClaim(t *testing.T) {
 	w := newFixture(t)

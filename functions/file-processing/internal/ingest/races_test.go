@@ -36,6 +36,25 @@ func (w *fixture) deliver(ctx context.Context, o Object) error {
 	}
 }
 
+// As long as a worker may write, nobody else gets its file.
+func TestALeaseOutlivesItsWorker(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	deadline := time.Now().Add(10 * time.Minute)
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
+	defer cancel()
+	w.processor.S3 = s3Client(t, &faultyStore{before: func(n int64, _ *http.Request) {
+		if n == 1 {
+			expect(t, w.row(`SELECT lease_until > $1 AS outlives FROM file_uploads`, deadline),
+				map[string]any{"outlives": true})
+		}
+	}})
+	_, object := w.send(upload{name: "a.txt", mime: "text/plain", content: []byte("text")})
+	if result, err := w.processor.Process(ctx, object); result.Outcome != OutcomeAvailable {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
 func TestSurplusIsDeleted(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
