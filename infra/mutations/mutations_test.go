@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-var run = flag.Bool("mutate", false, "break each line and run its test: takes half an hour")
+var run = flag.Bool("mutate", false, "break each line and run its test: takes ten minutes")
 
 // mutation is one line broken: old, which the file has once, becomes broken, and the test of that
 // package must fail.
@@ -75,7 +75,7 @@ func declared(t *testing.T, m mutation) bool {
 
 func TestMutations(t *testing.T) {
 	if !*run {
-		t.Skip("it takes half an hour: make mutations")
+		t.Skip("it takes ten minutes: make mutations")
 	}
 	for _, m := range mutations() {
 		name := fmt.Sprintf("%s: %s → %s", filepath.Base(m.file), m.old, m.broken)
