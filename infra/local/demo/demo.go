@@ -199,7 +199,7 @@ func table(out io.Writer, rows []row) error {
 		return err
 	}
 	if unscanned(rows) {
-		_, err := fmt.Fprintln(out, "\nNot every file was scanned for viruses: install clamd for that.")
+		_, err := fmt.Fprintln(out, "\nNot every file was scanned for viruses: that takes clamd and the signatures that freshclam fetches.")
 		return err
 	}
 	return nil
