@@ -58,7 +58,7 @@ $(LOCAL): # without cgo, like the functions that it builds, so that both share w
 test: ## run every test (PKG=./shared/... for some), with the race detector where a C compiler is
 	go test $(RACE) -shuffle=on -count=1 -timeout=10m $(PKG)
 
-mutations: ## break 32 lines one by one, and look whether the test of each falls: ten minutes
+mutations: ## break lines one by one, and look whether the test of each falls: ten minutes
 	go test ./infra/mutations -count=1 -timeout=2h -v -run '^TestMutations$$' -mutate
 
 verify: lint ## check what needs no server: format, lint, modules, generated code, layout, template

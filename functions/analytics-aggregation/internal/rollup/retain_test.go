@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -8,18 +9,22 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/analytics-aggregation/internal/rollup/db"
 )
 
-// Raw rows go when their buckets are sealed and not before. Planted are a task that never ended,
-// one of an old week that ended only now, and a row in the default partition: the owner, whom
-// policies bind, would see none of them through the parent.
+// Raw rows go when their buckets are sealed and not before. Planted are tasks that never ended, one
+// of an old week that ended only now, and rows in the default partition: the owner, whom policies
+// bind, would see none of them through the parent. Of the week of 2 February, and of what the
+// default partition has from the week after it, no bucket is sealed.
 func TestOnlyWhatIsSealedGoes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.exec(`CREATE TABLE agent_executions_20260105 PARTITION OF agent_executions FOR VALUES
-		FROM ('2026-01-05 00:00Z') TO ('2026-01-12 00:00Z');
-		CREATE TABLE agent_executions_20260112 PARTITION OF agent_executions FOR VALUES
-			FROM ('2026-01-12 00:00Z') TO ('2026-01-19 00:00Z');
-		ALTER TABLE agent_executions_20260105 ENABLE ROW LEVEL SECURITY, OWNER TO satchel_owner;
-		ALTER TABLE agent_executions_20260112 ENABLE ROW LEVEL SECURITY, OWNER TO satchel_owner`)
+	for _, week := range [][2]string{{"20260105", "20260112"}, {"20260112", "20260119"},
+		{"20260202", "20260209"}} {
+		for _, table := range []string{"agent_executions", "agent_presence", "file_transfers"} {
+			name := table + "_" + week[0]
+			f.exec(fmt.Sprintf(`CREATE TABLE %s PARTITION OF %s FOR VALUES FROM ('%s 00:00Z')
+				TO ('%s 00:00Z'); ALTER TABLE %[1]s ENABLE ROW LEVEL SECURITY,
+				OWNER TO satchel_owner`, name, table, week[0], week[1]))
+		}
+	}
 	const insert = `INSERT INTO agent_executions (organization_id, task_id, agent_instance_id,
 		agent_type, task_type, status, created_at, completed_at)
 		VALUES ($1, $2, $1, 'tutor', 'quiz', $3, $4, $5)`
@@ -28,19 +33,29 @@ func TestOnlyWhatIsSealedGoes(t *testing.T) {
 	f.write(insert, f.school, "ended late", "completed", "2026-01-13 10:00Z", "2026-03-02 09:00Z")
 	f.write(insert, f.school, "default", "completed", "2025-12-30 10:00Z", "2025-12-30 10:01Z")
 	f.write(insert, f.school, "default late", "completed", "2025-12-30 10:00Z", "2026-03-02 09:01Z")
+	f.write(insert, f.school, "default never", "running", "2025-12-30 11:00Z", nil)
+	f.write(insert, f.school, "not sealed", "running", "2026-02-03 10:00Z", nil)
+	f.write(insert, f.school, "not sealed, default", "running", "2026-02-10 10:00Z", nil)
+	f.exec(`INSERT INTO file_transfers (organization_id, file_id, direction, bytes, at)
+		SELECT $1, $1, 'in', 1, at FROM unnest(ARRAY['2026-01-06 10:00Z', '2026-02-03 10:00Z',
+			'2026-02-10 10:00Z']::timestamptz[]) at`, f.school)
 	left := func() string {
-		return f.text(`SELECT coalesce(string_agg(task_id, ', ' ORDER BY task_id), 'none')
-			FROM agent_executions`)
+		return f.text(`SELECT (SELECT string_agg(task_id, '; ' ORDER BY task_id)
+			FROM agent_executions) || '; ' || (SELECT count(*) FROM file_transfers)`)
 	}
+	const unsealed = "default late; ended late; not sealed; not sealed, default; "
 	f.clock("2026-03-02T11:00:00Z")
 	f.aggregator.RetentionDays = 90
-	if done := f.run(); done.Dropped != 0 || left() != "default, default late, ended, ended late, never ended" {
+	if done := f.run(); done.Dropped != 0 || done.Abandoned != 0 || left() !=
+		"default; default late; default never; ended; ended late; never ended; not sealed; "+
+			"not sealed, default; 3" {
 		t.Errorf("within the retention: %+v, left %s", done, left())
 	}
 	buckets := f.buckets()
 	f.aggregator.RetentionDays = 30
 	f.clock("2026-03-02T12:00:00Z")
-	if done := f.run(); done.Dropped != 1 || done.Abandoned != 1 || left() != "default late, ended late" {
+	// the first two weeks of presence and of transfers, and the first of executions
+	if done := f.run(); done.Dropped != 5 || done.Abandoned != 2 || left() != unsealed+"2" {
 		t.Errorf("past it: %+v, left %s", done, left())
 	}
 	if f.text(`SELECT count(*)::text FROM notification_inbox`) != "0" {
