@@ -98,7 +98,8 @@ func TestABacklogDoesNotSlowItsOwnEnd(t *testing.T) {
 		{"read an inbox", readInbox, inSchool, schoolAnd(50)},
 		{"read mutes", readMutes, inSchool, schoolAnd(50)},
 		{"claim", claimChannels, across, func(*fixture) []any {
-			return []any{uuid.Nil, perRound, perPriority, time.Minute}
+			return []any{uuid.Nil, time.Minute, time.Minute, perRound, perPriority,
+				time.Minute}
 		}},
 		{"read heads", readHeads, across, claimed(perClaim)},
 		{"read folds", readFolds, across, claimed(foldsAtOnce, 10*time.Minute, fewestToFold)},
@@ -182,7 +183,8 @@ func TestManyChannelsThatWait(t *testing.T) {
 		t.Errorf("when the next is due takes %d pages for 50 channels, %d for 10,000\n%s",
 			pages[0], pages[1], plan)
 	}
-	n, _ := many.buffers(across(many), claimChannels, uuid.Nil, perRound, perPriority, time.Minute)
+	n, _ := many.buffers(across(many), claimChannels, uuid.Nil, time.Minute, time.Minute,
+		perRound, perPriority, time.Minute)
 	t.Logf("next due: %d and %d pages; a claim that finds nothing: %d pages", pages[0], pages[1], n)
 }
 

@@ -97,13 +97,15 @@ func (c *claim) buckets() []bucket {
 }
 
 const (
-	perRound      = 16 // organizations
-	perPriority   = 4  // channels of one organization and priority
-	perClaim      = 10 // events of one channel: a burst, and what one call takes
-	unpacedClaim  = 50
-	foldsAtOnce   = 10_000
-	fewestToFold  = 2 // one event that waited is sent as what it is
-	claimChannels = `
+	perRound     = 16 // organizations
+	perPriority  = 4  // channels of one organization and priority
+	perClaim     = 10 // events of one channel: a burst, and what one call takes
+	unpacedClaim = 50
+	foldsAtOnce  = 10_000
+	fewestToFold = 2 // one event that waited is sent as what it is
+	// dueOrganizations are those after $1, and since when each has room for what is high or urgent
+	// and for the rest: $2 and $3 are how far its level may be ahead of the clock.
+	dueOrganizations = `
 WITH RECURSIVE due AS (
 	(SELECT organization_id FROM notification_channels
 		WHERE next_at <= now() AND organization_id > $1 ORDER BY organization_id LIMIT 1)
@@ -112,17 +114,32 @@ WITH RECURSIVE due AS (
 		WHERE c.next_at <= now() AND c.organization_id > d.organization_id
 			ORDER BY c.organization_id LIMIT 1)
 	FROM due d WHERE d.organization_id IS NOT NULL
-), picked AS (
+), organization AS (
+	SELECT d.organization_id,
+		CASE WHEN EXISTS (SELECT FROM notification_channels h
+			WHERE h.organization_id = d.organization_id AND h.priority = ANY ('{2,3}')
+				AND h.next_at <= now())
+		THEN coalesce(p.tat_minute, '-infinity') - $2::interval END AS high_at,
+		coalesce(p.tat_minute, '-infinity') - $3::interval AS other_at
+	FROM due d LEFT JOIN notification_pace p
+		ON p.organization_id = d.organization_id AND p.bucket = 'organization'
+	WHERE d.organization_id IS NOT NULL
+)`
+	// What an organization has no room for is left where it is: to claim it and give it back would
+	// cost as much as all of its channels.
+	claimChannels = dueOrganizations + `, picked AS (
 	SELECT c.organization_id, c.channel
-	FROM (SELECT organization_id FROM due WHERE organization_id IS NOT NULL LIMIT $2) o
+	FROM (SELECT * FROM organization WHERE least(high_at, other_at) <= clock_timestamp()
+		LIMIT $4) o
 	CROSS JOIN (VALUES (3::smallint), (2::smallint), (1::smallint), (0::smallint)) p (priority)
 	CROSS JOIN LATERAL (
 		SELECT organization_id, channel FROM notification_channels
 		WHERE organization_id = o.organization_id AND priority = p.priority AND next_at <= now()
-		ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED
+			AND CASE WHEN p.priority > 1 THEN o.high_at ELSE o.other_at END <= clock_timestamp()
+		ORDER BY next_at LIMIT $5 FOR UPDATE SKIP LOCKED
 	) c
 )
-UPDATE notification_channels c SET next_at = clock_timestamp() + $4::interval, fence = c.fence + 1
+UPDATE notification_channels c SET next_at = clock_timestamp() + $6::interval, fence = c.fence + 1
 FROM picked p WHERE c.organization_id = p.organization_id AND c.channel = p.channel
 RETURNING c.organization_id, c.channel, c.fence, c.priority`
 
@@ -230,6 +247,8 @@ func (d *Dispatcher) take(
 		ctx,
 		claimChannels,
 		cursor,
+		d.Config.ahead(true),
+		d.Config.ahead(false),
 		organizations,
 		channels,
 		cmp.Or(d.Lease, lease),

@@ -111,7 +111,7 @@ func (d *Dispatcher) work(ctx context.Context, until time.Time, done *Summary) e
 			return nil
 		}
 		if claimed == 0 && sequenced == 0 {
-			next, err := dueIn(ctx, d.DB)
+			next, err := d.openIn(ctx)
 			if err != nil {
 				return err
 			}

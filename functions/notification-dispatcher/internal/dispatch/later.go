@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/toolboxai-solutions/satchel/shared/tenantdb"
@@ -23,6 +24,15 @@ SELECT extract(epoch FROM least(
 		FROM notification_senders WHERE name = 'pusher')) FROM notification_channels
 			WHERE next_at IS NOT NULL)
 ) - clock_timestamp())::float8`
+	// The same where something waits: a channel whose organization has no room is not due before it
+	// has.
+	nextOpen = dueOrganizations + `
+SELECT extract(epoch FROM least(
+	(SELECT clock_timestamp() FROM notification_inbox LIMIT 1),
+	(SELECT min(not_before) FROM notification_schedule),
+	(SELECT min(next_at) FROM notification_channels WHERE next_at > now()),
+	(SELECT min(greatest(least(high_at, other_at), now())) FROM organization)
+) - clock_timestamp())::float8`
 	takeBell = `
 UPDATE notification_senders SET bell_at = clock_timestamp() + $1::interval
 WHERE name = 'pusher' AND (bell_at <= clock_timestamp()
@@ -34,10 +44,29 @@ const never = time.Duration(math.MaxInt64)
 
 // dueIn is in how long something is due.
 func dueIn(ctx context.Context, db *tenantdb.DB) (time.Duration, error) {
+	return untilNext(ctx, db, nextDue)
+}
+
+// openIn is in how long something is due that its organization has room for.
+func (d *Dispatcher) openIn(ctx context.Context) (time.Duration, error) {
+	wait, err := dueIn(ctx, d.DB)
+	if err != nil || wait > 0 {
+		return wait, err
+	}
+	return untilNext(ctx, d.DB, nextOpen, uuid.Nil, d.Config.ahead(true), d.Config.ahead(false))
+}
+
+func untilNext(
+	ctx context.Context,
+	db *tenantdb.DB,
+	sql string,
+	arguments ...any,
+) (time.Duration, error) {
 	wait := never
 	err := db.AcrossTenants(ctx, func(tx pgx.Tx) error {
 		var seconds *float64
-		if err := tx.QueryRow(ctx, nextDue).Scan(&seconds); err != nil || seconds == nil {
+		err := tx.QueryRow(ctx, sql, arguments...).Scan(&seconds)
+		if err != nil || seconds == nil {
 			return err
 		}
 		wait = max(time.Duration(*seconds*float64(time.Second)), 0)
@@ -61,7 +90,7 @@ func (d *Dispatcher) ringLater(ctx context.Context) error {
 	if d.Ring == nil {
 		return nil
 	}
-	wait, err := dueIn(ctx, d.DB)
+	wait, err := d.openIn(ctx)
 	if err != nil || wait > longestBell {
 		return err
 	}

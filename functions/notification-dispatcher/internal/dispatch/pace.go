@@ -64,6 +64,18 @@ func (p pace) withReserve() pace {
 	return p
 }
 
+// ahead is how far an organization's level may be ahead of the clock with room for one event left.
+func (c Config) ahead(high bool) time.Duration {
+	if !c.Paced {
+		return never
+	}
+	p := c.paceOf(bucket{organization: true})
+	if !high {
+		p = p.withReserve()
+	}
+	return p.minute.step * time.Duration(p.minute.burst-1)
+}
+
 // bucket is what is paced: a recipient, a channel, an organization.
 type bucket struct {
 	key

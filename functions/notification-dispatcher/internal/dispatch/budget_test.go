@@ -1,0 +1,66 @@
+package dispatch
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// What a pass costs does not grow with the channels that wait for their organization's budget: only
+// what there is room for is claimed, and the dispatcher rests until there is more. Organizations
+// that have none hide no other, and what is urgent has its reserve.
+func TestAnExhaustedBudgetIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Config.OrgMinute = 1 // a burst of 10, of which 8 are for what is not urgent
+	f.backlog(f.school, 3000, 1, "-1 minute")
+	var closed []uuid.UUID
+	for n := range perRound + 1 {
+		closed = append(closed, f.db.Organization(t, fmt.Sprintf("closed-%d", n)))
+		f.backlog(closed[len(closed)-1], 1, 1, "-1 minute")
+	}
+	f.exec(`INSERT INTO notification_pace (organization_id, bucket, tat_minute, tat_hour)
+		SELECT o, 'organization', now() + interval '1 day', now() FROM unnest($1::uuid[]) o`, closed)
+	if done := f.once(); done.Delivered < 8 {
+		t.Errorf("%+v with room for 8", done)
+	}
+	claims := func() int {
+		return f.number(`SELECT sum(fence) FROM notification_channels WHERE organization_id = $1`,
+			f.school)
+	}
+	if n := claims(); n > 20*perPriority {
+		t.Errorf("%d claims for 8 events", n)
+	}
+	wait, err := f.openIn(t.Context())
+	if err != nil || wait <= 0 || wait > time.Minute {
+		t.Errorf("there is room again in %v, %v", wait, err)
+	}
+	f.exec(`UPDATE notification_channels SET priority = 3 WHERE organization_id = $1
+		AND channel LIKE '%-t3000'`, f.school)
+	f.once()
+	if n := f.number(`SELECT count(*) FROM notification_deliveries WHERE organization_id = $1
+		AND channel LIKE '%-t3000'`, f.school); n != 0 {
+		t.Error("what is urgent waits, with room in the reserve")
+	}
+	before, delivered := claims(), 0
+	for range 10 {
+		f.later(2 * time.Minute)
+		delivered += f.once().Delivered
+	}
+	if n := claims() - before; delivered < 19 || n > (delivered+20)*perPriority {
+		t.Errorf("%d delivered in 20 minutes, with %d claims", delivered, n)
+	}
+	if n := f.number(`SELECT sum(fence) FROM notification_channels WHERE organization_id = ANY ($1)`,
+		closed); n != 0 {
+		t.Errorf("%d claims of organizations that have no room", n)
+	}
+	other := f.db.Organization(t, "other")
+	f.backlog(other, 1, 1, "-1 minute")
+	f.once()
+	if n := f.number(`SELECT count(*) FROM notification_deliveries WHERE organization_id = $1`,
+		other); n != 0 {
+		t.Error("an organization that has room waits behind those that have none")
+	}
+}
