@@ -16,6 +16,8 @@ func TestAnExhaustedBudgetIsNotAskedAgain(t *testing.T) {
 	f := newFixture(t)
 	f.Config.OrgMinute = 1 // a burst of 10, of which 8 are for what is not urgent
 	f.backlog(f.school, 3000, 1, "-1 minute")
+	f.exec(`UPDATE notification_deliveries d SET due_at = c.next_at FROM notification_channels c
+		WHERE c.organization_id = d.organization_id AND c.channel = d.channel`)
 	var closed []uuid.UUID
 	for n := range perRound + 1 {
 		closed = append(closed, f.db.Organization(t, fmt.Sprintf("closed-%d", n)))
@@ -44,6 +46,7 @@ func TestAnExhaustedBudgetIsNotAskedAgain(t *testing.T) {
 		AND channel LIKE '%-t3000'`, f.school); n != 0 {
 		t.Error("what is urgent waits, with room in the reserve")
 	}
+	f.oldestFirst()
 	before, delivered := claims(), 0
 	for range 10 {
 		f.later(2 * time.Minute)
@@ -52,6 +55,7 @@ func TestAnExhaustedBudgetIsNotAskedAgain(t *testing.T) {
 	if n := claims() - before; delivered < 19 || n > (delivered+20)*perPriority {
 		t.Errorf("%d delivered in 20 minutes, with %d claims", delivered, n)
 	}
+	f.oldestFirst()
 	if n := f.number(`SELECT sum(fence) FROM notification_channels WHERE organization_id = ANY ($1)`,
 		closed); n != 0 {
 		t.Errorf("%d claims of organizations that have no room", n)
@@ -62,5 +66,17 @@ func TestAnExhaustedBudgetIsNotAskedAgain(t *testing.T) {
 	if n := f.number(`SELECT count(*) FROM notification_deliveries WHERE organization_id = $1`,
 		other); n != 0 {
 		t.Error("an organization that has room waits behind those that have none")
+	}
+}
+
+// oldestFirst checks that no channel was passed over: who was cut off keeps its place.
+func (f *fixture) oldestFirst() {
+	f.t.Helper()
+	if n := f.number(`
+SELECT count(*) FROM notification_channels c WHERE c.organization_id = $1 AND c.next_at IS NOT NULL
+AND substring(c.channel FROM '-t(\d+)$')::int < (
+	SELECT max(substring(s.channel FROM '-t(\d+)$')::int) FROM notification_channels s
+	WHERE s.organization_id = $1 AND s.next_at IS NULL AND s.priority < 3)`, f.school); n != 0 {
+		f.t.Errorf("%d channels were passed over by such as wait for less long", n)
 	}
 }

@@ -27,6 +27,7 @@ type claim struct {
 	key
 	fence    int64
 	priority topic.Priority
+	since    time.Time // it was due
 	jobs     []*job    // what is to be sent, in order
 	held     time.Time // before this nothing more may be sent; zero: at once
 }
@@ -128,12 +129,12 @@ WITH RECURSIVE due AS (
 	// What an organization has no room for is left where it is: to claim it and give it back would
 	// cost as much as all of its channels.
 	claimChannels = dueOrganizations + `, picked AS (
-	SELECT c.organization_id, c.channel
+	SELECT c.organization_id, c.channel, c.next_at
 	FROM (SELECT * FROM organization WHERE least(high_at, other_at) <= clock_timestamp()
 		LIMIT $4) o
 	CROSS JOIN (VALUES (3::smallint), (2::smallint), (1::smallint), (0::smallint)) p (priority)
 	CROSS JOIN LATERAL (
-		SELECT organization_id, channel FROM notification_channels
+		SELECT organization_id, channel, next_at FROM notification_channels
 		WHERE organization_id = o.organization_id AND priority = p.priority AND next_at <= now()
 			AND CASE WHEN p.priority > 1 THEN o.high_at ELSE o.other_at END <= clock_timestamp()
 		ORDER BY next_at LIMIT $5 FOR UPDATE SKIP LOCKED
@@ -141,7 +142,7 @@ WITH RECURSIVE due AS (
 )
 UPDATE notification_channels c SET next_at = clock_timestamp() + $6::interval, fence = c.fence + 1
 FROM picked p WHERE c.organization_id = p.organization_id AND c.channel = p.channel
-RETURNING c.organization_id, c.channel, c.fence, c.priority`
+RETURNING c.organization_id, c.channel, c.fence, c.priority, p.next_at`
 
 	// What waits in a channel is a run of sequences, whose history is read as one; what is replayed
 	// is somewhere before it.
@@ -256,10 +257,13 @@ func (d *Dispatcher) take(
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*claim, error) {
+	claims, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*claim, error) {
 		c := &claim{}
-		return c, row.Scan(&c.organization, &c.name, &c.fence, &c.priority)
+		return c, row.Scan(&c.organization, &c.name, &c.fence, &c.priority, &c.since)
 	})
+	// What there is room for goes to those that wait the longest.
+	slices.SortFunc(claims, func(a, b *claim) int { return a.since.Compare(b.since) })
+	return claims, err
 }
 
 // load reads what waits at the head of each claim.

@@ -111,7 +111,7 @@ func (p pace) take(l level, now time.Time, n int) level {
 
 // admit cuts each claim to what all of its buckets have room for, the more urgent ones first and
 // the others one event in turn, and moves the levels on. A claim that is cut learns when its next
-// event may pass.
+// event may pass; the zero time: as soon as the organization has room.
 func (c Config) admit(claims []*claim, levels map[key]level, now time.Time) {
 	order := slices.Clone(claims)
 	slices.SortStableFunc(order, func(a, b *claim) int { return int(b.priority) - int(a.priority) })
@@ -139,18 +139,21 @@ func (c Config) admit(claims []*claim, levels map[key]level, now time.Time) {
 // pass takes one event of a claim from all of its buckets, or from none.
 func (c Config) pass(cl *claim, levels map[key]level, now time.Time) (time.Time, bool) {
 	var opens time.Time
+	full := false
 	for _, b := range cl.buckets() {
 		p := c.paceOf(b)
 		if b.organization && cl.priority < highPriority {
 			p = p.withReserve()
 		}
 		if p.room(levels[b.key], now) < 1 {
-			if at := p.opens(levels[b.key]); at.After(opens) {
+			full = true
+			// For its organization's budget it keeps its place among the others that wait.
+			if at := p.opens(levels[b.key]); !b.organization && at.After(opens) {
 				opens = at
 			}
 		}
 	}
-	if !opens.IsZero() {
+	if full {
 		return opens, false
 	}
 	for _, b := range cl.buckets() {

@@ -100,7 +100,13 @@ func TestAdmitOverdrawsNoBucket(t *testing.T) {
 				if !slices.Equal(cl.jobs, asked[cl][:n]) {
 					t.Fatalf("seed %d: not the beginning of what was asked for", seed)
 				}
-				if cut := n < len(asked[cl]); cut != cl.held.After(now) {
+				budget := bucket{key{cl.organization, "organization"}, true}
+				p := c.paceOf(budget)
+				if cl.priority < highPriority {
+					p = p.withReserve()
+				}
+				cut, waits := n < len(asked[cl]), p.room(levels[budget.key], now) < 1
+				if held := cl.held.After(now); held && !cut || cut && !held && !waits {
 					t.Fatalf("seed %d: %d of %d pass, held until %v at %v", seed, n,
 						len(asked[cl]), cl.held, now)
 				}
