@@ -22,6 +22,7 @@ type Wire struct {
 	lock       sync.Mutex
 	trips      int
 	statements []string
+	received   int
 }
 
 // Listen opens the database as an entry does, with one connection, and listens to it.
@@ -59,12 +60,27 @@ func (d *Database) Listen(t testing.TB, entry string) (*tenantdb.DB, *Wire) {
 // statements in their order.
 func (w *Wire) Of(fn func()) (trips int, statements []string) {
 	w.lock.Lock()
-	w.trips, w.statements = 0, nil
+	w.trips, w.statements, w.received = 0, nil, 0
 	w.lock.Unlock()
 	fn()
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	return w.trips, slices.Clone(w.statements)
+}
+
+// Received is how many bytes the server answered to what Of listened to last.
+func (w *Wire) Received() int {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	return w.received
+}
+
+// Write counts what the server answers.
+func (w *Wire) Write(answer []byte) (int, error) {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	w.received += len(answer)
+	return len(answer), nil
 }
 
 func (w *Wire) pass(client net.Conn, server string) {
@@ -74,7 +90,7 @@ func (w *Wire) pass(client net.Conn, server string) {
 		return
 	}
 	go func() {
-		_, _ = io.Copy(client, upstream)
+		_, _ = io.Copy(client, io.TeeReader(upstream, w))
 		_ = client.Close()
 	}()
 	_ = w.read(bufio.NewReader(client), upstream)

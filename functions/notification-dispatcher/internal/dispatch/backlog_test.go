@@ -101,7 +101,7 @@ func TestABacklogDoesNotSlowItsOwnEnd(t *testing.T) {
 			return []any{uuid.Nil, time.Minute, time.Minute, perRound, perPriority,
 				time.Minute}
 		}},
-		{"read heads", readHeads, across, claimed(perClaim)},
+		{"read heads", readHeads, across, claimed(perClaim, longestRead)},
 		{"read folds", readFolds, across, claimed(foldsAtOnce, 10*time.Minute, fewestToFold)},
 		{"when is the next due", nextDue, sweeps, nil},
 		{"measure what waits", measureWaiting, sweeps, func(*fixture) []any {

@@ -102,6 +102,13 @@ const (
 	perPriority  = 4  // channels of one organization and priority
 	perClaim     = 10 // events of one channel: a burst, and what one call takes
 	unpacedClaim = 50
+	// perRead is how many events one claim reads, of all channels: with longestRead it bounds the
+	// memory that a claim takes, whatever waits, to 4 MiB of payloads.
+	perRead = perRound * 4 * perPriority
+	// longestRead is how many bytes a payload may have to be read. A longer one does not fit into
+	// an event: Postgres writes JSON with a space after each comma and colon, which is at most a
+	// third of it.
+	longestRead  = channel.MaxData * 3 / 2
 	foldsAtOnce  = 10_000
 	fewestToFold = 2 // one event that waited is sent as what it is
 	// dueOrganizations are those after $1, and since when each has room for what is high or urgent
@@ -169,7 +176,7 @@ WITH heads AS MATERIALIZED (
 	) h
 )
 SELECT d.n, d.sequence, d.attempts, d.replayed, d.due_at <= clock_timestamp(), h.id, h.topic,
-	h.payload, h.occurred_at
+	CASE WHEN octet_length(h.payload::text) <= $4 THEN h.payload END, h.occurred_at
 FROM heads d LEFT JOIN history h ON h.n = d.n AND h.sequence = d.sequence
 ORDER BY d.n, d.sequence`
 
@@ -273,8 +280,10 @@ func (d *Dispatcher) load(ctx context.Context, tx pgx.Tx, claims []*claim) error
 	if !d.Config.Paced {
 		most = unpacedClaim
 	}
+	most = max(min(most, perRead/len(claims)), 1)
 	batch := &pgx.Batch{}
-	batch.Queue(readHeads, organizations, names, most).Query(func(rows pgx.Rows) error {
+	heads := batch.Queue(readHeads, organizations, names, most, longestRead)
+	heads.Query(func(rows pgx.Rows) error {
 		held := map[int]bool{}
 		for rows.Next() {
 			var n int
@@ -296,6 +305,7 @@ func (d *Dispatcher) load(ctx context.Context, tx pgx.Tx, claims []*claim) error
 				j.lose()
 			} else {
 				j.ID, j.Topic, j.OccurredAt = *id, *name, *at
+				j.small = j.Payload == nil
 			}
 			c.jobs = append(c.jobs, j)
 		}
