@@ -101,6 +101,7 @@ CREATE TABLE notification_deliveries (
 	PRIMARY KEY (organization_id, channel, sequence),
 	FOREIGN KEY (organization_id, channel) REFERENCES notification_channels
 );
+CREATE INDEX notification_deliveries_by_age ON notification_deliveries (queued_at);
 SELECT protect_tenant_table('notification_deliveries');
 
 -- What was given up, apart, or it would stay the head of its channel.
@@ -282,10 +283,8 @@ CREATE POLICY dispatch_shared ON notification_senders
 GRANT SELECT (organization_id, position, created_at) ON notification_inbox
 	TO satchel_notification_dispatcher_sweep;
 GRANT SELECT (not_before) ON notification_schedule TO satchel_notification_dispatcher_sweep;
-GRANT SELECT (organization_id, channel, next_at) ON notification_channels
-	TO satchel_notification_dispatcher_sweep;
-GRANT SELECT (organization_id, channel, sequence, queued_at) ON notification_deliveries
-	TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (next_at) ON notification_channels TO satchel_notification_dispatcher_sweep;
+GRANT SELECT (queued_at) ON notification_deliveries TO satchel_notification_dispatcher_sweep;
 GRANT SELECT (failures, paused_until, probing_until, name) ON notification_senders
 	TO satchel_notification_dispatcher_sweep;
 GRANT SELECT (recorded_at), DELETE ON notification_dead TO satchel_notification_dispatcher_sweep;

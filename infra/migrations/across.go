@@ -26,7 +26,6 @@ func Across() []Sight {
 	expiry := []string{"expires_at"}
 	const delivery, round = "notification-dispatcher/delivery", "dispatch_across"
 	const sweep, over = "notification-dispatcher/sweep", "sweep_across"
-	due := []string{"organization_id", "channel", "next_at"}
 	return append(aggregationAcross(), []Sight{
 		{maintenance, "public.files", []string{"organization_id", "id", "status", "status_reason",
 			"quota_bytes", "deletion_date", "deleted_at", "uploaded_by", "bucket_name",
@@ -73,10 +72,9 @@ func Across() []Sight {
 			"whether something waits; it rings, and reads no payload"},
 		{sweep, "public.notification_schedule", []string{"not_before"}, over, "SELECT", Unset,
 			"as notification_inbox"},
-		{sweep, "public.notification_channels", due, over, "SELECT", Unset,
+		{sweep, "public.notification_channels", []string{"next_at"}, over, "SELECT", Unset,
 			"as notification_inbox"},
-		{sweep, "public.notification_deliveries",
-			[]string{"organization_id", "channel", "sequence", "queued_at"}, over, "SELECT", Unset,
+		{sweep, "public.notification_deliveries", []string{"queued_at"}, over, "SELECT", Unset,
 			"tells how old the oldest is"},
 		{sweep, "public.notification_dead", []string{"recorded_at"}, over, "ALL", Unset,
 			"ends what is older than the history"},

@@ -98,6 +98,7 @@ var reviewed = map[string]map[string]string{
 		"public.object_deletions_due":           "maintenance's sweep",
 		"public.notification_channels_next":     "the dispatcher's sweep across organizations",
 		"public.notification_schedule_next":     "the dispatcher's sweep",
+		"public.notification_deliveries_by_age": "the dispatcher's sweep tells the age of the oldest",
 		"public.notification_dead_by_age":       "the dispatcher's sweep",
 		"public.notification_sockets_by_age":    "the dispatcher's sweep",
 		"public.notification_acks_by_age":       "the dispatcher's sweep",

@@ -155,7 +155,7 @@ func (s *Sweep) expire(ctx context.Context, done *Swept) error {
 	return nil
 }
 
-// measureWaiting looks at the head of each inbox and of each channel.
+// measureWaiting looks at the head of each inbox, and at the oldest of what waits in channels.
 const measureWaiting = `
 WITH RECURSIVE t AS (
 	(SELECT organization_id, created_at FROM notification_inbox
@@ -168,11 +168,7 @@ WITH RECURSIVE t AS (
 )
 SELECT coalesce(extract(epoch FROM clock_timestamp() - least(
 	(SELECT min(created_at) FROM t),
-	(SELECT min(h.queued_at) FROM notification_channels c CROSS JOIN LATERAL (
-		SELECT d.queued_at FROM notification_deliveries d
-		WHERE d.organization_id = c.organization_id AND d.channel = c.channel ORDER BY d.sequence
-			LIMIT 1
-	) h WHERE c.next_at IS NOT NULL)
+	(SELECT min(queued_at) FROM notification_deliveries)
 )), 0)::float8, (SELECT count(*) FROM (SELECT recorded_at FROM notification_dead LIMIT $1) d)`
 
 // measure tells the age of the oldest that waits, and how many are dead, or mostCounted.
