@@ -121,6 +121,29 @@ func mutations() []mutation {
 			"if err != nil || false && !locked {",
 			dispatch, "TestAnInboxIsInOneHandAtATime"},
 		{dispatch + "/sequence.go",
+			"last_sequence = c.last_sequence + excluded.last_sequence",
+			"last_sequence = greatest(c.last_sequence, excluded.last_sequence)",
+			dispatch, "TestASequencerLooksWhenItHasTheLock"},
+		{dispatch + "/sequence.go",
+			`		locked, err := lock(ctx, tx, organization)
+		if err != nil || !locked {
+			return err
+		}
+		// Not in the statement that locks: its snapshot would be older than what the last holder
+		// did.
+		head, mutes, err := readHead(ctx, tx, organization)
+`,
+			`		head, mutes, err := readHead(ctx, tx, organization)
+		if err != nil {
+			return err
+		}
+		locked, err := lock(ctx, tx, organization)
+		if err != nil || !locked {
+			return err
+		}
+`,
+			dispatch, "TestASequencerLooksWhenItHasTheLock"},
+		{dispatch + "/sequence.go",
 			"\t\t\tif c.User == uuid.Nil || !muted {\n",
 			"\t\t\tif true {\n",
 			dispatch, "TestMutesKeepAUsersOwnChannelQuiet"},

@@ -59,6 +59,63 @@ func TestAnInboxIsInOneHandAtATime(t *testing.T) {
 	}
 }
 
+// A sequencer that came as another was at work, and gets the lock when that one is done, begins with
+// what is there then: what it saw before it had the lock is another's. No number is given twice.
+func TestASequencerLooksWhenItHasTheLock(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.fill(f.school, 1)
+	f.once()
+	// The first that locks waits between its snapshot and the lock.
+	f.exec(`CREATE SEQUENCE entered`)
+	f.exec(`CREATE FUNCTION first_waits() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN
+			IF current_query() LIKE '%FOR UPDATE%' AND nextval('entered') = 1 THEN
+				PERFORM pg_advisory_xact_lock_shared(6);
+			END IF;
+			RETURN true;
+		END $$`)
+	f.exec(`CREATE POLICY first_waits ON notification_tenants AS RESTRICTIVE FOR SELECT
+		USING (first_waits())`)
+	gate, err := f.db.Superuser.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gate.Exec(t.Context(), `SELECT pg_advisory_xact_lock(6)`); err != nil {
+		t.Fatal(err)
+	}
+	f.fill(f.school, 3)
+	took := make(chan int)
+	go func() {
+		n, err := f.another().Sequence(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		took <- n
+	}()
+	f.await(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'
+		AND NOT granted AND database = (SELECT oid FROM pg_database
+			WHERE datname = current_database()))`)
+	if n, err := f.Sequence(t.Context()); n != 3 || err != nil {
+		t.Fatalf("the one that was not held up took %d, %v", n, err)
+	}
+	f.fill(f.school, 2)
+	if err := gate.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-took; n != 2 {
+		t.Errorf("the other took %d, want the 2 that were left", n)
+	}
+	var numbers []int64
+	if err := f.db.Superuser.QueryRow(t.Context(), `SELECT array_agg(sequence ORDER BY sequence)
+		FROM notifications`).Scan(&numbers); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(numbers, []int64{1, 2, 3, 4, 5, 6}) {
+		t.Errorf("numbered %v", numbers)
+	}
+}
+
 // What is asked for again while a channel is being sent is no part of what was sent.
 func TestSettlingTakesOnlyWhatWasSent(t *testing.T) {
 	t.Parallel()
