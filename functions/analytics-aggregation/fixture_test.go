@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -162,12 +163,25 @@ func (c caller) conditional(tag, path string, query ...string) reply {
 	a := reply{t: c.f.t, status: recorded.Code, header: recorded.Header(),
 		raw: recorded.Body.String()}
 	answered.Add(r.Method, r.URL.Path, a.status, a.header, a.raw)
-	if a.raw != "" {
+	if a.raw != "" && !strings.HasPrefix(a.header.Get("Content-Type"), "text/csv") {
 		if err := json.Unmarshal([]byte(a.raw), &a.body); err != nil {
 			c.f.t.Errorf("%s: %v in %s", path, err, a.raw)
 		}
 	}
 	return a
+}
+
+// table is an answer's CSV, row by row.
+func (a reply) table() [][]string {
+	a.t.Helper()
+	if got := a.header.Get("Content-Type"); got != httpapi.CSV {
+		a.t.Fatalf("the answer is %q: %s", got, a.raw)
+	}
+	rows, err := csv.NewReader(strings.NewReader(a.raw)).ReadAll()
+	if err != nil {
+		a.t.Fatalf("%v in %s", err, a.raw)
+	}
+	return rows
 }
 
 func (a reply) want(status int, code ...string) reply {

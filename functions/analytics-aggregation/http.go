@@ -35,17 +35,17 @@ func newAPI(c Config, db *tenantdb.DB, log *slog.Logger) *httpapi.API {
 }
 
 func routes(api *httpapi.API) {
-	httpapi.Read(api, op("/agents", "list-agent-metrics", "List what agents did, period by period"),
-		listAgents)
-	httpapi.Read(api, op("/agents/{id}", "get-agent-metrics",
-		"Get what one agent did, period by period", 404), getAgent)
+	httpapi.Read(api, tabular[agentsBody](op("/agents", "list-agent-metrics",
+		"List what agents did, period by period")), listAgents)
+	httpapi.Read(api, tabular[agentsBody](op("/agents/{id}", "get-agent-metrics",
+		"Get what one agent did, period by period", 404)), getAgent)
 	httpapi.Read(api, op("/health", "get-health",
 		"Get the health of the agents of the last hour, with its parts and reasons"), getHealth)
-	httpapi.Read(api, op("/anomalies", "list-anomalies",
-		"List when figures were far from what they are at the same hour of the week"),
+	httpapi.Read(api, tabular[anomaliesBody](op("/anomalies", "list-anomalies",
+		"List when figures were far from what they are at the same hour of the week")),
 		listAnomalies)
-	httpapi.Read(api, op("/usage", "get-usage-metrics", "Get what was used, period by period"),
-		getUsage)
+	httpapi.Read(api, tabular[usageReport](op("/usage", "get-usage-metrics",
+		"Get what was used, period by period")), getUsage)
 }
 
 func op(path, id, summary string, errors ...int) huma.Operation {
@@ -120,6 +120,7 @@ func forStaff(c tenant.Caller) error {
 type agentsIn struct {
 	Conditional
 	Range
+	Format
 	AgentType string `query:"agent_type" maxLength:"100"`
 	Cursor    string `query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
 	Limit     int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"The most agents that a page holds."`
@@ -135,7 +136,7 @@ type agentsBody struct {
 const mostBytes = 2_900_000
 
 func listAgents(ctx context.Context, tx pgx.Tx, c tenant.Caller,
-	in *agentsIn) (*answer[agentsBody], error) {
+	in *agentsIn) (*tableAnswer[agentsBody], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func listAgents(ctx context.Context, tx pgx.Tx, c tenant.Caller,
 		next := httpapi.Cursor{CreatedAt: in.From, ID: *found.Next}.String()
 		body.NextCursor = &next
 	}
-	return tell(in.Conditional, body)
+	return table(in.Conditional, in.Format, body, found.CompleteThrough, body.NextCursor)
 }
 
 // pageOf is how many agents fit into an answer: a period of one takes half a kilobyte.
@@ -175,11 +176,12 @@ func pageOf(limit int, r Range) int {
 type agentIn struct {
 	Conditional
 	Range
+	Format
 	ID string `path:"id" doc:"The agent instance's id." example:"3f0c9a52-7c0e-4f6b-9d35-0f2f8a1f6e11"`
 }
 
 func getAgent(ctx context.Context, tx pgx.Tx, c tenant.Caller,
-	in *agentIn) (*answer[agentsBody], error) {
+	in *agentIn) (*tableAnswer[agentsBody], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -195,9 +197,9 @@ func getAgent(ctx context.Context, tx pgx.Tx, c tenant.Caller,
 	if len(found.Series) == 0 {
 		return nil, errNoMetrics()
 	}
-	return tell(in.Conditional,
-		agentsBody{SeriesHead: headOf(in.Range, found.Zone, found.CompleteThrough),
-			Agents: seriesOf(found.Series)})
+	body := agentsBody{SeriesHead: headOf(in.Range, found.Zone, found.CompleteThrough),
+		Agents: seriesOf(found.Series)}
+	return table(in.Conditional, in.Format, body, found.CompleteThrough, nil)
 }
 
 func errNoMetrics() error {

@@ -66,6 +66,7 @@ func getHealth(ctx context.Context, tx pgx.Tx, c tenant.Caller,
 
 type anomaliesIn struct {
 	Conditional
+	Format
 	From time.Time `query:"from" required:"true" example:"2026-03-02T00:00:00Z"`
 	To   time.Time `query:"to" required:"true" doc:"At most 31 days after from." example:"2026-03-09T00:00:00Z"`
 }
@@ -87,7 +88,7 @@ type anomalyBody struct {
 }
 
 func listAnomalies(ctx context.Context, tx pgx.Tx, c tenant.Caller,
-	in *anomaliesIn) (*answer[anomaliesBody], error) {
+	in *anomaliesIn) (*tableAnswer[anomaliesBody], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -102,12 +103,13 @@ func listAnomalies(ctx context.Context, tx pgx.Tx, c tenant.Caller,
 			Expected: a.Expected, Seen: a.Seen, Score: a.Score, Samples: a.Samples,
 		}
 	}
-	return tell(in.Conditional, body)
+	return table(in.Conditional, in.Format, body, through, nil)
 }
 
 type usageIn struct {
 	Conditional
 	Range
+	Format
 }
 
 type usageReport struct {
@@ -145,7 +147,7 @@ type usageBody struct {
 }
 
 func getUsage(ctx context.Context, tx pgx.Tx, c tenant.Caller,
-	in *usageIn) (*answer[usageReport], error) {
+	in *usageIn) (*tableAnswer[usageReport], error) {
 	if err := forStaff(c); err != nil {
 		return nil, err
 	}
@@ -164,5 +166,5 @@ func getUsage(ctx context.Context, tx pgx.Tx, c tenant.Caller,
 			body.Periods[i].Usage = &used
 		}
 	}
-	return tell(in.Conditional, body)
+	return table(in.Conditional, in.Format, body, u.CompleteThrough, nil)
 }

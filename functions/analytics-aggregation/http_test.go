@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	"github.com/toolboxai-solutions/satchel/shared/httpapi"
 	"github.com/toolboxai-solutions/satchel/shared/tenant"
 )
 
@@ -181,6 +182,21 @@ func TestNotModified(t *testing.T) {
 	f.exec(`INSERT INTO agent_execution_changes (organization_id, bucket_start)
 		VALUES ($1, '2026-03-30 09:00Z')`, f.school)
 	f.aggregate()
+	for path, query := range routesAsked() {
+		if path == "/health" {
+			continue
+		}
+		query = append(query, "format", "csv")
+		a := staff.get(path, query...).want(200)
+		if tag := a.header.Get("ETag"); tag == "" || tag == tags[path] {
+			t.Errorf("%s as CSV has the tag %q, and as JSON %q", path, tag, tags[path])
+		}
+		staff.conditional(tags[path], path, query...).want(200)
+		if b := staff.conditional(a.header.Get("ETag"), path, query...).want(304); b.raw != "" ||
+			b.header.Get("Content-Type") != httpapi.CSV {
+			t.Errorf("%s as CSV answers 304 with %q %v", path, b.raw, b.header)
+		}
+	}
 	for path, tag := range tags {
 		for _, given := range []string{tag, "W/" + tag, `"other", ` + tag} {
 			a := staff.conditional(given, path, routesAsked()[path]...).want(304)

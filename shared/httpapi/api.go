@@ -81,6 +81,8 @@ func New(c Config) *API {
 		},
 		Formats: map[string]huma.Format{
 			"application/json": jsonFormat(), "json": jsonFormat(),
+			// with its parameters no Accept header chooses it for a body that is no table
+			CSV: {Marshal: marshalText},
 		},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,

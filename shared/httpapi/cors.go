@@ -30,7 +30,7 @@ func (c CORSConfig) Validate() error {
 const (
 	corsMethods = "GET, POST, PUT, PATCH, DELETE"
 	corsHeaders = "Authorization, Content-Type, Idempotency-Key"
-	corsExposed = "Retry-After, X-Request-Id, Location"
+	corsExposed = "Retry-After, X-Request-Id, Location, Complete-Through, Next-Cursor"
 	corsMaxAge  = "7200" // the longest that Chromium keeps a preflight's answer
 )
 

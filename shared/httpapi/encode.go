@@ -23,27 +23,42 @@ func encode(ctx context.Context, out any) error {
 		return nil
 	}
 	body := v.FieldByName("Body")
-	if !body.IsValid() {
+	if !body.IsValid() || body.Kind() == reflect.Pointer && body.IsNil() {
 		return nil
+	}
+	encoded, err := encodeBody(v, body.Interface())
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	if size := carried(encoded); size > maxAnswer {
+		return fmt.Errorf("the answer has %d bytes, more than the %d that can be sent", size,
+			maxAnswer)
+	}
+	accessRecordOf(ctx).answer = encoded
+	return nil
+}
+
+func encodeBody(out reflect.Value, body any) ([]byte, error) {
+	kind := out.FieldByName("ContentType")
+	if table, ok := body.(Table); ok && kind.IsValid() && kind.String() == CSV {
+		return encodeCSV(table)
 	}
 	var encoded bytes.Buffer
 	encoder := json.NewEncoder(&encoded)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(body.Interface()); err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	if size := carried(encoded.Bytes()); size > maxAnswer {
-		return fmt.Errorf("the answer has %d bytes, more than the %d that can be sent", size,
-			maxAnswer)
-	}
-	accessRecordOf(ctx).answer = encoded.Bytes()
-	return nil
+	err := encoder.Encode(body)
+	return encoded.Bytes(), err
 }
 
-// carried is the length of text as the content of a JSON string: quotes and backslashes take two
-// bytes, and the encoder has left no other character that would take more.
+// carried is the length of text as the content of a JSON string: quotes, backslashes
+// and ends of lines take two bytes, and the encoders have left no other character that would take
+// more.
 func carried(text []byte) int {
-	return len(text) + bytes.Count(text, []byte{'"'}) + bytes.Count(text, []byte{'\\'})
+	length := len(text)
+	for _, escaped := range []byte("\"\\\r\n") {
+		length += bytes.Count(text, []byte{escaped})
+	}
+	return length
 }
 
 // translate gives huma what encode wrote, and its own errors, which it makes while it reads a

@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -43,15 +45,14 @@ func (r *Recorder) Add(method, path string, status int, header http.Header, body
 	if method == http.MethodHead {
 		return // as GET, without its body
 	}
-	for name := range header {
-		e.Headers = append(e.Headers, name)
-	}
+	e.Headers = slices.AppendSeq(e.Headers, maps.Keys(header))
+	slices.Sort(e.Headers)
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	if r.seen == nil {
 		r.seen = map[string]Exchange{}
 	}
-	r.seen[fmt.Sprint(method, path, status, body)] = e
+	r.seen[fmt.Sprint(method, path, status, e.Headers, e.Type, body)] = e
 }
 
 // Check returns what the answers have that the document lacks, a line each. The error is

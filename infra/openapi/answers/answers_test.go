@@ -11,7 +11,8 @@ import (
 )
 
 const document = `{"openapi":"3.1.0","paths":{"/v1/files/{id}":{"get":{"responses":{
-	"200":{"headers":{"ETag":{}},"content":{"application/json":{"schema":{"$ref":"#/components/schemas/File"}}}},
+	"200":{"headers":{"ETag":{}},"content":{"application/json":{"schema":{"$ref":"#/components/schemas/File"}},
+		"text/csv":{"schema":{"type":"string","minLength":2}}}},
 	"404":{"content":{"application/problem+json":{"schema":{"type":"object","required":["code"]}}}}}},
 	"delete":{"responses":{"204":{}}}},
 	"/v1/files/batch":{"get":{"responses":{"200":{"content":{"application/json":{"schema":{"type":"array"}}}}}}}},
@@ -42,7 +43,11 @@ func TestWhatTheDocumentLacksIsFound(t *testing.T) {
 		"a format":             {"GET", "/v1/files/x", 200, nil, `{"id":"a"}`, "format"},
 		"a member too many":    {"GET", "/v1/files/x", 200, nil, `{"id":"` + id + `","b":1}`, "additional"},
 		"a member too few":     {"GET", "/v1/files/x", 200, nil, `{}`, "required"},
-		"no JSON":              {"GET", "/v1/files/x", 200, nil, `{`, "no JSON"},
+		"text": {"GET", "/v1/files/x", 200, http.Header{"Content-Type": {"text/csv; charset=utf-8"}},
+			"id\r\n1\r\n", ""},
+		"too short a text": {"GET", "/v1/files/x", 200, http.Header{"Content-Type": {"text/csv"}},
+			"1", "fewer than 2"},
+		"no JSON": {"GET", "/v1/files/x", 200, nil, `{`, "no JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,7 +10,7 @@ formats(ajv);
 ajv.addSchema(document, 'document');
 
 // Headers that say something about the answer. Others come from whoever passes it on.
-const told = ['location', 'retry-after', 'allow', 'www-authenticate', 'etag', 'link'];
+const told = ['location', 'retry-after', 'allow', 'www-authenticate', 'etag', 'link', 'complete-through', 'next-cursor'];
 
 const pointer = (...parts) =>
 	'document#/' + parts.map((p) => encodeURIComponent(p.replace(/~/g, '~0').replace(/\//g, '~1'))).join('/');
@@ -34,9 +34,9 @@ function fault(e) {
 	if (!response.content) return e.body ? 'the document has no body' : null;
 	const type = (e.type || '').split(';')[0].trim();
 	if (!response.content[type]) return `content type ${type || 'none'} is not in the document`;
-	let body;
+	let body = e.body; // text is a string to the schema
 	try {
-		body = JSON.parse(e.body);
+		if (/[/+]json$/.test(type)) body = JSON.parse(e.body);
 	} catch (error) {
 		return `the body is no JSON: ${error.message}`;
 	}
