@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/toolboxai-solutions/satchel/functions/notification-dispatcher/internal/topic"
 )
 
 // What a pass costs does not grow with the channels that wait for their organization's budget: only
@@ -92,4 +94,48 @@ AND substring(c.channel FROM '-t(\d+)$')::int < (
 	WHERE s.organization_id = $1 AND s.next_at IS NULL AND s.priority < 3)`, f.school); n != 0 {
 		f.t.Errorf("%d channels were passed over by such as wait for less long", n)
 	}
+}
+
+// However much waits for a budget that is used up, what waited for too long is folded a channel at a
+// time, without being read: all of it is gone when there was room for one event of each channel, and
+// for one more of a channel whenever it had more than is folded at once.
+func TestWhatWaitsForAUsedUpBudgetIsFolded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Config.OrgMinute = 60
+	const channels, each, long = 60, 200, 2*foldsAtOnce + 1
+	f.backlog(f.school, channels, each, "-20 minutes")
+	f.exec(`INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at,
+			priority)
+		SELECT organization_id, channel, 2 * $1::int + s, now(), 1
+		FROM notification_channels, generate_series(1, $2::int) s WHERE channel LIKE '%-t30'`,
+		each, long)
+	f.exec(`UPDATE notification_deliveries d SET queued_at = c.next_at, due_at = c.next_at
+		FROM notification_channels c WHERE c.channel = d.channel`)
+	f.exec(`INSERT INTO notification_pace (organization_id, bucket, tat_minute, tat_hour)
+		VALUES ($1, 'organization', now() + interval '10 seconds', now())`, f.school)
+	const events = channels + long/foldsAtOnce
+	step, at := 5*time.Second, time.Duration(0)
+	for {
+		waiting := f.number(`SELECT count(*) FROM notification_deliveries`)
+		if waiting == 0 {
+			break
+		}
+		if at += step; at > events*time.Second+2*step {
+			t.Fatalf("%d wait yet after %v", waiting, at)
+		}
+		f.exec(`UPDATE notification_pace SET tat_minute = tat_minute - $1::interval`, step)
+		f.once()
+	}
+	sent, told := f.sender.got(), map[string]int64{}
+	for _, e := range sent {
+		if e.Name != topic.CatchUp || e.From != max(told[e.Channel], each)+1 {
+			t.Errorf("%s %d–%d of %s", e.Name, e.From, e.To, e.Channel)
+		}
+		told[e.Channel] = e.To
+	}
+	if len(told) != channels || len(sent) > events {
+		t.Errorf("%d events to %d channels, want %d to %d", len(sent), len(told), events, channels)
+	}
+	t.Logf("%d events stand for %d, after %v", len(sent), channels*each+long, at)
 }

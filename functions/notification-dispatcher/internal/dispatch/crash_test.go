@@ -236,13 +236,18 @@ func (m mortal) Send(ctx context.Context, events []channel.Event) ([]channel.Out
 // away for two days in between: at the end each notification is delivered, folded or dead with a
 // reason, and each channel's came in order.
 func TestDispatchersUnderFaults(t *testing.T) {
+	t.Parallel()
+	// They wait for leases most of the time: more of them at a time than there are processors.
+	turns := make(chan struct{}, 5)
+	var seeds sync.WaitGroup
 	for seed := range uint64(10) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t)
-			f.underFaults(seed)
+		seeds.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			t.Run(fmt.Sprint(seed), func(t *testing.T) { newFixture(t).underFaults(seed) })
 		})
 	}
+	seeds.Wait()
 }
 
 func (f *fixture) underFaults(seed uint64) {
