@@ -98,12 +98,13 @@ AND substring(c.channel FROM '-t(\d+)$')::int < (
 
 // However much waits for a budget that is used up, what waited for too long is folded a channel at a
 // time, without being read: all of it is gone when there was room for one event of each channel, and
-// for one more of a channel whenever it had more than is folded at once.
+// for one more of a channel whenever it had more than its part of what is folded at once.
 func TestWhatWaitsForAUsedUpBudgetIsFolded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.Config.OrgMinute = 60
-	const channels, each, long = 60, 200, 2*foldsAtOnce + 1
+	const channels, each, part = 60, 200, foldsAtOnce / perPriority
+	const long = 4*part + 1
 	f.backlog(f.school, channels, each, "-20 minutes")
 	f.exec(`INSERT INTO notification_deliveries (organization_id, channel, sequence, recorded_at,
 			priority)
@@ -114,7 +115,7 @@ func TestWhatWaitsForAUsedUpBudgetIsFolded(t *testing.T) {
 		FROM notification_channels c WHERE c.channel = d.channel`)
 	f.exec(`INSERT INTO notification_pace (organization_id, bucket, tat_minute, tat_hour)
 		VALUES ($1, 'organization', now() + interval '10 seconds', now())`, f.school)
-	const events = channels + long/foldsAtOnce
+	const events = channels + long/part
 	step, at := 5*time.Second, time.Duration(0)
 	for {
 		waiting := f.number(`SELECT count(*) FROM notification_deliveries`)
@@ -138,4 +139,33 @@ func TestWhatWaitsForAUsedUpBudgetIsFolded(t *testing.T) {
 		t.Errorf("%d events to %d channels, want %d to %d", len(sent), len(told), events, channels)
 	}
 	t.Logf("%d events stand for %d, after %v", len(sent), channels*each+long, at)
+}
+
+// What one claim folds is bounded over all of its channels: it has to be settled in time.
+func TestAClaimFoldsNoMoreThanItCanSettle(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.Config.Paced = false
+	const channels, each = 4 * perPriority, foldsAtOnce / 10
+	f.backlog(f.school, channels, each, "-20 minutes")
+	f.exec(`UPDATE notification_channels SET
+		priority = substring(channel FROM '-t(\d+)$')::int % 4`)
+	f.exec(`UPDATE notification_deliveries SET queued_at = now() - interval '20 minutes',
+		priority = substring(channel FROM '-t(\d+)$')::int % 4`)
+	cursor, before, rounds := uuid.Nil, channels*each, 0
+	for before > 0 {
+		var done Summary
+		claimed, err := f.round(t.Context(), time.Now().Add(time.Minute), &cursor, &done)
+		if err != nil || claimed == 0 {
+			t.Fatalf("%d claimed, %v", claimed, err)
+		}
+		now := f.number(`SELECT count(*) FROM notification_deliveries`)
+		if n := before - now; n > foldsAtOnce {
+			t.Errorf("%d were folded at once", n)
+		}
+		before, rounds = now, rounds+1
+	}
+	if rounds != 2 {
+		t.Errorf("it took %d rounds", rounds)
+	}
 }

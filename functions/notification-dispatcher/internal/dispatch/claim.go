@@ -108,7 +108,9 @@ const (
 	// longestRead is how many bytes a payload may have to be read. A longer one does not fit into
 	// an event: Postgres writes JSON with a space after each comma and colon, which is at most a
 	// third of it.
-	longestRead  = channel.MaxData * 3 / 2
+	longestRead = channel.MaxData * 3 / 2
+	// foldsAtOnce is how many events the catch-ups of one claim stand for, of all channels: they
+	// are settled within closing, or would be sent again and again.
 	foldsAtOnce  = 10_000
 	fewestToFold = 2 // one event that waited is sent as what it is
 	// dueOrganizations are those after $1, and since when each has room for what is high or urgent
@@ -315,7 +317,7 @@ func (d *Dispatcher) load(ctx context.Context, tx pgx.Tx, claims []*claim) error
 		readFolds,
 		organizations,
 		names,
-		foldsAtOnce,
+		foldsAtOnce/len(claims),
 		d.Config.foldAge(),
 		fewestToFold,
 	).Query(
