@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/toolboxai-solutions/satchel/shared/httpapi"
@@ -163,6 +164,55 @@ func TestPagesAndTypes(t *testing.T) {
 		"agents.1", nil)
 	both := staff.get("/agents/"+agent(2).String(), within()...).want(200)
 	both.says("agents.0.agent_type", "grader", "agents.1.agent_type", "tutor", "agents.2", nil)
+}
+
+// However many agents are asked for, a page of a month of hours fits into an answer, as JSON and as
+// CSV, and the pages together have all of them.
+func TestAPageOfAMonthIsBounded(t *testing.T) {
+	f := newFixture(t)
+	const agents, hours, most = 20, 31 * 24, 6_000_000
+	f.exec(`INSERT INTO agent_metrics (organization_id, agent_instance_id, agent_type, granularity,
+			period_start, period_end, tasks_completed, tasks_failed, execution_us, execution_count,
+			quality_sum, quality_count, memory_sum, memory_count, memory_peak, cpu_sum, cpu_count,
+			cpu_peak, registered_us, in_service_us, up_us, available_us)
+		SELECT $1, md5(n::text)::uuid, repeat('"', 100), '1h', at, at + interval '1 hour', 123456, 7,
+			123456789012, 123463, 98765432101, 123463, 77777777777, 123463, 123456789, 7777777777,
+			123463, 99876543, 3600000000, 3599999999, 3599999998, 3599999997
+		FROM generate_series(1, $2::int) n, generate_series(0, $3::int - 1) h,
+			LATERAL (SELECT timestamptz '2026-02-27 10:00Z' + h * interval '1 hour' AS at) p`,
+		f.school, agents, hours)
+	month := []string{"from", "2026-02-27T10:00:00Z", "to", "2026-03-30T10:00:00Z", "limit", "100"}
+	staff := f.staff()
+	for _, format := range []string{"json", "csv"} {
+		seen, cursor := map[string]bool{}, ""
+		for first := true; first || cursor != ""; first = false {
+			page := staff.get("/agents", append(month, "format", format, "cursor", cursor)...).
+				want(200)
+			// a quote takes two bytes where Lambda carries the answer
+			if n := len(page.raw) + strings.Count(page.raw, `"`); n > most {
+				t.Fatalf("a page of %s has %d bytes", format, n)
+			}
+			lines := 0
+			if cursor = page.header.Get("Next-Cursor"); format == "csv" {
+				for _, row := range page.table()[1:] {
+					seen[row[0]] = true
+					lines++
+				}
+			} else {
+				cursor, _ = page.at("next_cursor").(string)
+				for _, line := range page.lines() {
+					seen[line["agent_instance_id"].(string)] = true
+					lines++
+				}
+			}
+			if lines > 5*hours {
+				t.Errorf("a page of %s has %d periods", format, lines)
+			}
+		}
+		if len(seen) != agents {
+			t.Errorf("as %s there are %d agents, want %d", format, len(seen), agents)
+		}
+	}
 }
 
 // What was computed again and came out the same is answered 304, and anything else is not.

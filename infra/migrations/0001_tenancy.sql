@@ -96,7 +96,7 @@ CREATE TABLE organizations (
 		CHECK (subscription_tier IN ('free', 'basic', 'professional', 'enterprise', 'education')),
 	timezone              text NOT NULL DEFAULT 'UTC',
 	settings              jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
-	-- the longest that any file is kept; NULL: as its category says
+	-- the longest that files and raw rows are kept; NULL: as their kinds say
 	data_retention_days   integer CHECK (data_retention_days > 0),
 	rate_limit_per_minute integer NOT NULL DEFAULT 600 CHECK (rate_limit_per_minute > 0),
 	created_at            timestamptz NOT NULL DEFAULT now(),

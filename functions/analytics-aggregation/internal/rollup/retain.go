@@ -30,18 +30,12 @@ func (r *run) expireTenant(ctx context.Context, q *db.Queries, t tenant) error {
 			return err
 		}
 	}
-	raw := r.closed.Add(-t.retention)
-	if err := q.ExpirePresence(ctx, db.ExpirePresenceParams{OrganizationID: t.id,
-		Before: raw}); err != nil {
-		return err
-	}
-	if err := q.ExpireQueue(ctx, db.ExpireQueueParams{OrganizationID: t.id,
-		Before: raw}); err != nil {
-		return err
-	}
-	if err := q.ExpireTransfers(ctx, db.ExpireTransfersParams{OrganizationID: t.id,
-		Before: raw}); err != nil {
-		return err
+	for _, expire := range []func(context.Context, uuid.UUID) error{
+		q.ExpirePresence, q.ExpireQueue, q.ExpireTransfers,
+	} {
+		if err := expire(ctx, t.id); err != nil {
+			return err
+		}
 	}
 	return q.ExpireAlerts(ctx, db.ExpireAlertsParams{OrganizationID: t.id,
 		Before: r.closed.Add(-hoursKept)})

@@ -1,10 +1,13 @@
 package rollup
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/toolboxai-solutions/satchel/functions/analytics-aggregation/internal/rollup/db"
 )
@@ -159,5 +162,77 @@ func TestAShorterRetentionOfOneTenant(t *testing.T) {
 	}
 	if got := f.buckets(); got != "01 10:00 1/0/0; 20 10:00 2/0/0" {
 		t.Errorf("the metrics say %s", got)
+	}
+}
+
+// Nothing goes that is still computed again, however short the period is: here of a day, while a
+// transaction from two days ago is open.
+func TestNothingGoesThatIsComputedAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.clock("2026-03-02T10:01:00Z")
+	f.write(`INSERT INTO agent_instances (organization_id, agent_id, agent_type)
+		VALUES ($1, 'a', 'tutor')`, f.school)
+	f.write(`INSERT INTO agent_task_queue (organization_id, task_id, agent_type, task_type, status)
+		VALUES ($1, 't', 'tutor', 'quiz', 'taken')`, f.school)
+	f.exec(`INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
+		VALUES ($1, $1, 'in', 7)`, f.school)
+	f.clock("2026-03-02T10:05:01Z")
+	f.run()
+	// left is what is left of presence, queue and transfers after a run of two days later.
+	left := func(again string) string {
+		t.Helper()
+		closed := at(t, "2026-03-04T10:00:00Z")
+		last := closed.Add(-BucketLength)
+		r := &run{Aggregator: f.aggregator, closed: closed,
+			window: window{fresh: Period{last, closed}, again: Period{at(t, again), last}}}
+		err := f.aggregator.DB.InTenant(t.Context(), f.school, func(tx pgx.Tx) error {
+			return r.expireTenant(t.Context(), db.New(tx), tenant{id: f.school, retention: day})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.text(`SELECT concat_ws(' ', (SELECT count(*) FROM agent_presence),
+			(SELECT count(*) FROM agent_task_queue), (SELECT count(*) FROM file_transfers))`)
+	}
+	if got := left("2026-03-02T10:00:00Z"); got != "1 1 1" {
+		t.Errorf("within the window, %s are left", got)
+	}
+	if got := left("2026-03-02T10:05:00Z"); got != "0 0 0" {
+		t.Errorf("behind it, %s are left", got)
+	}
+}
+
+// A period of no days, or of less, is refused by the database. Were one there all the same, a run
+// would seal up to its window and not into it.
+func TestARetentionOfNoDays(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, days := range []int{0, -1, math.MinInt32} {
+		_, err := f.Superuser.Exec(t.Context(),
+			`UPDATE organizations SET data_retention_days = $1`, days)
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != "23514" {
+			t.Errorf("%d days: %v", days, err)
+		}
+	}
+	f.exec(`ALTER TABLE organizations DROP CONSTRAINT organizations_data_retention_days_check`)
+	for i, days := range []int{0, -1, -400, math.MaxInt32} {
+		f.exec(`UPDATE organizations SET data_retention_days = $1`, days)
+		f.clock(fmt.Sprintf("2026-03-02T%02d:52:00Z", 10+i))
+		f.ended(execution{agent: i})
+		f.clock(fmt.Sprintf("2026-03-02T%02d:55:01Z", 10+i))
+		f.run()
+		f.clock(fmt.Sprintf("2026-03-02T%02d:00:01Z", 11+i)) // what goes, goes by the hour
+		f.run()
+		// the window is two buckets at least
+		if sealed := f.text(`SELECT to_char(sealed_before AT TIME ZONE 'UTC', 'HH24:MI')
+			FROM aggregation_tenants`); sealed < "10:00" || sealed > fmt.Sprintf("%02d:50", 10+i) {
+			t.Errorf("%d days: sealed before %s", days, sealed)
+		}
+		if total := f.text(`SELECT sum(total_tasks)::text FROM agent_metrics
+			WHERE granularity = '5m'`); total != fmt.Sprint(i+1) {
+			t.Errorf("%d days: %s tasks are in the metrics, want %d", days, total, i+1)
+		}
 	}
 }

@@ -644,15 +644,19 @@ DELETE FROM usage_metrics
 WHERE organization_id = @organization_id AND granularity = @granularity AND period_start < @before;
 
 -- name: ExpirePresence :exec
-DELETE FROM agent_presence WHERE organization_id = @organization_id AND at < @before;
+DELETE FROM agent_presence p USING aggregation_tenants t
+WHERE t.organization_id = @organization_id AND p.organization_id = t.organization_id
+AND p.at < t.sealed_before;
 
 -- name: ExpireQueue :exec
-DELETE FROM agent_task_queue
-WHERE organization_id = @organization_id AND queued_at < @before
-AND (left_at IS NULL OR left_at < @before);
+DELETE FROM agent_task_queue q USING aggregation_tenants t
+WHERE t.organization_id = @organization_id AND q.organization_id = t.organization_id
+AND q.queued_at < t.sealed_before AND (q.left_at IS NULL OR q.left_at < t.sealed_before);
 
 -- name: ExpireTransfers :exec
-DELETE FROM file_transfers WHERE organization_id = @organization_id AND at < @before;
+DELETE FROM file_transfers f USING aggregation_tenants t
+WHERE t.organization_id = @organization_id AND f.organization_id = t.organization_id
+AND f.at < t.sealed_before;
 
 -- name: ExpireAlerts :exec
 DELETE FROM analytics_alerts WHERE organization_id = @organization_id AND started_at < @before;

@@ -811,46 +811,35 @@ func (q *Queries) ExpirePlatform(ctx context.Context, before time.Time) error {
 }
 
 const expirePresence = `-- name: ExpirePresence :exec
-DELETE FROM agent_presence WHERE organization_id = $1 AND at < $2
+DELETE FROM agent_presence p USING aggregation_tenants t
+WHERE t.organization_id = $1 AND p.organization_id = t.organization_id
+AND p.at < t.sealed_before
 `
 
-type ExpirePresenceParams struct {
-	OrganizationID uuid.UUID
-	Before         time.Time
-}
-
-func (q *Queries) ExpirePresence(ctx context.Context, arg ExpirePresenceParams) error {
-	_, err := q.db.Exec(ctx, expirePresence, arg.OrganizationID, arg.Before)
+func (q *Queries) ExpirePresence(ctx context.Context, organizationID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, expirePresence, organizationID)
 	return err
 }
 
 const expireQueue = `-- name: ExpireQueue :exec
-DELETE FROM agent_task_queue
-WHERE organization_id = $1 AND queued_at < $2
-AND (left_at IS NULL OR left_at < $2)
+DELETE FROM agent_task_queue q USING aggregation_tenants t
+WHERE t.organization_id = $1 AND q.organization_id = t.organization_id
+AND q.queued_at < t.sealed_before AND (q.left_at IS NULL OR q.left_at < t.sealed_before)
 `
 
-type ExpireQueueParams struct {
-	OrganizationID uuid.UUID
-	Before         time.Time
-}
-
-func (q *Queries) ExpireQueue(ctx context.Context, arg ExpireQueueParams) error {
-	_, err := q.db.Exec(ctx, expireQueue, arg.OrganizationID, arg.Before)
+func (q *Queries) ExpireQueue(ctx context.Context, organizationID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, expireQueue, organizationID)
 	return err
 }
 
 const expireTransfers = `-- name: ExpireTransfers :exec
-DELETE FROM file_transfers WHERE organization_id = $1 AND at < $2
+DELETE FROM file_transfers f USING aggregation_tenants t
+WHERE t.organization_id = $1 AND f.organization_id = t.organization_id
+AND f.at < t.sealed_before
 `
 
-type ExpireTransfersParams struct {
-	OrganizationID uuid.UUID
-	Before         time.Time
-}
-
-func (q *Queries) ExpireTransfers(ctx context.Context, arg ExpireTransfersParams) error {
-	_, err := q.db.Exec(ctx, expireTransfers, arg.OrganizationID, arg.Before)
+func (q *Queries) ExpireTransfers(ctx context.Context, organizationID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, expireTransfers, organizationID)
 	return err
 }
 
