@@ -66,7 +66,7 @@ func (f *fixture) backlog(organization uuid.UUID, channels, each int, due string
 func TestABacklogDoesNotSlowItsOwnEnd(t *testing.T) {
 	t.Parallel()
 	few, many := newFixture(t), newFixture(t)
-	for f, n := range map[*fixture]int{few: 10, many: 100} {
+	for f, n := range map[*fixture]int{few: 5, many: 50} {
 		f.backlog(f.school, 20, 15*n, "-1 hour")
 		f.exec(`INSERT INTO notification_inbox (organization_id, topic, subject_id, user_id)
 			SELECT $1, 'file.available', gen_random_uuid(), gen_random_uuid()
