@@ -17,6 +17,7 @@ import (
 // handler puts storage events into the words of package ingest.
 type handler struct {
 	processor *ingest.Processor
+	queue     queue
 	log       *slog.Logger
 	metrics   telemetry.Metrics
 }
@@ -30,20 +31,22 @@ func (h handler) message(ctx context.Context, m events.SQSMessage) error {
 		return err
 	}
 	var failed []error
+	handBack := h.queue.handBack(m)
 	for _, o := range objects {
 		// The row is the truth and the message only the doorbell: what waits is sent again when it
 		// is due, however long that is.
-		if err := h.object(ctx, o); !errors.Is(err, ingest.ErrPostponed) {
+		if err := h.object(ctx, o, handBack); !errors.Is(err, ingest.ErrPostponed) {
 			failed = append(failed, err)
 		}
 	}
 	return errors.Join(failed...)
 }
 
-func (h handler) object(ctx context.Context, o lambdaevent.Object) error {
+func (h handler) object(ctx context.Context, o lambdaevent.Object,
+	handBack func(context.Context) bool) error {
 	started := time.Now()
-	result, err := h.processor.Process(ctx,
-		ingest.Object{Bucket: o.Bucket, Key: o.Key, Version: o.VersionID})
+	result, err := h.processor.ProcessInTurn(ctx,
+		ingest.Object{Bucket: o.Bucket, Key: o.Key, Version: o.VersionID}, handBack)
 	took := time.Since(started)
 	h.report(ctx, o, result, took, err)
 	fallbacks := 0.0

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,7 +59,7 @@ func TestEvents(t *testing.T) {
 			Config: ingest.Config{
 				Buckets: storedfile.Buckets{Incoming: "incoming", Files: "files",
 					Quarantine: "quarantine"},
-				MaxFileSize: 100, ThumbnailSize: 64, Allowed: mediatype.Patterns{"*/*"}},
+				MaxFileSize: 100, ThumbnailSize: 64, MaxAge: time.Hour, Concurrency: 4, Allowed: mediatype.Patterns{"*/*"}},
 			DB: database.DB(t, "file-processing/events"), S3: client, Log: log,
 		},
 		log: log, metrics: telemetry.Metrics{Out: io.Discard, Namespace: "Satchel"},
@@ -120,7 +121,17 @@ func TestEvents(t *testing.T) {
 		!strings.Contains(lines, "has no version") {
 		t.Errorf("a message half done: %v\n%s", failed, lines)
 	}
+	go func() { // from here on nobody looks at what S3 tells, which would hold it up
+		for {
+			select {
+			case <-notified:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
 	t.Run("what alarms watch", func(t *testing.T) { emits(t, h.processor, database, store, roles) })
+	t.Run("a share of the workers", func(t *testing.T) { shares(t, h, database) })
 }
 
 // records is the records of an event for use ahead of others, with one name spoilt.

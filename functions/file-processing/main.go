@@ -48,12 +48,11 @@ func run(ctx context.Context, s Settings) error {
 	if err != nil {
 		return err
 	}
-	if scanner == nil {
-		log.WarnContext(ctx, "virus scanning is off: files are marked as not scanned")
-	}
+	warnUnscanned(ctx, scanner, log)
+	queues := sqs.NewFromConfig(aws)
 	h := handler{&ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
-		Scanner: scanner, Log: log}, log, metrics}
-	bell := outbox.Doorbell{SQS: sqs.NewFromConfig(aws), URL: s.DoorbellQueueURL, Log: log}
-	lambda.Start(lambdaevent.Handler{SQS: h.message, Doorbell: bell.Ring, Log: log}.Invoke)
+		Scanner: scanner, Log: log}, queue{queues, s.IngestQueueURL, log}, log, metrics}
+	lambda.Start(lambdaevent.Handler{SQS: h.message, Log: log,
+		Doorbell: outbox.Doorbell{SQS: queues, URL: s.DoorbellQueueURL, Log: log}.Ring}.Invoke)
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -92,7 +93,9 @@ func emits(t *testing.T, like *ingest.Processor, database *pgtest.Database, stor
 			Log: log,
 		}}
 		h.processor.Config.MaxAge = 120 * time.Hour
-		_ = h.object(t.Context(), upload(t, database, like.S3, c.age)) // the metrics say what it did
+		school := database.Organization(t, "school-"+uuid.NewString()[:8])
+		_ = h.object(t.Context(), upload(t, database, like.S3, school, c.age), // the metrics say
+			func(context.Context) bool { return false })
 		if got := told(t, &out); !maps.Equal(got, c.want) {
 			t.Errorf("%s: told %v, want %v\n%s", name, got, c.want, &out)
 		}
@@ -100,9 +103,10 @@ func emits(t *testing.T, like *ingest.Processor, database *pgtest.Database, stor
 }
 
 // upload reserves a file and stores what its form would.
-func upload(t *testing.T, d *pgtest.Database, root *awss3.Client, age string) lambdaevent.Object {
+func upload(t *testing.T, d *pgtest.Database, root *awss3.Client, organization uuid.UUID,
+	age string) lambdaevent.Object {
 	t.Helper()
-	organization, file := d.Organization(t, "school-"+uuid.NewString()[:8]), uuid.New()
+	file := uuid.New()
 	key := objectkey.Incoming(organization, file, 1)
 	exec := func(sql string, arguments ...any) {
 		t.Helper()
@@ -111,7 +115,9 @@ func upload(t *testing.T, d *pgtest.Database, root *awss3.Client, age string) la
 		}
 	}
 	exec(`INSERT INTO storage_quotas (organization_id, reserved_bytes, file_count)
-		VALUES ($1, 4, 1)`, organization)
+		VALUES ($1, 4, 1) ON CONFLICT (organization_id) DO UPDATE
+		SET reserved_bytes = storage_quotas.reserved_bytes + 4,
+			file_count = storage_quotas.file_count + 1`, organization)
 	exec(`INSERT INTO files (organization_id, id, filename, original_filename, file_extension,
 			file_size, mime_type, bucket_name, storage_path, uploaded_by, created_by)
 		VALUES ($1, $2, 'a.txt', 'a.txt', 'txt', 4, 'text/plain', 'incoming', $3, $2, $2)`,

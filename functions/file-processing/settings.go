@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ type Settings struct {
 	Database tenantdb.Config
 	Ingest   ingest.Config
 
+	IngestQueueURL   string `env:"INGEST_QUEUE_URL,required" help:"queue that storage events come from, and go back to while an organization has its share"`
 	DoorbellQueueURL string `env:"DOORBELL_QUEUE_URL,required" help:"queue by which notifications are delivered at once"`
 
 	Scanning         bool       `env:"ENABLE_VIRUS_SCANNING" envDefault:"false" help:"have clamd scan every file; without it, files are marked as not scanned"`
@@ -43,4 +45,10 @@ func (s Settings) scanner() (*scan.Client, error) {
 		return nil, fmt.Errorf("CLAMD_ADDRESS: %w", err)
 	}
 	return client, nil
+}
+
+func warnUnscanned(ctx context.Context, scanner *scan.Client, log *slog.Logger) {
+	if scanner == nil {
+		log.WarnContext(ctx, "virus scanning is off: files are marked as not scanned")
+	}
 }

@@ -4,19 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/uuid"
 )
 
-// sendEvents puts events of the shape of S3's into the queue, all in one message.
-func (s *school) sendEvents(objects ...[2]string) {
+// event is a message of the shape of S3's.
+func (s *school) event(objects ...[2]string) string {
 	s.t.Helper()
 	type record map[string]any
 	var records []record
@@ -36,13 +34,13 @@ func (s *school) sendEvents(objects ...[2]string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	queue := sqs.New(sqs.Options{
-		Region: s.ready.S3.Region, BaseEndpoint: &shared.stack.Queue.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(s.ready.S3.AccessKey,
-			s.ready.S3.SecretKey, ""),
-	})
-	if _, err := queue.SendMessage(s.t.Context(), &sqs.SendMessageInput{QueueUrl: &shared.queueURL,
-		MessageBody: aws.String(string(body))}); err != nil {
+	return string(body)
+}
+
+// sendEvents puts events of the shape of S3's into the queue, all in one message.
+func (s *school) sendEvents(objects ...[2]string) {
+	s.t.Helper()
+	if err := shared.stack.Queue.Send("IngestQueue", s.event(objects...)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -322,4 +320,49 @@ func TestMaintenanceWhileEventsWait(t *testing.T) {
 	}
 	waiting.wantVerdicts(1)
 	waiting.wantQuota(4, 0, 1)
+}
+
+// While a school has its share of the workers and others wait, its next event goes back to the
+// queue: by the shipped binary, with the rights of its role. In the end everything is done, which
+// the end of the run asks of the dead letters, too.
+func TestABacklogGoesBackToTheQueue(t *testing.T) {
+	s := newSchool(t)
+	u := s.user("member")
+	for range 5 { // of the ten that template.yaml has; here there are two
+		u.reserve(text("in work"))
+	}
+	s.change(`UPDATE file_uploads SET lease_until = now() + interval '1 hour'
+		WHERE organization_id = $1`, s.id)
+	never := "incoming/" + s.id + "/" + uuid.NewString() + "/1"
+	again := s.event([2]string{never, s.put(never, []byte("x"), "text/plain")})
+	others := func() {
+		for range 100 {
+			if err := shared.stack.Queue.Send("IngestQueue", again); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var files []string
+	until(t, "that an event went back", func() bool {
+		others()
+		files = append(files, u.upload(text("late")))
+		others()
+		log, err := os.ReadFile(shared.stack.LogPath())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, `handed_back`) && strings.Contains(line, s.id) {
+				return true
+			}
+		}
+		return false
+	})
+	s.change(`UPDATE file_uploads SET lease_until = NULL
+		WHERE organization_id = $1 AND object_version IS NULL`, s.id)
+	for _, file := range files {
+		if a := u.settled(file); a.at("file.status") != "available" {
+			t.Errorf("ended as %s", a.raw)
+		}
+	}
 }

@@ -130,6 +130,9 @@ CREATE TABLE file_uploads (
 	FOREIGN KEY (organization_id, file_id) REFERENCES files ON DELETE CASCADE
 );
 CREATE INDEX file_uploads_by_uploader ON file_uploads (organization_id, uploaded_by);
+-- What workers have in hand, which is little whatever waits.
+CREATE INDEX file_uploads_leased ON file_uploads (organization_id, lease_until)
+	WHERE lease_until IS NOT NULL;
 CREATE INDEX file_uploads_due ON file_uploads (organization_id, check_at);
 -- For the age of the oldest, at a cost that a backlog does not change.
 CREATE INDEX file_uploads_oldest ON file_uploads (created_at);

@@ -40,6 +40,7 @@ const (
 	OutcomeLeaseLost   Outcome = "lease_lost"  // another worker has taken over, or the file is gone
 	OutcomeUnknownKey  Outcome = "unknown_key" // not an upload of ours; left alone
 	OutcomeEarly       Outcome = "early"       // it was given back, and waits
+	OutcomeHandedBack  Outcome = "handed_back" // its organization has its share, and others wait
 	OutcomeBusy        Outcome = "busy"        // another worker has the file; with an error
 	OutcomeRetry       Outcome = "retry"       // no verdict; with an error
 )
@@ -82,6 +83,14 @@ var ErrPostponed = errors.New("postponed")
 // file waits, with any other the same object must come again. What came of a file's content, be it
 // a rejection, is no error.
 func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
+	return p.ProcessInTurn(ctx, o, func(context.Context) bool { return false })
+}
+
+// ProcessInTurn is Process for one of many: while workers have as many files of the object's
+// organization as are its share, it asks handBack to have the object come again later. If that says
+// that it does, nothing else was done; if not, the object is processed now.
+func (p *Processor) ProcessInTurn(ctx context.Context, o Object,
+	handBack func(context.Context) bool) (Result, error) {
 	key, held, err := p.uploadOf(o)
 	if err != nil || key.Organization == uuid.Nil {
 		return Result{Outcome: OutcomeUnknownKey}, nil
@@ -97,11 +106,15 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	}
 	var taken claim
 	what := superseded
-	over, kept, err := p.isSuperseded(ctx, key, o.Version, held)
-	if err == nil && !over {
+	now, err := p.standing(ctx, key, o.Version, held)
+	if err == nil && !now.over {
+		if p.Config.fillsShare(now.working) && handBack(ctx) {
+			result.Outcome = OutcomeHandedBack
+			return result, nil
+		}
 		taken, what, err = p.claim(ctx, key, o.Version, time.Until(deadline)+afterDeadline)
 		if err == nil && what == superseded { // since the look before
-			_, kept, err = p.isSuperseded(ctx, key, o.Version, held)
+			now, err = p.standing(ctx, key, o.Version, held)
 		}
 	}
 	if err != nil {
@@ -111,7 +124,7 @@ func (p *Processor) Process(ctx context.Context, o Object) (Result, error) {
 	switch what {
 	case superseded:
 		result.Outcome = OutcomeSuperseded
-		if kept {
+		if now.kept {
 			return result, nil
 		}
 		if err := p.deleteUpload(ctx, key, o.Version); err != nil {

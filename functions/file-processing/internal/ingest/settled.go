@@ -44,31 +44,40 @@ func (s *settledKeys) has(key objectkey.Key) bool {
 	return s.known[key]
 }
 
-// isSuperseded reports whether an object came for nothing, in one read at most: for a key that is
-// settled, or of which another version has won. kept says that one of the key's versions may be all
-// that there is of a file, so that none may be deleted. One that is held waits when a redrive has
-// named its version, whatever was settled before.
-func (p *Processor) isSuperseded(ctx context.Context, key objectkey.Key, version string,
-	held bool) (over, kept bool, err error) {
+// standing is what one read without a lock says of an object.
+type standing struct {
+	// over: it came for nothing, because its key is settled or another version has won.
+	over bool
+	// kept: one of the key's versions may be all that there is of a file, so that none may be
+	// deleted.
+	kept bool
+	// working is how many files of the organization workers have at the moment.
+	working int
+}
+
+// standing looks an object up, in one read at most. One that is held waits when a redrive has named
+// its version, whatever was settled before.
+func (p *Processor) standing(ctx context.Context, key objectkey.Key, version string,
+	held bool) (now standing, err error) {
 	if !held && p.settled.has(key) {
-		return true, false, nil
+		return standing{over: true}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, databaseTime)
 	defer cancel()
 	err = p.DB.Read(ctx, key.Organization, func(tx pgx.Tx) error {
 		upload, err := db.New(tx).UploadStanding(ctx, db.UploadStandingParams{
 			OrganizationID: key.Organization, FileID: key.File, Version: int32(key.Version),
-			Incoming: p.Config.Buckets.Incoming})
+			Incoming: p.Config.Buckets.Incoming, Most: int32(p.Config.Concurrency)})
 		if err != nil {
 			return err
 		}
 		named := held || upload.ObjectVersion != nil
-		over = !upload.Open || named && deref(upload.ObjectVersion) != version
-		kept = upload.Kept
-		if !upload.Open && !kept {
+		now = standing{over: !upload.Open || named && deref(upload.ObjectVersion) != version,
+			kept: upload.Kept, working: int(upload.Working)}
+		if !upload.Open && !upload.Kept {
 			p.settled.add(key)
 		}
 		return nil
 	})
-	return over, kept, err
+	return now, err
 }

@@ -84,7 +84,7 @@ func TestJudgeSize(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
-	good := Config{MaxFileSize: 1, ThumbnailSize: 300, MaxAge: time.Hour,
+	good := Config{MaxFileSize: 1, ThumbnailSize: 300, MaxAge: time.Hour, Concurrency: 2,
 		Allowed: mediatype.Patterns{"*/*"}}
 	if err := good.Validate(); err != nil {
 		t.Errorf("a good one: %v", err)
@@ -93,8 +93,8 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	if faults, ok := errors.AsType[interface {
 		Unwrap() []error
 		error
-	}](err); !ok || len(faults.Unwrap()) != 4 {
-		t.Errorf("want four faults, got %v", err)
+	}](err); !ok || len(faults.Unwrap()) != 5 {
+		t.Errorf("want five faults, got %v", err)
 	}
 }
 

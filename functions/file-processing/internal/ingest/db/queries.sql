@@ -3,10 +3,13 @@
 
 -- name: UploadStanding :one
 -- Without a lock: neither that there is no upload nor which version won ever changes. kept: the file
--- ended while its bytes could be stored nowhere else.
+-- ended while its bytes could be stored nowhere else. working counts the organization's leases, up to
+-- a number.
 SELECT u.object_version, (u.file_id IS NOT NULL)::boolean AS open,
 	EXISTS (SELECT FROM files f WHERE f.organization_id = @organization_id AND f.id = @file_id
-		AND f.status = 'error' AND f.bucket_name = @incoming) AS kept
+		AND f.status = 'error' AND f.bucket_name = @incoming) AS kept,
+	(SELECT count(*) FROM (SELECT FROM file_uploads w WHERE w.organization_id = @organization_id
+		AND w.lease_until > now() LIMIT sqlc.arg(most)::integer) leased)::integer AS working
 FROM (VALUES (1)) one LEFT JOIN file_uploads u
 	ON u.organization_id = @organization_id AND u.file_id = @file_id AND u.version = @version;
 

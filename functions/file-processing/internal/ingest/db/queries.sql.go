@@ -397,15 +397,18 @@ const uploadStanding = `-- name: UploadStanding :one
 
 SELECT u.object_version, (u.file_id IS NOT NULL)::boolean AS open,
 	EXISTS (SELECT FROM files f WHERE f.organization_id = $1 AND f.id = $2
-		AND f.status = 'error' AND f.bucket_name = $3) AS kept
+		AND f.status = 'error' AND f.bucket_name = $3) AS kept,
+	(SELECT count(*) FROM (SELECT FROM file_uploads w WHERE w.organization_id = $1
+		AND w.lease_until > now() LIMIT $4::integer) leased)::integer AS working
 FROM (VALUES (1)) one LEFT JOIN file_uploads u
-	ON u.organization_id = $1 AND u.file_id = $2 AND u.version = $4
+	ON u.organization_id = $1 AND u.file_id = $2 AND u.version = $5
 `
 
 type UploadStandingParams struct {
 	OrganizationID uuid.UUID
 	FileID         uuid.UUID
 	Incoming       string
+	Most           int32
 	Version        int32
 }
 
@@ -413,20 +416,28 @@ type UploadStandingRow struct {
 	ObjectVersion *string
 	Open          bool
 	Kept          bool
+	Working       int32
 }
 
 // Locks are taken in one order by every transaction, here and in file-api: file_uploads, files,
 // storage_quotas.
 // Without a lock: neither that there is no upload nor which version won ever changes. kept: the file
-// ended while its bytes could be stored nowhere else.
+// ended while its bytes could be stored nowhere else. working counts the organization's leases, up to
+// a number.
 func (q *Queries) UploadStanding(ctx context.Context, arg UploadStandingParams) (UploadStandingRow, error) {
 	row := q.db.QueryRow(ctx, uploadStanding,
 		arg.OrganizationID,
 		arg.FileID,
 		arg.Incoming,
+		arg.Most,
 		arg.Version,
 	)
 	var i UploadStandingRow
-	err := row.Scan(&i.ObjectVersion, &i.Open, &i.Kept)
+	err := row.Scan(
+		&i.ObjectVersion,
+		&i.Open,
+		&i.Kept,
+		&i.Working,
+	)
 	return i, err
 }
