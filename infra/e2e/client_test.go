@@ -124,7 +124,7 @@ func (s *school) try(method, path, token string, body any, headers ...string) (r
 	if a.header.Get("X-Request-Id") != "" { // else it is the gateway's, whose form is AWS's
 		answered.Add(method, path, a.status, a.header, a.raw)
 	}
-	if len(raw) > 0 {
+	if len(raw) > 0 && strings.Contains(a.header.Get("Content-Type"), "json") {
 		err = json.Unmarshal(raw, &a.body)
 	}
 	return a, err
