@@ -3,16 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
-	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	_ "image/gif"
 	_ "image/jpeg"
+	_ "image/png"
 
 	_ "golang.org/x/image/webp"
 )
@@ -21,12 +24,14 @@ import (
 type file struct {
 	name, path string
 	size       image.Point // as stored
-	bytes      int64
+	kind       string      // of a JPEG: process and sampling; otherwise the format
 }
 
 func (f file) megapixels() float64 { return float64(f.size.X*f.size.Y) / 1e6 }
 
 func (f file) jpeg() bool { return strings.HasSuffix(f.name, ".jpg") }
+
+func (f file) progressive() bool { return strings.HasPrefix(f.kind, "progressive") }
 
 const source = "infra/bench/images"
 
@@ -38,78 +43,59 @@ func corpus(ctx context.Context, dir, only string) ([]file, error) {
 	if out, err := exec.CommandContext(ctx, source+"/corpus.sh", dir).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("make the corpus: %w\n%s", err, out)
 	}
-	if err := derive(dir); err != nil {
-		return nil, err
-	}
 	paths, err := filepath.Glob(filepath.Join(dir, only))
 	if err != nil {
 		return nil, err
 	}
 	var files []file
 	for _, path := range paths {
+		if filepath.Ext(path) == "" {
+			continue // the list of checksums
+		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
-		config, _, err := image.DecodeConfig(bytes.NewReader(data))
+		config, kind, err := image.DecodeConfig(bytes.NewReader(data))
+		if kind == "jpeg" && err == nil {
+			kind, err = kindOf(data)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		files = append(files, file{filepath.Base(path), path,
-			image.Pt(config.Width, config.Height), int64(len(data))})
+		size := image.Pt(config.Width, config.Height)
+		files = append(files, file{filepath.Base(path), path, size, kind})
 	}
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return files, nil
 }
 
-// derive adds what libjpeg-turbo's tools cannot make: pictures that lie on their side, and PNG.
-func derive(dir string) error {
-	for _, name := range []string{"sunset-12mp", "dandelion-16mp"} {
-		data, err := os.ReadFile(filepath.Join(dir, name+"-q95-420.jpg"))
-		if err != nil {
-			return err
-		}
-		for _, orientation := range []byte{3, 6, 8} {
-			exif := []byte(
-				"\xff\xe1\x00\x22Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03" +
-					"\x00\x00\x00\x01\x00?\x00\x00\x00\x00\x00\x00",
-			)
-			exif[bytes.IndexByte(exif, '?')] = orientation
-			turned := slices.Concat(data[:2], exif, data[2:])
-			path := filepath.Join(
-				dir,
-				fmt.Sprintf("%s-q95-420-orientation-%d.jpg", name, orientation),
-			)
-			if err := os.WriteFile(path, turned, 0o600); err != nil {
-				return err
+// kindOf names a JPEG's process and sampling by its frame header: ITU-T T.81, B.2.2.
+func kindOf(data []byte) (string, error) {
+	const sof0, sof2, dri = 0xc0, 0xc2, 0xdd
+	restart := ""
+	for rest := data[2:]; len(rest) > 20 && rest[0] == 0xff; {
+		marker, length := rest[1], int(binary.BigEndian.Uint16(rest[2:]))
+		switch {
+		case marker == dri && binary.BigEndian.Uint16(rest[4:]) > 0:
+			restart = ", restart markers"
+		case marker >= sof0 && marker <= sof2:
+			process := "baseline"
+			if marker == sof2 {
+				process = "progressive"
 			}
+			if rest[9] == 1 {
+				return process + " grey" + restart, nil
+			}
+			sampling, known := map[byte]string{
+				0x11: "4:4:4", 0x21: "4:2:2", 0x22: "4:2:0", 0x12: "4:4:0",
+			}[rest[11]]
+			if !known {
+				sampling = fmt.Sprintf("%x", rest[11])
+			}
+			return process + " " + sampling + restart, nil
 		}
+		rest = rest[min(len(rest), 2+length):]
 	}
-	for _, name := range []string{"bowl-alpha.png", "creek.webp"} {
-		data, err := os.ReadFile(filepath.Join("infra/local/samples", name))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			return err
-		}
-	}
-	pixels, err := open(filepath.Join(dir, "dogs-phone-half-q90-420.jpg"))
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	if err := png.Encode(&out, pixels); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "dogs-phone-half.png"), out.Bytes(), 0o600)
-}
-
-func open(path string) (image.Image, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pixels, _, err := image.Decode(bytes.NewReader(data))
-	return pixels, err
+	return "", errors.New("no frame header")
 }

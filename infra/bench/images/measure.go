@@ -12,8 +12,8 @@ import (
 // outcome is what a file took on one side.
 type outcome struct {
 	warm []answer
-	cold float64 // CPU milliseconds of a process that does the job once and ends
-	psnr map[string]float64
+	cold float64               // CPU milliseconds of a process that does the job once and ends
+	made map[string]difference // by name of what was made
 }
 
 type result struct {
@@ -40,13 +40,18 @@ func (r result) ratio(of func(answer) float64) float64 {
 	return r.sides[0].median(of) / r.sides[1].median(of)
 }
 
-// mozjpeg is the place of that side.
-const mozjpeg = 2
+// The places of sides that prepare lists.
+const (
+	mozjpeg = 2
+	decoder = 3 // of all pictures, to compare them
+)
 
 // measure runs the sides in turn, each in a process of its own for this file.
 func measure(ctx context.Context, f file, sides []side, rounds int, dir string) (result, error) {
+	judge := judge{sides[decoder], dir}
+	sides = sides[:decoder]
 	if !f.jpeg() {
-		sides = sides[:2] // mozjpeg has no part in it
+		sides = sides[:mozjpeg] // mozjpeg has no part in it
 	}
 	r := result{file: f, sides: make([]outcome, len(sides))}
 	processes := make([]*process, len(sides))
@@ -88,12 +93,12 @@ func measure(ctx context.Context, f file, sides []side, rounds int, dir string) 
 		if _, err := processes[i].close(); err != nil {
 			return r, err
 		}
-		var err error
-		if r.sides[i].psnr, err = quality(f, into[i]); err != nil {
-			return r, err
-		}
 	}
-	return r, nil
+	made, err := judge.quality(ctx, f, into[:mozjpeg])
+	for i := range made {
+		r.sides[i].made = made[i]
+	}
+	return r, err
 }
 
 func geomean(values []float64) float64 {

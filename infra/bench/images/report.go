@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -19,145 +20,152 @@ func report(results []result, rounds int, only string) []byte {
 Written by infra/bench/images; do not edit. The whole job of one upload: fits of 600, 300 and 150 and the full
 size at quality 80, upright, without metadata. sharp 0.35.5 in its best form (decoded once at 600, the rest
 derived from it; concurrency 1, cache off). Both sides in turn, %d warm rounds of each file, medians; a process
-of its own for each file and side. PNG and WebP: the thumbnails, and for PNG below 2 MP the full size.
+of its own for each file and side. PNG, WebP and GIF: the thumbnails, and for PNG below 2 MP the full size.
 
     go run ./infra/bench/images -rounds %d -only '%s'
 
 %s, %d cores, %s, load average at the end %s
 Ratios are ours ÷ sharp's: below 1 we win.
 
-The corpus is made by corpus.sh from three photographs of infra/local/samples (licences in its CREDITS.md;
-samples.sha256) with libjpeg-turbo 2.1.5: they are real photographs written again by one encoder, not a
-collection of many cameras' files. Quality is PSNR in dB against the decoded original, for thumbnails against
-Lanczos on all its pixels; no butteraugli or SSIMULACRA2 was at hand.
+The corpus is what corpus.tsv lists, with checksums: pictures of many cameras and editors as Debian packages and
+Go modules carry them (licences there: CC0, CC BY, CC BY-SA, GPL, MIT and BSD). Names that end in a kind
+(-orientation-6, -progressive, -restart, -grey) are the same coefficients written by jpegtran; iphone-xs-48mp and
+galaxy-s8-444 are written anew by cjpeg, since no such file was at hand.
+Quality: all pictures are decoded by sharp to upright sRGB and compared with the decoded original, thumbnails with
+Lanczos on all its pixels: the 3-norm of butteraugli (lower is better; of the %d × %d pixels in the middle;
+libjxl's tool, – where it is missing) and PSNR in dB.
 
 `, rounds, rounds, only, runtime.GOARCH, runtime.NumCPU(), time.Now().Format("2006-01-02"),
-		bytes.TrimSpace(load))
+		bytes.TrimSpace(load), butteraugliSide, butteraugliSide)
 	summary(&out, results)
 	out.WriteString("\n![CPU against megapixels](cpu.png)\n\n")
-	out.WriteString(
-		"| file | MP | CPU ms ours | sharp | ratio | wall | memory MB ours | sharp | cold CPU " +
-			"ratio |" +
-			" bytes ratio | full size dB ours | sharp | 600 dB ours | sharp |\n|" + strings.Repeat(
-			" --- |",
-			14,
-		) + "\n",
-	)
+	header(&out, "file", "kind", "MP", "CPU ms ours", "sharp", "ratio", "wall", "MB ours", "sharp",
+		"cold CPU", "bytes", "full size: butteraugli ours", "sharp", "dB ours", "sharp",
+		"600: butteraugli ours", "sharp", "dB ours", "sharp")
 	for _, r := range results {
 		a, b := r.sides[0], r.sides[1]
-		fmt.Fprintf(
-			&out,
-			"| %s | %.1f | %.0f | %.0f | %.2f | %.2f | %.0f | %.0f | %.2f | %s | %s | %s | %s | "+
-				"%s |\n",
-			r.name,
-			r.megapixels(),
-			a.median(cpuOf),
-			b.median(cpuOf),
-			r.ratio(cpuOf),
-			r.ratio(wallOf),
-			a.median(rssOf)/1e6,
-			b.median(rssOf)/1e6,
-			a.cold/b.cold,
-			r.byteRatio(),
-			decibel(a, "optimized"),
-			decibel(b, "optimized"),
-			decibel(a, "thumbnail_large"),
-			decibel(b, "thumbnail_large"),
-		)
+		row(&out, r.name, r.kind, fmt.Sprintf("%.1f", r.megapixels()),
+			fmt.Sprintf("%.0f", a.median(cpuOf)), fmt.Sprintf("%.0f", b.median(cpuOf)),
+			r.ratio(cpuOf), r.ratio(wallOf),
+			fmt.Sprintf("%.0f", a.median(rssOf)/1e6), fmt.Sprintf("%.0f", b.median(rssOf)/1e6),
+			a.cold/b.cold, r.byteRatio(),
+			a.made["optimized"].butteraugli, b.made["optimized"].butteraugli,
+			decibel(a, "optimized"), decibel(b, "optimized"),
+			a.made["thumbnail_large"].butteraugli, b.made["thumbnail_large"].butteraugli,
+			decibel(a, "thumbnail_large"), decibel(b, "thumbnail_large"))
 	}
 	return out.Bytes()
 }
 
+func header(out *bytes.Buffer, cells ...any) {
+	row(out, cells...)
+	out.WriteString("|" + strings.Repeat(" --- |", len(cells)) + "\n")
+}
+
+// row writes numbers with two places, and a dash for what is not there.
+func row(out *bytes.Buffer, cells ...any) {
+	for _, cell := range cells {
+		if number, ok := cell.(float64); ok {
+			cell = fmt.Sprintf("%.2f", number)
+			if math.IsNaN(number) || number == 0 {
+				cell = "–"
+			}
+		}
+		fmt.Fprintf(out, "| %v ", cell)
+	}
+	out.WriteString("|\n")
+}
+
 // byteRatio compares the bytes of what both sides made.
-func (r result) byteRatio() string {
+func (r result) byteRatio() float64 {
 	ours, theirs := 0, 0
 	for name, n := range r.sides[1].warm[0].Bytes {
 		ours, theirs = ours+r.sides[0].warm[0].Bytes[name], theirs+n
 	}
-	return fmt.Sprintf("%.2f", float64(ours)/float64(theirs))
+	return float64(ours) / float64(theirs)
 }
 
 func decibel(o outcome, name string) string {
-	if v, ok := o.psnr[name]; ok {
-		return fmt.Sprintf("%.1f", v)
+	if d, ok := o.made[name]; ok {
+		return fmt.Sprintf("%.1f", d.psnr)
 	}
 	return "–"
 }
 
+// A figure is one of the columns of the summary.
+type figure func(result) float64
+
+func butteraugli(name string) figure {
+	return func(r result) float64 {
+		return r.sides[0].made[name].butteraugli / r.sides[1].made[name].butteraugli
+	}
+}
+
 func summary(out *bytes.Buffer, results []result) {
-	out.WriteString(
-		"| geomean of | files | CPU | worst CPU | wall | memory | cold process, CPU | bytes | " +
-			"worst bytes |\n" +
-			"|" + strings.Repeat(
-			" --- |",
-			9,
-		) + "\n",
-	)
-	progressive := func(r result) bool {
-		return strings.Contains(r.name, "progressive") || r.name == "sunset-12mp.jpg" ||
-			r.name == "dandelion-16mp.jpg"
+	header(out, "geomean of", "files", "CPU", "worst", "wall", "memory", "cold CPU", "bytes", "worst",
+		"butteraugli, full size", "worst", "600", "worst")
+	kind := func(kind string) func(result) bool {
+		return func(r result) bool { return r.kind == kind }
 	}
 	for _, group := range []struct {
 		name string
 		has  func(result) bool
 	}{
 		{"JPEG", func(r result) bool { return r.jpeg() }},
-		{"JPEG, baseline", func(r result) bool { return r.jpeg() && !progressive(r) }},
-		{"JPEG, progressive", func(r result) bool { return r.jpeg() && progressive(r) }},
-		{"PNG", func(r result) bool { return strings.HasSuffix(r.name, ".png") }},
-		{"WebP", func(r result) bool { return strings.HasSuffix(r.name, ".webp") }},
+		{"JPEG, baseline", func(r result) bool { return r.jpeg() && !r.progressive() }},
+		{"JPEG, progressive", func(r result) bool { return r.progressive() }},
+		{"PNG", kind("png")}, {"WebP", kind("webp")}, {"GIF", kind("gif")},
 	} {
-		var cpu, wall, rss, cold, size []float64
+		var of []result
 		for _, r := range results {
-			if !group.has(r) {
-				continue
+			if group.has(r) {
+				of = append(of, r)
 			}
-			cpu, wall = append(cpu, r.ratio(cpuOf)), append(wall, r.ratio(wallOf))
-			rss, cold = append(rss, r.ratio(rssOf)), append(cold, r.sides[0].cold/r.sides[1].cold)
-			var ratio float64
-			_, _ = fmt.Sscan(r.byteRatio(), &ratio)
-			size = append(size, ratio)
 		}
-		if len(cpu) == 0 {
+		if len(of) == 0 {
 			continue
 		}
-		fmt.Fprintf(
-			out,
-			"| %s | %d | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f |\n",
-			group.name,
-			len(cpu),
-			geomean(
-				cpu,
-			),
-			slices.Max(cpu),
-			geomean(wall),
-			geomean(rss),
-			geomean(cold),
-			geomean(size),
-			slices.Max(size),
-		)
+		mean := func(f figure) float64 { return geomean(each(of, f)) }
+		worst := func(f figure) float64 { return slices.Max(append(each(of, f), 0)) }
+		cpu, size := func(r result) float64 { return r.ratio(cpuOf) }, result.byteRatio
+		full, large := butteraugli("optimized"), butteraugli("thumbnail_large")
+		row(out, group.name, len(of), mean(cpu), worst(cpu),
+			mean(func(r result) float64 { return r.ratio(wallOf) }),
+			mean(func(r result) float64 { return r.ratio(rssOf) }),
+			mean(func(r result) float64 { return r.sides[0].cold / r.sides[1].cold }),
+			mean(size), worst(size), mean(full), worst(full), mean(large), worst(large))
 	}
 	againstMozjpeg(out, results)
 }
 
-// againstMozjpeg says what sharp's smaller files cost.
+// each gives a figure of all results that have it.
+func each(of []result, f figure) []float64 {
+	var values []float64
+	for _, r := range of {
+		if v := f(r); v > 0 && !math.IsInf(v, 0) {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// againstMozjpeg says what sharp's smaller files cost, and what all JPEGs take in bytes.
 func againstMozjpeg(out *bytes.Buffer, results []result) {
 	var cpu, size []float64
+	var ours, theirs, small float64
 	for _, r := range results {
 		if len(r.sides) > mozjpeg {
 			cpu = append(cpu, r.sides[0].median(cpuOf)/r.sides[mozjpeg].median(cpuOf))
 			size = append(size, r.sides[0].median(bytesOf)/r.sides[mozjpeg].median(bytesOf))
+			ours += r.sides[0].median(bytesOf)
+			theirs += r.sides[1].median(bytesOf)
+			small += r.sides[mozjpeg].median(bytesOf)
 		}
 	}
-	if len(cpu) > 0 {
-		fmt.Fprintf(
-			out,
-			"| JPEG against mozjpeg: true at full size | %d | %.3f | %.3f | | | | %.2f | %.2f |\n",
-			len(cpu),
-			geomean(cpu),
-			slices.Max(cpu),
-			geomean(size),
-			slices.Max(size),
-		)
+	if len(cpu) == 0 {
+		return
 	}
+	fmt.Fprintf(out, "\nBytes of all that is made of the JPEGs: %.2f of sharp's. Against sharp with "+
+		"`mozjpeg: true` at full size: CPU %.3f (worst %.3f), bytes %.2f (worst %.2f, in total %.2f).\n",
+		ours/theirs, geomean(cpu), slices.Max(cpu), geomean(size), slices.Max(size), ours/small)
 }

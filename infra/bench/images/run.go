@@ -14,7 +14,7 @@ func run(ctx context.Context, rounds int, only, out string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	files, err := corpus(ctx, filepath.Join(dir, "corpus"), only)
+	files, err := corpus(ctx, "build/corpus", only)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func run(ctx context.Context, rounds int, only, out string) error {
 			"%-44s CPU %.2f of sharp's, bytes %.2f\n",
 			file.name,
 			r.ratio(cpuOf),
-			r.ratio(bytesOf),
+			r.byteRatio(),
 		)
 		results = append(results, r)
 	}

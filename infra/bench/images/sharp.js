@@ -1,14 +1,17 @@
 // Answers each line of its input, "<path>\t<directory>", with what the whole job of one upload cost:
-// decode once at 600 and derive the smaller sizes; the full size at quality 80.
+// decode once at 600 and derive the smaller sizes; the full size at quality 80. As "decode" it writes
+// the pixels, upright and in sRGB, as a PNG.
 const fs = require('fs');
 const path = require('path');
 const sharp = require('sharp');
 sharp.concurrency(1);
 sharp.cache(false);
-const mozjpeg = process.argv[2] === 'mozjpeg';
+const mode = process.argv[2];
+const mozjpeg = mode === 'mozjpeg';
 const inside = { fit: 'inside', withoutEnlargement: true };
 
 async function job(source) {
+  if (mode === 'decode') return { decoded: await sharp(source).autoOrient().png({ compressionLevel: 0 }).toBuffer() };
   const { format, width, height, hasAlpha } = await sharp(source).metadata();
   const made = {};
   if (format === 'jpeg') made.optimized = await sharp(source).autoOrient().jpeg({ quality: 80, mozjpeg }).toBuffer();

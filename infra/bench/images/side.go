@@ -32,7 +32,8 @@ func (a answer) total() float64 {
 	return float64(sum)
 }
 
-// prepare builds ours and installs sharp. Ours is first, then sharp as it comes and with mozjpeg.
+// prepare builds ours and installs sharp. Ours is first, then sharp as it comes, with
+// mozjpeg, and as a decoder.
 func prepare(ctx context.Context, dir string) ([]side, error) {
 	ours := filepath.Join(dir, "pictures")
 	build := exec.CommandContext(ctx, "go", "build", "-o", ours,
@@ -59,6 +60,7 @@ func prepare(ctx context.Context, dir string) ([]side, error) {
 	return []side{
 		{"ours", []string{ours}}, {"sharp", []string{"node", program}},
 		{"mozjpeg", []string{"node", program, "mozjpeg"}},
+		{"decoder", []string{"node", program, "decode"}},
 	}, nil
 }
 
