@@ -70,22 +70,20 @@ func corpus(ctx context.Context, dir, only string) ([]file, error) {
 	return files, nil
 }
 
-// kindOf names a JPEG's process and sampling by its frame header: ITU-T T.81, B.2.2.
+// kindOf names a JPEG's process and sampling by the segments before its first scan: ITU-T T.81,
+// B.2.
 func kindOf(data []byte) (string, error) {
-	const sof0, sof2, dri = 0xc0, 0xc2, 0xdd
-	restart := ""
+	const sof0, sof2, sos, dri = 0xc0, 0xc2, 0xda, 0xdd
+	kind, restart := "", ""
 	for rest := data[2:]; len(rest) > 20 && rest[0] == 0xff; {
 		marker, length := rest[1], int(binary.BigEndian.Uint16(rest[2:]))
 		switch {
 		case marker == dri && binary.BigEndian.Uint16(rest[4:]) > 0:
 			restart = ", restart markers"
 		case marker >= sof0 && marker <= sof2:
-			process := "baseline"
+			kind = "baseline"
 			if marker == sof2 {
-				process = "progressive"
-			}
-			if rest[9] == 1 {
-				return process + " grey" + restart, nil
+				kind = "progressive"
 			}
 			sampling, known := map[byte]string{
 				0x11: "4:4:4", 0x21: "4:2:2", 0x22: "4:2:0", 0x12: "4:4:0",
@@ -93,9 +91,14 @@ func kindOf(data []byte) (string, error) {
 			if !known {
 				sampling = fmt.Sprintf("%x", rest[11])
 			}
-			return process + " " + sampling + restart, nil
+			if rest[9] == 1 {
+				sampling = "grey"
+			}
+			kind += " " + sampling
+		case marker == sos:
+			return kind + restart, nil
 		}
 		rest = rest[min(len(rest), 2+length):]
 	}
-	return "", errors.New("no frame header")
+	return "", errors.New("no scan")
 }

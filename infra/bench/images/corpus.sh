@@ -24,8 +24,10 @@ if ! sha256sum --quiet --check sha256 2> /dev/null; then
     chmod u+w "$name"
   done
   sha256sum --quiet --check sha256
+  rm -f variants
 fi
 rm -rf parts
+[ ! -e variants ] || exit 0
 
 # oriented gives a file without Exif an orientation; its coded data stays the camera's.
 oriented() {
@@ -44,3 +46,4 @@ jpegtran -copy none -grayscale iphone-xs.jpg > iphone-xs-grey.jpg
 # Written anew, for sizes and samplings that are missing: 48 MP, and a large baseline 4:4:4.
 djpeg -scale 2/1 iphone-xs.jpg | cjpeg -quality 90 -sample 2x2 > iphone-xs-48mp.jpg
 djpeg galaxy-s8.jpg | cjpeg -quality 92 -sample 1x1 > galaxy-s8-444.jpg
+touch variants

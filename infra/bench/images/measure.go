@@ -65,21 +65,23 @@ func measure(ctx context.Context, f file, sides []side, rounds int, dir string) 
 		if err != nil {
 			return r, err
 		}
-		if _, err := once.do(f.path, into[i]); err != nil {
+		first, err := once.do(f.path, into[i])
+		if err != nil {
 			return r, err
 		}
 		if r.sides[i].cold, err = once.close(); err != nil {
 			return r, err
+		}
+		if i == mozjpeg {
+			r.sides[i].warm = []answer{first} // takes seconds: once is enough
+			continue
 		}
 		if processes[i], err = s.start(ctx); err != nil {
 			return r, err
 		}
 	}
 	for round := range rounds + 1 {
-		for i := range sides {
-			if i == mozjpeg && round > 1 {
-				continue // takes seconds: once warm is enough
-			}
+		for i := range sides[:mozjpeg] {
 			a, err := processes[i].do(f.path, into[i])
 			if err != nil {
 				return r, err
@@ -89,7 +91,7 @@ func measure(ctx context.Context, f file, sides []side, rounds int, dir string) 
 			}
 		}
 	}
-	for i := range sides {
+	for i := range sides[:mozjpeg] {
 		if _, err := processes[i].close(); err != nil {
 			return r, err
 		}

@@ -30,7 +30,8 @@ type judge struct {
 
 // quality compares what was made in each directory with the original: the full size as it is, a
 // thumbnail with the original scaled by Lanczos from all its pixels.
-func (j judge) quality(ctx context.Context, f file, dirs []string) ([]map[string]difference, error) {
+func (j judge) quality(ctx context.Context, f file, dirs []string) (
+	[]map[string]difference, error) {
 	decoder, err := j.decoder.start(ctx)
 	if err != nil {
 		return nil, err
@@ -39,10 +40,11 @@ func (j judge) quality(ctx context.Context, f file, dirs []string) ([]map[string
 	if err != nil {
 		return nil, err
 	}
+	scaled := map[image.Point]*image.NRGBA{original.Rect.Size(): original}
 	made := make([]map[string]difference, len(dirs))
 	for i, dir := range dirs {
 		made[i] = map[string]difference{}
-		for _, name := range []string{"optimized", "thumbnail_large", "thumbnail"} {
+		for _, name := range []string{"optimized", "thumbnail_large"} {
 			path := filepath.Join(dir, name)
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -51,11 +53,11 @@ func (j judge) quality(ctx context.Context, f file, dirs []string) ([]map[string
 			if err != nil {
 				return nil, err
 			}
-			want := original
-			if size := pixels.Rect.Size(); size != original.Rect.Size() {
-				want = imaging.Resize(original, size.X, size.Y, imaging.Lanczos)
+			size := pixels.Rect.Size()
+			if scaled[size] == nil {
+				scaled[size] = imaging.Resize(original, size.X, size.Y, imaging.Lanczos)
 			}
-			if made[i][name], err = j.compare(ctx, want, pixels); err != nil {
+			if made[i][name], err = j.compare(ctx, scaled[size], pixels); err != nil {
 				return nil, err
 			}
 		}

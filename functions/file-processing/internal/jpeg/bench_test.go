@@ -25,7 +25,7 @@ func BenchmarkStages(b *testing.B) {
 				b.SetBytes(int64(len(data)))
 				for b.Loop() {
 					b.StopTimer()
-					p, err := f.decode(context.Background(), job, false)
+					p, err := f.decode(context.Background(), job)
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -37,7 +37,7 @@ func BenchmarkStages(b *testing.B) {
 			})
 		}
 		stage("decode and requantise", func(*plan) error {
-			_, err := f.decode(context.Background(), job, false)
+			_, err := f.decode(context.Background(), job)
 			return err
 		})
 		stage("full size", func(p *plan) error {

@@ -19,8 +19,9 @@ func (p *plan) memory() int64 {
 			n := p.smallScale(i)
 			need += rasterBytes(c, n, n)
 		}
-		if !p.stays(i) {
-			nx, ny := p.scale(i)
+		if !p.stays(i) && !p.merges(i) {
+			halfX, halfY := p.halves(i)
+			nx, ny := scaleOf(halfX), scaleOf(halfY)
 			need += 2 * rasterBytes(c, nx, ny)
 			if p.source == (sampling{}) {
 				need += 6 * int64(

@@ -1,5 +1,10 @@
 package jpeg
 
+import (
+	"context"
+	"errors"
+)
+
 // A channel takes the blocks of one component to where its outputs are made from.
 type channel struct {
 	component *Component
@@ -7,7 +12,8 @@ type channel struct {
 	small     *raster // for thumbnails; nil where none are made
 	layer     *layer  // for the full size, where blocks stay blocks
 	steps     *requantizer
-	samples   *raster // for the full size, where they cannot
+	merger    *merger // for the full size, where they are halved to the layer's; nil otherwise
+	samples   *raster // for the full size, where they are neither
 	detail    *detail // nil where nothing depends on it
 }
 
@@ -25,6 +31,12 @@ func (c *channel) block(x, y int, dc int32, ac []uint32) {
 	}
 	if c.detail != nil {
 		c.detail.block(ac)
+	}
+	if c.merger != nil {
+		if sums, x, y := c.merger.block(x, y, dc, ac); sums != nil {
+			c.merger.finish(x, y, sums, c.layer)
+		}
+		return
 	}
 	if c.layer != nil {
 		if !c.steps.moved {
@@ -74,12 +86,20 @@ func (d *detail) block(ac []uint32) {
 	}
 }
 
-// detailed reports whether a picture should not be halved, when all blocks were seen.
-func (p *plan) detailed() bool {
-	for _, c := range p.channels {
-		if c.detail != nil && c.detail.blocks*detailedShare > c.component.usedX*c.component.usedY {
-			return true
+// enough reports whether so many blocks of a component lose that it should not be halved.
+func (d *detail) enough(c *Component) bool {
+	return d != nil && d.blocks*detailedShare > c.usedX*c.usedY
+}
+
+// errDetailed stops the decoding of a picture that is planned with less than it needs.
+var errDetailed = errors.New("chrominance has to keep its sampling")
+
+// row is asked after a row of MCUs whether to go on.
+func row(ctx context.Context, channels []*channel) error {
+	for _, c := range channels {
+		if c.detail.enough(c.component) {
+			return errDetailed
 		}
 	}
-	return false
+	return ctx.Err()
 }

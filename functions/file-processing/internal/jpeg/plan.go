@@ -110,7 +110,7 @@ func (p *plan) chooseSampling() {
 }
 
 // keepChrominance is the gain below which chrominance keeps its sampling: see gain.
-const keepChrominance = 0.8
+const keepChrominance = 0.5
 
 // ratio gives how many samples of the frame's grid one of a component stands for, along each side.
 func (f *File) ratio(c *Component) (x, y float64) {
@@ -134,18 +134,35 @@ func (p *plan) stays(i int) bool {
 		p.turn.inBlocks(p.file, &p.file.Components[i])
 }
 
-// scale gives the samples to take of each block of a component for the full size. Chrominance is
-// halved on the way where it is twice as fine as it has to be.
-func (p *plan) scale(i int) (nx, ny int) {
-	n := func(ratio float64, unit int) int {
-		if unit == 2 && ratio == 1 {
-			return 4
-		}
-		return 8
-	}
-	x, y := p.file.ratio(&p.file.Components[i])
+// halves reports along which sides a component of the full size is halved, being twice as fine as
+// it has to be.
+func (p *plan) halves(i int) (x, y bool) {
+	ratioX, ratioY := p.file.ratio(&p.file.Components[i])
 	unit := p.output.unit(i)
-	return n(x, unit.x), n(y, unit.y)
+	return unit.x == 2 && ratioX == 1, unit.y == 2 && ratioY == 1
+}
+
+// merges reports whether a component's blocks are made into those of the full size by a merger:
+// where they come in rows, nothing but halving is done, and each reversed side ends where a block
+// of the output does.
+func (p *plan) merges(i int) bool {
+	c := &p.file.Components[i]
+	halfX, halfY := p.halves(i)
+	x, y := p.file.ratio(c)
+	unit := p.output.unit(i)
+	return (halfX || halfY) && (p.file.Progressive || c.H == 1 && c.V == 1) &&
+		(halfX || x == float64(unit.x)) && (halfY || y == float64(unit.y)) &&
+		(!p.turn.flipX || p.file.Width%(8*unit.x) == 0) &&
+		(!p.turn.flipY || p.file.Height%(8*unit.y) == 0)
+}
+
+// scaleOf gives the samples to take of each block for the full size, along a side that is halved
+// or not.
+func scaleOf(half bool) int {
+	if half {
+		return 4
+	}
+	return 8
 }
 
 // smallScale gives the samples to take of each block for the thumbnails: the fewest that need not
@@ -178,16 +195,22 @@ func (p *plan) channel(i int) *channel {
 		n := p.smallScale(i)
 		ch.small = newRaster(c, n, n)
 	}
-	if p.stays(i) {
+	halfX, halfY := p.halves(i)
+	if p.source == (sampling{1, 1}) && halfX && halfY {
+		ch.detail = newDetail(c)
+	}
+	switch {
+	case p.merges(i):
+		steps := quantization(p.job.Quality, min(i, 1))
+		ch.layer = &layer{class: min(i, 1), quantization: p.turn.table(steps), tokens: p.tokens}
+		ch.merger = newMerger(c, halfX, halfY, steps, p.turn)
+		ch.layer.allocate(p.turn.size(8*ch.merger.across, 8*ch.merger.down))
+	case p.stays(i):
 		ch.layer = &layer{class: min(i, 1), quantization: p.steps(i), tokens: p.tokens}
 		ch.layer.allocate(p.turn.size(c.width, c.height))
 		ch.steps = newRequantizer(c.quantization, ch.layer.quantization, p.turn)
-		return ch
-	}
-	nx, ny := p.scale(i)
-	ch.samples = newRaster(c, nx, ny)
-	if p.source == (sampling{1, 1}) && nx == 4 {
-		ch.detail = newDetail(c)
+	default:
+		ch.samples = newRaster(c, scaleOf(halfX), scaleOf(halfY))
 	}
 	return ch
 }

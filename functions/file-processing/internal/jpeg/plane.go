@@ -63,7 +63,7 @@ func (c *cursor) block(x, y int, into *[8][8]uint8) {
 // encode transforms and quantises a plane into a layer, turned.
 func (l *layer) encode(p plane, o orientation) error {
 	c := p.cursor(o)
-	q := newQuantizer(l.quantization)
+	q := newQuantizer(l.quantization, forwardFactor)
 	var samples [8][8]uint8
 	for y := range l.usedY {
 		for x := range l.usedX {

@@ -3,28 +3,39 @@ package jpeg
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
-// progressive decodes all scans of a progressive picture, G.2, and hands its blocks on.
-func (f *File) progressive(ctx context.Context, channels []*channel) error {
-	stores := make([]*coefficients, len(f.Components))
-	for i := range stores {
-		stores[i] = newCoefficients(&f.Components[i])
+// stores are the coefficients of all components.
+type stores []*coefficients
+
+// progressive decodes all scans of a progressive picture: G.2.
+func (f *File) progressive(ctx context.Context) (stores, error) {
+	all := make(stores, len(f.Components))
+	for i := range all {
+		all[i] = newCoefficients(&f.Components[i])
 	}
 	var data entropy
 	for i := range f.scans {
-		if err := f.progressiveScan(ctx, &f.scans[i], &data, stores); err != nil {
-			return err
+		if err := f.progressiveScan(ctx, &f.scans[i], &data, all); err != nil {
+			return nil, err
 		}
 	}
-	for i, store := range stores {
+	for _, store := range all {
 		if !f.complete && !store.whole() {
-			return errMissing
+			return nil, errMissing
 		}
-		c := &f.Components[i]
+	}
+	return all, nil
+}
+
+// handOn gives all blocks to their channels: chrominance first, so that a drawing shows early.
+func (s stores) handOn(ctx context.Context, channels []*channel) error {
+	for i, store := range slices.Backward(s) {
+		c := channels[i].component
 		var list [blockSize]uint32
 		for y := range c.usedY {
-			if err := ctx.Err(); err != nil {
+			if err := row(ctx, channels); err != nil {
 				return err
 			}
 			for x := range c.usedX {
@@ -32,7 +43,6 @@ func (f *File) progressive(ctx context.Context, channels []*channel) error {
 				channels[i].block(x, y, dc, ac)
 			}
 		}
-		stores[i].ac = nil
 	}
 	return nil
 }
@@ -41,12 +51,11 @@ func (f *File) progressive(ctx context.Context, channels []*channel) error {
 type pass struct {
 	*scan
 	geometry
-	stores []*coefficients
+	stores stores
 }
 
-func (f *File) progressiveScan(ctx context.Context, s *scan, data *entropy,
-	stores []*coefficients) error {
-	p := pass{scan: s, geometry: f.geometry(s), stores: stores}
+func (f *File) progressiveScan(ctx context.Context, s *scan, data *entropy, all stores) error {
+	p := pass{scan: s, geometry: f.geometry(s), stores: all}
 	if err := p.follows(); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (p *plan) steps(i int) *[blockSize]uint16 {
 // unchanged reports whether all coefficients of the full size are the source's.
 func (p *plan) unchanged() bool {
 	for i := range p.file.Components {
-		if p.channels[i].samples != nil || p.file.gain(i, p.job.Quality) >= lossless {
+		if p.channels[i].steps == nil || p.file.gain(i, p.job.Quality) >= lossless {
 			return false
 		}
 	}

@@ -16,11 +16,13 @@ type quantizer struct {
 // nearest is the fraction of a step from which a coefficient is rounded up: see deadZone.
 const nearest = 1 - float32(deadZone)/65536
 
-func newQuantizer(steps *[blockSize]uint16) *quantizer {
+// newQuantizer makes one of coefficients that are multiplied by a factor, which depends on their
+// place in reading order.
+func newQuantizer(steps *[blockSize]uint16, factor func(at uint8) float32) *quantizer {
 	q := &quantizer{}
 	for k, step := range steps {
 		at := zigzag[k]
-		q.scale[at] = 1 / (float32(step) * aan[at&7] * aan[at>>3] * 8)
+		q.scale[at] = 1 / (float32(step) * factor(at))
 		q.least[at] = math.Float32bits(nearest / q.scale[at])
 	}
 	return q
@@ -33,6 +35,12 @@ func (q *quantizer) block(samples *[8][8]uint8) (dc int32, ac []uint32) {
 	}
 	var b [blockSize]float32
 	forward(samples, &b)
+	return q.levels(&b)
+}
+
+// levels gives a block of coefficients in reading order as channel.block takes it, until it is
+// called again.
+func (q *quantizer) levels(b *[blockSize]float32) (dc int32, ac []uint32) {
 	present := uint64(0)
 	for i, v := range b {
 		if math.Float32bits(v)&^(1<<31) >= q.least[i] { // magnitudes are in the order of their bits

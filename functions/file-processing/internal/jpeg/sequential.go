@@ -204,7 +204,7 @@ func (g *geometry) decode(
 		}
 		if mcuX++; mcuX == g.mcusX {
 			mcuX, mcuY = 0, mcuY+1
-			if err := ctx.Err(); err != nil {
+			if err := row(ctx, channels); err != nil {
 				return err
 			}
 		}

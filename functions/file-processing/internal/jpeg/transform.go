@@ -2,6 +2,7 @@ package jpeg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -41,10 +42,7 @@ func (f *File) Transform(ctx context.Context, job Job) (Result, error) {
 	if err := f.Plausible(); err != nil {
 		return Result{}, err
 	}
-	p, err := f.decode(ctx, job, false)
-	if err == nil && p.detailed() {
-		p, err = f.decode(ctx, job, true) // drawings pay twice, so that photographs pay once
-	}
+	p, err := f.decode(ctx, job)
 	if err != nil {
 		return Result{}, err
 	}
@@ -78,16 +76,28 @@ func (f *File) Transform(ctx context.Context, job Job) (Result, error) {
 	return result, nil
 }
 
-// decode reads all blocks to where the outputs are made from.
-func (f *File) decode(ctx context.Context, job Job, detailed bool) (*plan, error) {
-	p, err := f.plan(job, detailed)
+// decode reads all blocks to where the outputs are made from. Whether chrominance is halved, which
+// decides on that, shows on the way: a drawing of baseline is read again from the start.
+func (f *File) decode(ctx context.Context, job Job) (*plan, error) {
+	p, err := f.plan(job, false)
 	if err != nil {
 		return nil, err
 	}
+	read := f.sequential
 	if f.Progressive {
-		return p, f.progressive(ctx, p.channels)
+		coefficients, err := f.progressive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		read = coefficients.handOn
 	}
-	return p, f.sequential(ctx, p.channels)
+	err = read(ctx, p.channels)
+	if errors.Is(err, errDetailed) {
+		if p, err = f.plan(job, true); err == nil {
+			err = read(ctx, p.channels)
+		}
+	}
+	return p, err
 }
 
 // Supported refuses colours other than grey and YCbCr: T.871, and how libjpeg guesses what has no

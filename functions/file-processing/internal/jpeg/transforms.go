@@ -113,6 +113,9 @@ func forward(samples *[8][8]uint8, b *[blockSize]float32) {
 	}
 }
 
+// forwardFactor is what forward multiplies a coefficient by.
+func forwardFactor(at uint8) float32 { return 8 * aan[at&7] * aan[at>>3] }
+
 func forward8(in, out *[8]float32) {
 	a0, a7 := in[0]+in[7], in[0]-in[7]
 	a1, a6 := in[1]+in[6], in[1]-in[6]

@@ -57,8 +57,8 @@ type Variant struct {
 // Result is what Process made of a source: Variants are Optimized, ThumbnailSmall, Thumbnail and
 // ThumbnailLarge, in this order. Fallback says that a JPEG was of a kind, CMYK for example, for
 // which it had to be decoded to pixels. Grown says that Optimized has more bytes than the source,
-// which happens to none that is upright in RGB or grey: turning one of low quality moves it to
-// other blocks, and its quality is kept.
+// which happens to none that is upright in RGB or grey, unless its end mark was missing: turning
+// one of low quality moves it to other blocks, and its quality is kept.
 type Result struct {
 	Info     Info
 	Variants []Variant
@@ -89,7 +89,7 @@ func Inspect(source []byte, limits Limits) (info Info, err error) {
 // ctx is done.
 //
 // Thumbnails fit inside a square with the aspect kept and are never enlarged. Optimized is never
-// larger in bytes than an upright source in RGB or grey.
+// larger in bytes than an upright source in RGB or grey, but for an end mark that was missing.
 func Process(ctx context.Context, source []byte, options Options) (result Result, err error) {
 	defer recovered(&err)
 	if options.Thumbnail < 1 {
