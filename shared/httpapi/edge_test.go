@@ -235,3 +235,16 @@ func TestADatabaseThatIsDownIsTemporary(t *testing.T) {
 		t.Errorf("with its connections cut: %d %s", a.status, a.raw)
 	}
 }
+
+// Only an operation that offers CSV answers with it: an Accept header makes nothing of JSON.
+func TestAcceptMakesNoCSV(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, accept := range []string{"text/csv", httpapi.CSV, "text/*", "*/*"} {
+		a := f.ask("GET", "/v1/things/"+uuid.NewString(), "", "Authorization",
+			"Bearer "+f.token(nil), "Accept", accept)
+		if kind := a.header.Get("Content-Type"); a.status != 200 || kind != "application/json" {
+			t.Errorf("Accept: %s is answered %d, %q: %s", accept, a.status, kind, a.raw)
+		}
+	}
+}
