@@ -22,19 +22,21 @@ func TestEachIndexIsUsed(t *testing.T) {
 	t.Parallel()
 	d := pgtest.New(t)
 	sqls := statements(t)
-	// What only the owner's functions read by.
-	inFunctions := map[string]string{
-		"agent_executions_open": "drop_final_partitions counts what a partition takes with it",
+	reviewed := map[string]string{
+		"agent_executions_open": "drop_final_partitions, a function of the owner's, counts by it " +
+			"what a partition takes with it",
+		"agent_metrics_by_agent": "RowsOfAgents: without statistics its period looks short. 31 " +
+			"days of one of 200 agents, analysed: 0.6 ms with it and 174 ms without",
 	}
 	undone(t, d, func(tx pgx.Tx) {
 		unused, of := unusedIndexes(t, tx, sqls)
-		for index := range inFunctions {
+		for index := range reviewed {
 			if !slices.Contains(unused, index) {
-				t.Errorf("%s has a reader: take it off the list", index)
+				t.Errorf("%s is seen to be used: take it off the list", index)
 			}
 		}
 		for _, index := range unused {
-			if inFunctions[index] != "" {
+			if reviewed[index] != "" {
 				continue
 			}
 			t.Errorf("nothing that an entry runs uses %s: drop it", index)
@@ -50,19 +52,28 @@ func TestUnusedIndexIsFound(t *testing.T) {
 	d := pgtest.New(t)
 	undone(t, d, func(tx pgx.Tx) {
 		if _, err := tx.Exec(t.Context(),
-			`CREATE INDEX files_by_checksum ON files (organization_id, checksum)`); err != nil {
+			`CREATE INDEX files_by_checksum ON files (organization_id, checksum);
+			CREATE INDEX a_files_of_all ON files (organization_id)`); err != nil {
 			t.Fatal(err)
 		}
 		unused, _ := unusedIndexes(t, tx, statements(t))
-		want := []string{"agent_executions_open", "files_by_checksum"}
+		want := []string{"a_files_of_all", "agent_executions_open", "agent_metrics_by_agent",
+			"files_by_checksum"}
 		if !slices.Equal(unused, want) {
 			t.Errorf("unused are %v, want %v", unused, want)
 		}
 	})
 }
 
+// planned is a statement with arguments, and what Postgres thinks that it costs.
+type planned struct {
+	role, sql, arguments string
+	cost                 float64
+}
+
 // unusedIndexes has every statement planned over tables that look large, with each of its arguments
-// given and left out, and returns the indexes that no plan names.
+// given and left out, and returns the indexes without which no plan would be dearer. That a plan
+// names an index is not enough: any index that begins with the organization finds its rows.
 func unusedIndexes(t *testing.T, tx pgx.Tx, sqls map[string][]string) (unused []string, of int) {
 	t.Helper()
 	enlarge(t, tx)
@@ -75,18 +86,17 @@ func unusedIndexes(t *testing.T, tx pgx.Tx, sqls map[string][]string) (unused []
 		WHERE n.nspname = 'public' AND NOT i.indisunique`) {
 		wanted[pair[0]] = pair[1]
 	}
-	missing := map[string]bool{}
+	users := map[string][]planned{}
 	for _, index := range wanted {
-		missing[index] = true
+		users[index] = nil
 	}
-	of = len(missing)
 	look := func(role, sql string) {
 		for arguments := range variants(t, tx, role, sql) {
-			if len(missing) == 0 {
-				return
-			}
-			for _, word := range indexName.FindAllString(explain(t, tx, role, sql, arguments), -1) {
-				delete(missing, wanted[word])
+			plan := explain(t, tx, role, sql, arguments)
+			for _, index := range slices.Compact(indexName.FindAllString(plan, -1)) {
+				if of, known := wanted[index]; known {
+					users[of] = append(users[of], planned{role, sql, arguments, cost(t, plan)})
+				}
 			}
 		}
 	}
@@ -103,7 +113,45 @@ func unusedIndexes(t *testing.T, tx pgx.Tx, sqls map[string][]string) (unused []
 		FROM pg_constraint k WHERE contype = 'f' AND conparentid = 0 AND confdeltype = 'c'`) {
 		look("", fmt.Sprintf("SELECT FROM %s WHERE %s", reference[0], reference[1]))
 	}
-	return slices.Sorted(maps.Keys(missing)), of
+	for _, index := range slices.Sorted(maps.Keys(users)) {
+		if !missed(t, tx, index, users[index]) {
+			unused = append(unused, index)
+		}
+	}
+	return unused, len(users)
+}
+
+// missed drops an index, looks whether a statement that used it becomes dearer by more than 1 %,
+// and brings it back.
+func missed(t *testing.T, tx pgx.Tx, index string, users []planned) bool {
+	t.Helper()
+	without, err := tx.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = without.Rollback(t.Context()) }()
+	if _, err := without.Exec(t.Context(), "DROP INDEX "+index); err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(users, func(u planned) bool {
+		return cost(t, explain(t, without, u.role, u.sql, u.arguments)) > 1.01*u.cost
+	})
+}
+
+var totalCost = regexp.MustCompile(`cost=[\d.]+\.\.([\d.]+)`)
+
+// cost is the estimate of a whole plan, which is in its first line.
+func cost(t *testing.T, plan string) float64 {
+	t.Helper()
+	found := totalCost.FindStringSubmatch(plan)
+	if found == nil {
+		t.Fatalf("no cost in %s", plan)
+	}
+	total, err := strconv.ParseFloat(found[1], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return total
 }
 
 var indexName = regexp.MustCompile(`\w+`)
