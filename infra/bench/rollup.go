@@ -95,6 +95,8 @@ then what EXPLAIN (ANALYZE, BUFFERS, TIMING off) tells. Each transaction is roll
 	s.tables = append(s.tables, retention)
 	s.notes = []string{"The last table: a week of the history, in turn dropped as a partition and " +
 		"deleted by its rows, with the VACUUM that deleting needs.",
+		"Pages are accesses: a bitmap scan counts a page once, an index scan once for each row that " +
+			"it takes from it. A scan with about as many pages as the bucket has rows is an index scan.",
 		"The plot: [rollup.png](rollup.png)."}
 	return s, plotRollup(all, w.options.plot)
 }
