@@ -35,9 +35,10 @@ func run(ctx context.Context, rounds int, only, out string) error {
 			r.byteRatio(),
 		)
 		results = append(results, r)
+		written := report(results, rounds, only) // what is there remains where a later file fails
+		if err := os.WriteFile(filepath.Join(out, "RESULTS.md"), written, 0o600); err != nil {
+			return err
+		}
 	}
-	if err := plot(results, filepath.Join(out, "cpu.png")); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(out, "RESULTS.md"), report(results, rounds, only), 0o600)
+	return plot(results, filepath.Join(out, "cpu.png"))
 }

@@ -56,6 +56,14 @@ func FuzzTransform(f *testing.F) {
 		}
 		for _, output := range append(result.Fits, result.Full) {
 			config, err := stdjpeg.DecodeConfig(bytes.NewReader(output.Data))
+			// An upright picture that would grow keeps a sampling that the standard library lacks.
+			unusual := stdjpeg.UnsupportedError("")
+			if result.Lossless && errors.As(err, &unusual) {
+				_, came := stdjpeg.DecodeConfig(bytes.NewReader(source))
+				if errors.As(came, &unusual) {
+					continue
+				}
+			}
 			if err != nil || config.Width != output.Width || config.Height != output.Height {
 				t.Fatalf(
 					"%d × %d, said to be %d × %d: %v",

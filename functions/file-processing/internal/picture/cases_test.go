@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/jpeg"
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/picture"
 )
 
@@ -157,8 +158,14 @@ func TestRedLinesStayRed(t *testing.T) {
 			}
 		}
 	}
-	v := process(t, pngOf(t, pixels), 48)[picture.ThumbnailLarge] // at its size
-	if d := difference(t, decode(t, v), pixels); d > 12 {
-		t.Errorf("red lines differ by %.1f", d)
+	fine, err := jpeg.Encode(pixels, 95, nil) // keeps its chrominance, too
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, source := range map[string][]byte{"PNG": pngOf(t, pixels), "JPEG": fine} {
+		v := process(t, source, 48)[picture.ThumbnailLarge] // at its size
+		if d := difference(t, decode(t, v), pixels); d > 12 {
+			t.Errorf("red lines of a %s differ by %.1f", name, d)
+		}
 	}
 }
