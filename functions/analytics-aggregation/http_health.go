@@ -25,7 +25,8 @@ type healthBody struct {
 type partBody struct {
 	Name   string   `json:"name" enum:"success_rate,availability,response_time,queue,error_rate"`
 	Weight float64  `json:"weight" doc:"Of parts without data the others take over the weight."`
-	Value  *float64 `json:"value" doc:"Per cent, seconds or tasks; null without data."`
+	Value  *float64 `json:"value" doc:"Null without data."`
+	Unit   string   `json:"unit" enum:"percent,seconds,tasks" doc:"Of the value."`
 	Score  *float64 `json:"score" doc:"0–100."`
 	Reason string   `json:"reason,omitempty"`
 }

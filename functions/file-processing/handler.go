@@ -71,7 +71,8 @@ func (h handler) object(ctx context.Context, o lambdaevent.Object,
 func (h handler) report(ctx context.Context, o lambdaevent.Object, r ingest.Result,
 	took time.Duration, err error) {
 	attrs := []slog.Attr{
-		slog.String("tenant", r.Organization.String()), slog.String("file", r.File.String()),
+		slog.String("organization_id", r.Organization.String()),
+		slog.String("file_id", r.File.String()),
 		slog.Int("attempt", r.Attempt),
 		slog.Duration("duration", took), slog.String("outcome", string(r.Outcome)),
 		slog.Int64("bytes", r.Bytes),

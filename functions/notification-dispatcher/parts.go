@@ -39,24 +39,9 @@ func (p parts) deliver(ctx context.Context, _ events.SQSMessage) error {
 	began := time.Now()
 	done, err := d.Run(ctx)
 	if err == nil && done != (dispatch.Summary{}) {
-		p.log.LogAttrs(
-			ctx,
-			slog.LevelInfo,
-			"delivery done",
-			slog.Duration("duration", time.Since(began)),
-			slog.Int(
-				"sequenced",
-				done.Sequenced,
-			),
-			slog.Int("delivered", done.Delivered),
-			slog.Int("folded", done.Folded),
-			slog.Int(
-				"retried",
-				done.Retried,
-			),
-			slog.Int("dead", done.Dead),
-			slog.Bool("paused", done.Paused),
-		)
+		p.log.InfoContext(ctx, "delivery done", "duration", time.Since(began),
+			"sequenced", done.Sequenced, "delivered", done.Delivered, "folded", done.Folded,
+			"retried", done.Retried, "dead", done.Dead, "paused", done.Paused)
 	}
 	return err
 }

@@ -167,22 +167,27 @@ func TestStartPage(t *testing.T) {
 	hostile := text("hello")
 	hostile.name = "<script>" + u.id + ".txt"
 	id := u.available(hostile)
-	answer, err := http.Get(s.ready.API + "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	page, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != 200 {
-		t.Fatalf("%d %s, %v", answer.StatusCode, page, err)
-	}
-	for _, want := range []string{"&lt;script&gt;" + u.id,
+	var page string
+	until(t, "the file's event on the page", func() bool {
+		answer, err := http.Get(s.ready.API + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != 200 {
+			t.Fatalf("%d %s, %v", answer.StatusCode, text, err)
+		}
+		page = string(text)
+		return strings.Contains(page, "<td>file.available<td>"+id)
+	})
+	for _, want := range []string{"&lt;script&gt;" + u.id, "<h2>Agents</h2>",
 		`href="/local/files/oak-street-school/` + id + `/original"`} {
-		if !strings.Contains(string(page), want) {
+		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s:\n%s", want, page)
 		}
 	}
-	if strings.Contains(string(page), "<script") {
+	if strings.Contains(page, "<script") {
 		t.Error("a file's name becomes a part of the page")
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
@@ -410,9 +411,9 @@ func (a *affected) log() string {
 // faults are the functions that told of a fault of the configuration.
 func faults(log string) (functions []string) {
 	for line := range strings.Lines(log) {
-		if function, told, _ := strings.Cut(line, " | "); strings.Contains(told,
-			`"ConfigurationFaults":1`) {
-			functions = append(functions, function)
+		var event struct{ Msg, Function string }
+		if json.Unmarshal([]byte(line), &event) == nil && event.Msg == "configuration fault" {
+			functions = append(functions, event.Function)
 		}
 	}
 	slices.Sort(functions)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/stack"
 )
 
 // command is the built command with small binaries in the place of the functions'.
@@ -100,7 +102,7 @@ func (c command) hang(t *testing.T) {
 		}
 	}()
 	c.await(t, "a function at work", func() bool {
-		log, err := os.ReadFile(filepath.Join(c.data, "functions.log"))
+		log, err := os.ReadFile(filepath.Join(c.data, stack.LogFile))
 		return err == nil && bytes.Contains(log, []byte("hanging"))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,6 +40,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return advised(err, o.stack.DataDir)
 	}
+	slog.SetDefault(s.Log)
 	defer func() {
 		fmt.Fprintln(o.screen, "\nStopping.")
 		err = errors.Join(err, forget(o.readyFile), s.Stop())
@@ -63,16 +65,18 @@ func advised(err error, data string) error {
 // use sends files through a running stack and, unless it is a demo, keeps serving until the context
 // ends.
 func use(ctx context.Context, o options, s *stack.Stack) error {
-	err := send(ctx, o, s)
+	d := demo.Options{
+		API: s.Ready.API, Organization: stack.FirstOrganization, User: "demo@example.org",
+		Files: o.files, Reuse: !o.demo, Out: o.screen, Pusher: s.Channels.Host, Key: s.Channels.Key,
+	}
+	err := send(ctx, o, d)
 	if o.demo {
 		return err
 	}
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "\nThe samples did not get through:", err)
 	}
-	agents := demo.Options{API: s.Ready.API, Organization: stack.FirstOrganization,
-		User: "demo@example.org", Out: o.screen}
-	if err := demo.Agents(ctx, agents, s.Ready.DatabaseURL); err != nil && ctx.Err() == nil {
+	if err := demo.Agents(ctx, d, s.Ready.DatabaseURL); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "\nThe agents' health is not known:", err)
 	}
 	if o.readyFile != "" {
@@ -82,21 +86,22 @@ func use(ctx context.Context, o options, s *stack.Stack) error {
 	}
 	if ctx.Err() == nil {
 		fmt.Fprintf(o.screen, "\nServing until Ctrl-C.\n\n"+
-			"  pictures  %[1]s/ in a browser\n"+
-			"  a token   curl -s %[1]s/local/token -d "+
+			"  in a browser  %[1]s/ has files, events, agents, queues and what to type\n"+
+			"  with curl     \"Try the API\" in README.md; a token:\n"+
+			"                curl -s %[1]s/local/token -d "+
 			"'{\"organization\":%[2]q,\"user\":\"you@example.org\",\"role\":\"staff\"}'\n"+
-			"  queues    curl -s %[1]s/local/queues\n  logs      %[3]s\n", s.Ready.API,
+			"  your files    make demo FILES=\"photo.jpg\"\n"+
+			"  the log       make logs follows %[3]s\n\nEvents of files:\n", s.Ready.API,
 			stack.FirstOrganization, s.LogPath())
+		if err := demo.Follow(ctx, d); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "\nEvents cannot be shown here:", err)
+		}
 	}
 	<-ctx.Done()
 	return nil
 }
 
-func send(ctx context.Context, o options, s *stack.Stack) (err error) {
-	d := demo.Options{
-		API: s.Ready.API, Organization: stack.FirstOrganization, User: "demo@example.org",
-		Files: o.files, Reuse: !o.demo, Out: o.screen, Pusher: s.Channels.Host, Key: s.Channels.Key,
-	}
+func send(ctx context.Context, o options, d demo.Options) (err error) {
 	if o.demo {
 		d.SaveTo = o.pictures
 	}

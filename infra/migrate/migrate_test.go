@@ -93,7 +93,7 @@ func TestLambda(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	host, err := runtime.Start(t.Context(), runtime.Config{Dir: t.TempDir(), Log: t.Output(),
+	host, err := runtime.Start(t.Context(), runtime.Config{Dir: t.TempDir(), Log: func(_ string, line []byte) { t.Logf("%s", line) },
 		Functions: []runtime.Function{
 			{Name: "migrate", Binary: binary, Env: map[string]string{"DATABASE_URL": test.OwnerURL},
 				Timeout: time.Minute},

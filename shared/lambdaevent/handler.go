@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/toolboxai-solutions/satchel/shared/fault"
 )
 
 // Handler is what one binary does with each shape of event. A nil field refuses its shape.
@@ -122,6 +124,9 @@ func (h Handler) report(ctx context.Context, err error, message string, attrs ..
 	level, outcome := slog.LevelInfo, slog.String("outcome", "done")
 	if err != nil {
 		level, outcome = slog.LevelError, slog.String("outcome", "failed")
+		if fault.KindOf(err) == fault.Temporary {
+			level = slog.LevelWarn // waiting mends it
+		}
 		attrs = append(attrs, slog.Any("error", err))
 	}
 	h.log().LogAttrs(ctx, level, message, append(attrs, outcome)...)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
 func golden(t testing.TB, name string) json.RawMessage {
@@ -131,7 +133,7 @@ func TestOnlyTheMessagesThatFailedComeBack(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var handled []string
-	handler := Handler{Log: slog.New(slog.NewJSONHandler(&log, nil)),
+	handler := Handler{Log: slog.New(telemetry.NewHandler(&log, slog.LevelInfo)),
 		SQS: func(_ context.Context, m events.SQSMessage) error {
 			handled = append(handled, m.MessageId)
 			switch m.MessageId {
@@ -168,7 +170,7 @@ func recordLines(t *testing.T, log []byte, id, outcome string) []map[string]any 
 		if err := json.Unmarshal(raw, &line); err != nil {
 			t.Fatal(err)
 		}
-		if _, timed := line["duration"].(float64); line["message_id"] == id &&
+		if _, timed := line["duration_ms"].(float64); line["message_id"] == id &&
 			line["outcome"] == outcome && line["receive_count"] == "3" && timed {
 			found = append(found, line)
 		}

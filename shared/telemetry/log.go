@@ -4,14 +4,34 @@ import (
 	"context"
 	"io"
 	"log/slog"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 // NewLogger returns a logger that writes one JSON object a line to out, from level up. Every line
-// carries request_id, invocation_id (where it differs) and trace_id of its context, and went
-// through Redact.
+// carries the function's name, request_id, invocation_id (where it differs) and trace_id of its
+// context, and went through Redact.
 func NewLogger(out io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(
-		identified{slog.NewJSONHandler(Redactor{out}, &slog.HandlerOptions{Level: level})})
+	log := slog.New(identified{NewHandler(Redactor{out}, level)})
+	if lambdacontext.FunctionName != "" {
+		log = log.With("function", lambdacontext.FunctionName)
+	}
+	return log
+}
+
+// NewHandler writes one JSON object a line: at, level, msg and what was added. A duration is a
+// number of milliseconds, and its key says so.
+func NewHandler(out io.Writer, level slog.Leveler) slog.Handler {
+	return slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			switch {
+			case a.Key == slog.TimeKey && len(groups) == 0:
+				a.Key = "at"
+			case a.Value.Kind() == slog.KindDuration:
+				a = slog.Float64(a.Key+"_ms", float64(a.Value.Duration().Microseconds())/1000)
+			}
+			return a
+		}})
 }
 
 type identified struct{ slog.Handler }

@@ -48,6 +48,20 @@ func TestLinesCarryTheIDsOfTheirContext(t *testing.T) {
 	}
 }
 
+func TestLineHasItsTimeAndDurationsWithTheirUnit(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	NewLogger(&out, slog.LevelInfo).Info("done", "duration", 1500*time.Microsecond)
+	var line struct {
+		At         time.Time
+		DurationMS float64 `json:"duration_ms"`
+	}
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.At.IsZero() ||
+		line.DurationMS != 1.5 {
+		t.Errorf("%+v, %v in %s", line, err, out.String())
+	}
+}
+
 func TestLevelIsObeyed(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

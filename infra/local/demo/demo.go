@@ -63,7 +63,8 @@ func Run(ctx context.Context, o Options) error {
 	defer quiet() // the connection for notifications ends too
 	var arrivals <-chan heard
 	if o.Pusher != "" {
-		if arrivals, err = c.listen(ctx, o.Pusher, o.Key); err != nil {
+		if arrivals, err = c.listen(ctx, o,
+			"private-org-"+c.organization+"-user-"+c.user); err != nil {
 			return err
 		}
 	}

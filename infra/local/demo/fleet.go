@@ -37,7 +37,7 @@ type Health struct {
 	Score   *float64
 	Reasons []string
 	Parts   []struct {
-		Name         string
+		Name, Unit   string
 		Value, Score *float64
 	}
 }
@@ -78,7 +78,8 @@ func tellHealth(out io.Writer, h Health) error {
 	aligned := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, p := range h.Parts {
 		if p.Value != nil && p.Score != nil {
-			fmt.Fprintf(aligned, "  %s\t%.1f\tscores %.0f\n", p.Name, *p.Value, *p.Score)
+			fmt.Fprintf(aligned, "  %s\t%.1f %s\tscores %.0f\n", p.Name, *p.Value, p.Unit,
+				*p.Score)
 		}
 	}
 	if err := aligned.Flush(); err != nil {

@@ -16,8 +16,8 @@ import (
 
 // heard is an event that reached a subscribed client.
 type heard struct {
-	file  string
-	after time.Duration // since the transaction that it tells of
+	event, file string
+	after       time.Duration // since the transaction that it tells of
 }
 
 // frame is a message of Pusher's protocol.
@@ -27,14 +27,29 @@ type frame struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
-// listen connects as a browser does: it proves whose the connection is, and subscribes to the
-// user's own channel. What is heard from then on comes on the channel that is returned.
-func (c *client) listen(ctx context.Context, address, key string) (<-chan heard, error) {
-	conn, _, err := websocket.Dial(
-		ctx,
-		"ws://"+address+"/app/"+key+"?protocol=7&client=demo&version=1",
-		nil,
-	)
+// Follow prints each event of the organization's files when it reaches a subscribed client, until
+// ctx ends.
+func Follow(ctx context.Context, o Options) error {
+	c, err := signIn(ctx, o.API, o.Organization, o.User)
+	if err != nil {
+		return err
+	}
+	all, err := c.listen(ctx, o, "private-org-"+c.organization+"-topic-files")
+	if err != nil {
+		return err
+	}
+	for h := range all {
+		fmt.Fprintf(o.Out, "  %s  %s  file %s  %d ms after its transaction\n",
+			time.Now().Format(time.TimeOnly), h.event, h.file, h.after.Milliseconds())
+	}
+	return nil
+}
+
+// listen connects as a browser does: it proves whose the connection is, and subscribes to a
+// channel. What is heard from then on comes on the channel that is returned.
+func (c *client) listen(ctx context.Context, o Options, name string) (<-chan heard, error) {
+	conn, _, err := websocket.Dial(ctx,
+		"ws://"+o.Pusher+"/app/"+o.Key+"?protocol=7&client=demo&version=1", nil)
 	if err != nil {
 		return nil, fmt.Errorf("connect for notifications: %w", err)
 	}
@@ -55,7 +70,6 @@ func (c *client) listen(ctx context.Context, address, key string) (<-chan heard,
 	if err := await(ctx, conn, "pusher:signin_success", nil); err != nil {
 		return nil, err
 	}
-	name := "private-org-" + c.organization + "-user-" + c.user
 	var admitted map[string]string
 	if err := c.form(ctx, "/v1/channels/auth",
 		url.Values{"socket_id": {hello.SocketID}, "channel_name": {name}}, &admitted); err != nil {
@@ -89,7 +103,7 @@ func hear(ctx context.Context, conn *websocket.Conn, all chan<- heard) {
 			}
 		}
 		if unwrap(f.Data, &data) == nil && !data.OccurredAt.IsZero() {
-			all <- heard{data.Data.FileID, time.Since(data.OccurredAt)}
+			all <- heard{f.Event, data.Data.FileID, time.Since(data.OccurredAt)}
 		}
 	}
 }
@@ -130,12 +144,8 @@ func unwrap(data json.RawMessage, into any) error {
 
 // form sends a form as pusher-js does.
 func (c *client) form(ctx context.Context, path string, fields url.Values, into any) error {
-	request, err := http.NewRequestWithContext(
-		ctx,
-		"POST",
-		c.api+path,
-		bytes.NewBufferString(fields.Encode()),
-	)
+	request, err := http.NewRequestWithContext(ctx, "POST", c.api+path,
+		bytes.NewBufferString(fields.Encode()))
 	if err != nil {
 		return err
 	}

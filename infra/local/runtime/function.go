@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 )
@@ -26,7 +25,7 @@ type result struct {
 type function struct {
 	Function
 	dir     string
-	log     io.Writer
+	log     func(function string, line []byte)
 	report  func(Report)
 	stopped context.Context
 	running *sync.WaitGroup

@@ -1,32 +1,11 @@
 package runtime
 
-import (
-	"bytes"
-	"io"
-	"sync"
-)
+import "bytes"
 
-// lockedWriter lets the sandboxes of all functions share one log.
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
-}
-
-// lineWriter passes on whole lines with a prefix, so that lines of different sandboxes do not mix.
+// lineWriter passes on whole lines, so that lines of different sandboxes do not mix.
 type lineWriter struct {
-	w       io.Writer
-	prefix  string
+	pass    func(line []byte)
 	pending []byte
-}
-
-func (f *function) lines() *lineWriter {
-	return &lineWriter{w: f.log, prefix: f.Name + " | "}
 }
 
 // maxLine is the longest line that is kept whole; Lambda splits log lines at 256 KB too.
@@ -42,7 +21,7 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		if end < 0 {
 			end = maxLine - 1
 		}
-		l.pass(l.pending[:end+1])
+		l.pass(bytes.TrimRight(l.pending[:end+1], "\n"))
 		l.pending = l.pending[end+1:]
 	}
 }
@@ -53,12 +32,4 @@ func (l *lineWriter) flush() {
 		l.pass(l.pending)
 		l.pending = nil
 	}
-}
-
-// pass writes one line at once. A log that cannot be written must not stop the function, so its
-// error is
-// dropped: an error here would break the pipe that the function prints to.
-func (l *lineWriter) pass(line []byte) {
-	whole := append([]byte(l.prefix), bytes.TrimRight(line, "\n")...)
-	_, _ = l.w.Write(append(whole, '\n'))
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -52,9 +51,9 @@ type Config struct {
 	Functions []Function
 	// Dir holds the scratch directories of sandboxes; each is removed when its sandbox ends.
 	Dir string
-	// Log takes what the functions print, each line with the function's name in front. Nil discards
-	// it.
-	Log io.Writer
+	// Log is called with each line that a function prints, by several goroutines at once. It must
+	// not keep the line. Nil discards it.
+	Log func(function string, line []byte)
 	// Report is called after each invocation, when set. It must not block.
 	Report func(Report)
 }
@@ -113,7 +112,9 @@ func Start(ctx context.Context, cfg Config) (*Host, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the sandboxes' directory: %w", err)
 	}
-	logs := &lockedWriter{w: cmp.Or[io.Writer](cfg.Log, io.Discard)}
+	if cfg.Log == nil {
+		cfg.Log = func(string, []byte) {}
+	}
 	ctx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	h := &Host{functions: map[string]*function{}, stop: stop, running: &sync.WaitGroup{}}
 	for _, fn := range cfg.Functions {
@@ -129,7 +130,7 @@ func Start(ctx context.Context, cfg Config) (*Host, error) {
 		fn.MemoryMB = cmp.Or(fn.MemoryMB, defaultMemoryMB)
 		fn.Concurrency = cmp.Or(fn.Concurrency, defaultConcurrency)
 		h.functions[fn.Name] = &function{
-			Function: fn, dir: cfg.Dir, log: logs, report: cfg.Report,
+			Function: fn, dir: cfg.Dir, log: cfg.Log, report: cfg.Report,
 			stopped: ctx, running: h.running,
 			slots: make(chan struct{}, fn.Concurrency), sandboxes: map[*sandbox]bool{},
 		}

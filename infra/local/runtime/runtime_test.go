@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,7 +70,8 @@ func start(t *testing.T, fn Function) *host {
 	t.Helper()
 	fn.Name, fn.Binary = "fn", binary
 	logs := &lockedBuffer{}
-	h, err := Start(t.Context(), Config{Functions: []Function{fn}, Dir: t.TempDir(), Log: logs})
+	h, err := Start(t.Context(), Config{Functions: []Function{fn}, Dir: t.TempDir(),
+		Log: func(function string, line []byte) { fmt.Fprintf(logs, "%s | %s\n", function, line) }})
 	if err != nil {
 		t.Fatal(err)
 	}

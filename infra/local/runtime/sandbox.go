@@ -57,7 +57,8 @@ func (f *function) start() (*sandbox, error) {
 	s.cmd.Dir = filepath.Dir(f.Binary)
 	s.cmd.Env = f.environment(listener.Addr().String(), scratch)
 	s.cmd.SysProcAttr = ownGroup()
-	s.output = [2]*lineWriter{f.lines(), f.lines()}
+	pass := func(line []byte) { f.log(f.Name, line) }
+	s.output = [2]*lineWriter{{pass: pass}, {pass: pass}}
 	s.cmd.Stdout, s.cmd.Stderr = s.output[0], s.output[1]
 	s.cmd.WaitDelay = time.Second
 

@@ -14,10 +14,7 @@ import (
 
 // deploy puts the functions behind what triggers them: queue, schedules and gateway.
 func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (string, error) {
-	log, err := s.logFile()
-	if err != nil {
-		return "", err
-	}
+	var err error
 	// again: now it is known whether something scans
 	if s.deployment, err = s.resolve(); err != nil {
 		return "", err
@@ -37,7 +34,8 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 		functions = append(functions, f)
 	}
 	s.Runtime, err = runtime.Start(ctx, runtime.Config{
-		Functions: functions, Dir: s.directory.in("sandboxes"), Log: log, Report: s.options.Report,
+		Functions: functions, Dir: s.directory.in("sandboxes"), Log: s.functionLog.line,
+		Report: s.options.Report,
 	})
 	if err != nil {
 		return "", err
@@ -48,7 +46,7 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 		return "", err
 	}
 	s.poll(functions)
-	runner := schedule.Runner{Schedules: s.schedules(), Invoke: s.Runtime.Invoke, Log: s.log,
+	runner := schedule.Runner{Schedules: s.schedules(), Invoke: s.Runtime.Invoke, Log: s.Log,
 		Now: time.Now}
 	if !s.options.NoSchedules {
 		s.background(runner.Run)
@@ -63,12 +61,12 @@ func (s *Stack) deploy(ctx context.Context, listener net.Listener, bin string) (
 // serve answers at the gateway's address: the functions' routes, the issuer's, and what is only
 // local.
 func (s *Stack) serve(listener net.Listener, members gateway.Members, runner schedule.Runner) {
-	api := gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: s.routes(), Log: s.log, Now: time.Now}
+	api := gateway.Gateway{Invoke: s.Runtime.Invoke, Routes: s.routes(), Log: s.Log, Now: time.Now}
 	keys := s.Issuer.Handler()
 	local := gateway.Local{
 		Issuer: s.Issuer, Members: members, Fire: runner.Fire, Invoke: s.Runtime.Invoke,
 		Queues: s.stats, API: api,
-		Log: s.log, Organization: FirstOrganization,
+		Log: s.Log, Organization: FirstOrganization,
 	}.Handler()
 	// No ServeMux: it would redirect paths with // or .. in them, which API Gateway passes on.
 	server := &http.Server{ReadHeaderTimeout: time.Minute,
@@ -118,8 +116,8 @@ func (s *Stack) seed(ctx context.Context) (gateway.Members, error) {
 	return members, nil
 }
 
-// LogFile is the name, in the data directory, of the file with what the functions print.
-const LogFile = "functions.log"
+// LogFile is the name, in the data directory, of the file with what the functions log.
+const LogFile = "logs/functions.log"
 
-// LogPath is the file with what the functions print.
+// LogPath is the file with what the functions log.
 func (s *Stack) LogPath() string { return s.directory.in(LogFile) }

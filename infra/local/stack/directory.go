@@ -83,7 +83,7 @@ func (d *directory) claim(fresh bool) error {
 // binaries are built anew whenever their source changed.
 func ours(name string) bool {
 	switch name {
-	case "s3", "queue", "issuer", "sandboxes", "functions.log", "port":
+	case "s3", "queue", "issuer", "sandboxes", "logs", "port":
 		return true
 	}
 	return false

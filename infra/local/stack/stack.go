@@ -9,9 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/local/runtime"
 	"github.com/toolboxai-solutions/satchel/infra/local/s3"
 	"github.com/toolboxai-solutions/satchel/infra/template"
+	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
 // ErrInUse says that another stack runs on the data directory.
@@ -86,6 +86,8 @@ type Stack struct {
 	Authority *iam.Authority
 	// Channels speaks Pusher's protocol.
 	Channels *channels.Server
+	// Log is for what goes wrong outside of the functions: on the screen, and in their log.
+	Log *slog.Logger
 	// Clamd is the private scanner; nil when there is none or it was named by an address.
 	Clamd *clamd.Clamd
 
@@ -93,11 +95,11 @@ type Stack struct {
 	directory  *directory
 	template   *template.Template
 	deployment *template.Deployment
-	log        *slog.Logger
+	screen     *screen
 	scanner    string // address, empty when nothing scans
 	secrets    string // address of the server of secrets
 
-	logBegan      int64  // size of the functions' log when this stack began
+	functionLog   *functionLog
 	queueEndpoint string // known before the queues run, because the template's values have it
 
 	mu      sync.Mutex
@@ -110,14 +112,18 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if o.DataDir == "" {
 		return nil, errors.New("a stack needs a data directory")
 	}
-	o.Progress = &shared{w: cmp.Or[io.Writer](o.Progress, io.Discard)}
-	s := &Stack{options: o, log: slog.New(slog.NewTextHandler(o.Progress,
-		&slog.HandlerOptions{ReplaceAttr: withoutTime}))}
+	s := &Stack{options: o, screen: &screen{w: cmp.Or[io.Writer](o.Progress, io.Discard)}}
 	var err error
 	if s.directory, err = hold(o.DataDir, o.Fresh); err != nil {
 		return nil, err
 	}
 	s.atStop(func() error { s.directory.release(); return nil })
+	if s.functionLog, err = openLog(s.directory.in(filepath.Dir(LogFile))); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	s.atStop(s.functionLog.close)
+	s.Log = slog.New(slog.NewMultiHandler(s.screen,
+		telemetry.NewHandler(s.functionLog, slog.LevelInfo))).With("function", "local")
 	if err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
@@ -157,58 +163,5 @@ func (s *Stack) step(name string, start func() (string, error)) error {
 
 // say tells of progress. A terminal that is gone is no reason to stop.
 func (s *Stack) say(format string, arguments ...any) {
-	_, _ = fmt.Fprintf(s.options.Progress, "  "+format+"\n", arguments...)
-}
-
-func withoutTime(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey {
-		return slog.Attr{}
-	}
-	return a
-}
-
-// shared is a writer for several goroutines.
-type shared struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *shared) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(p)
-}
-
-// logFile is where the functions' own lines go.
-func (s *Stack) logFile() (*os.File, error) {
-	file, err := os.OpenFile(s.LogPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the functions' log: %w", err)
-	}
-	s.atStop(file.Close)
-	if info, err := file.Stat(); err == nil {
-		s.logBegan = info.Size()
-	}
-	return file, nil
-}
-
-// complaint is what functions printed in plain text since this start, as one does that cannot use
-// its settings, or where to look.
-func (s *Stack) complaint() string {
-	const most = 10
-	text, err := os.ReadFile(s.LogPath())
-	if err != nil || int64(len(text)) < s.logBegan {
-		return "see " + s.LogPath()
-	}
-	var plain []string
-	for line := range strings.Lines(string(text[s.logBegan:])) {
-		_, said, _ := strings.Cut(strings.TrimRight(line, "\n"), " | ")
-		if said != "" && said[0] != '{' && len(plain) < most && !slices.Contains(plain, said) {
-			plain = append(plain, said)
-		}
-	}
-	if len(plain) == 0 {
-		return "see " + s.LogPath()
-	}
-	return strings.Join(plain, "\n")
+	_, _ = fmt.Fprintf(s.screen, "  "+format+"\n", arguments...)
 }

@@ -274,7 +274,7 @@ func (s *Stack) testStorage(t *testing.T) {
 		}
 	}
 	until(t, "the good event", func() bool {
-		return logged(fileProcessing+" | received") > 0 &&
+		return logged(`"function":"`+fileProcessing+`"`) > 0 &&
 			logged("incoming/good") == 1
 	})
 	until(t, "the dead letter", func() bool {

@@ -146,7 +146,7 @@ func (s *Stack) cluster(ctx context.Context) (*postgres.Cluster, error) {
 	for deadline := time.Now().Add(stopGrace); ; time.Sleep(50 * time.Millisecond) {
 		c, err := postgres.Start(ctx, postgres.Options{
 			URL: os.Getenv("DATABASE_URL"), Dir: s.directory.in("postgres"), Fresh: s.options.Fresh,
-			Throwaway: s.options.Throwaway, Log: s.log,
+			Throwaway: s.options.Throwaway, Log: s.Log,
 		})
 		if !errors.Is(err, postgres.ErrInUse) || time.Now().After(deadline) {
 			return c, err
@@ -233,7 +233,7 @@ func (s *Stack) answers(ctx context.Context) error {
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the API answers %s: %s", response.Status, s.complaint())
+		return fmt.Errorf("the API answers %s: %s", response.Status, s.functionLog.complaint())
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func (s *Stack) startStorage(ctx context.Context, queues net.Listener) (string, 
 		return "", errors.Join(err, queues.Close())
 	}
 	if s.Authority, err = iam.New(iam.Keys{Access: access, Secret: secret}, s.deployment,
-		s.log); err != nil {
+		s.Log); err != nil {
 		return "", errors.Join(err, queues.Close())
 	}
 	s.Queue, err = queue.Start(queue.Options{
@@ -34,7 +34,7 @@ func (s *Stack) startStorage(ctx context.Context, queues net.Listener) (string, 
 		Authority: s.Authority,
 		Notify: func(queue string, event []byte) {
 			if err := s.Queue.Send(queue, string(event)); err != nil {
-				s.log.Error("storage event lost", "error", err)
+				s.Log.Error("storage event lost", "error", err)
 			}
 		},
 	})

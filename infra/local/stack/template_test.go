@@ -110,7 +110,7 @@ func TestAdditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.Contains(string(log), "second-worker | received hello") &&
+		return strings.Contains(string(log), `"msg":"received hello","function":"second-worker"`) &&
 			s.Queue.Stats("SecondQueue").DeadLetters == 1
 	})
 }

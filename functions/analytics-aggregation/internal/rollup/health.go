@@ -32,7 +32,8 @@ const (
 type Part struct {
 	Name   string   // success_rate, availability, response_time, queue or error_rate
 	Weight float64  // of all parts together 1
-	Value  *float64 // per cent, seconds or tasks; nil without data, and then the others weigh more
+	Value  *float64 // nil without data, and then the others weigh more
+	Unit   string   // of Value: percent, seconds or tasks
 	Score  *float64 // 0–100
 	Reason string   // "" when it is as it should be
 }
@@ -120,6 +121,7 @@ func allAbove(scores []*float64, window int) bool {
 // is on the straight lines from 100 at good through 50 at warning to 0 at critical.
 type grade struct {
 	name                    string
+	unit                    string
 	weight                  float64
 	good, warning, critical float64
 	value                   func(Vitals) *float64
@@ -129,15 +131,15 @@ type grade struct {
 // The weights and thresholds are the platform's.
 func grades() []grade {
 	return []grade{
-		{"success_rate", 0.30, 100, 80, 50, func(v Vitals) *float64 { return v.SuccessRate() },
+		{"success_rate", "percent", 0.30, 100, 80, 50, func(v Vitals) *float64 { return v.SuccessRate() },
 			"%.1f %% of the tasks completed, less than %.0f %%"},
-		{"availability", 0.25, 100, 80, 50, func(v Vitals) *float64 { return v.Availability() },
+		{"availability", "percent", 0.25, 100, 80, 50, func(v Vitals) *float64 { return v.Availability() },
 			"agents could take work for %.1f %% of the time, less than %.0f %%"},
-		{"response_time", 0.20, 0, 5, 10, func(v Vitals) *float64 { return v.Execution.Average() },
+		{"response_time", "seconds", 0.20, 0, 5, 10, func(v Vitals) *float64 { return v.Execution.Average() },
 			"a task took %.1f s on average, more than %.0f s"},
-		{"queue", 0.15, 0, 50, 100, queueLength,
+		{"queue", "tasks", 0.15, 0, 50, 100, queueLength,
 			"%.0f tasks are waiting, more than %.0f"},
-		{"error_rate", 0.10, 0, 20, 50, func(v Vitals) *float64 { return v.ErrorRate() },
+		{"error_rate", "percent", 0.10, 0, 20, 50, func(v Vitals) *float64 { return v.ErrorRate() },
 			"%.1f %% of the tasks failed, more than %.0f %%"},
 	}
 }
@@ -150,7 +152,7 @@ func queueLength(v Vitals) *float64 {
 func partsOf(v Vitals) []Part {
 	var parts []Part
 	for _, g := range grades() {
-		p := Part{Name: g.name, Weight: g.weight, Value: g.value(v)}
+		p := Part{Name: g.name, Weight: g.weight, Value: g.value(v), Unit: g.unit}
 		if p.Value != nil {
 			score := g.score(*p.Value)
 			p.Score = &score

@@ -187,7 +187,7 @@ func (p *Processor) work(ctx context.Context, c *claim,
 		}
 		// Its days are over. The bytes stay where they are, for as long as the bucket keeps them.
 		p.Log.ErrorContext(ctx, "a file that ends without a verdict could not be kept in "+
-			"quarantine", "file", c.key.File, "error", err)
+			"quarantine", "file_id", c.key.File, "error", err)
 		found.lost = true
 	}
 	ended, err := p.settle(ctx, *c, found)
@@ -207,7 +207,7 @@ func (p *Processor) work(ctx context.Context, c *claim,
 	p.settled.add(c.key)
 	if err := p.deleteUploads(ctx, c.key); err != nil {
 		// settle put it on the list
-		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file", c.key.File, "error", err)
+		p.Log.WarnContext(ctx, "an upload is left to maintenance", "file_id", c.key.File, "error", err)
 	}
 	return Outcome(found.reason.Status()), found, nil
 }
@@ -247,6 +247,6 @@ func (p *Processor) release(ctx context.Context, c claim, cause error) {
 		note = string(storedfile.ScannerUnavailable)
 	}
 	if err := p.endLease(ctx, c, note, errors.Is(cause, errTooSlow)); err != nil {
-		p.Log.WarnContext(ctx, "a lease is left to run out", "file", c.key.File, "error", err)
+		p.Log.WarnContext(ctx, "a lease is left to run out", "file_id", c.key.File, "error", err)
 	}
 }
