@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +19,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/child"
 )
 
 // ErrNotInstalled says that the machine has no clamd, and what to install.
@@ -52,9 +55,12 @@ type Clamd struct {
 	Database string
 
 	binary, dir string
+	// account is ClamAV's own user where its package made one, so that it can read the machine's
+	// database.
+	account *syscall.Credential
 
 	mu      sync.Mutex
-	process *process
+	process *child.Process
 }
 
 // Start finds clamd, starts it and waits until it answers. With a full database
@@ -94,7 +100,7 @@ func (c *Clamd) configureAndRun(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	port, err := freePort()
+	port, err := child.FreePort()
 	if err != nil {
 		return err
 	}
@@ -103,7 +109,10 @@ func (c *Clamd) configureAndRun(ctx context.Context, o Options) error {
 		0o644); err != nil {
 		return fmt.Errorf("write clamd's configuration: %w", err)
 	}
-	if err := handOver(c.dir); err != nil {
+	if c.account, err = child.Account("clamd", "clamav", "clamupdate", "nobody"); err != nil {
+		return err
+	}
+	if err := c.handOver(); err != nil {
 		return fmt.Errorf("give clamd its directory: %w", err)
 	}
 	if err := c.Restart(ctx); err != nil {
@@ -134,13 +143,15 @@ func (c *Clamd) Restart(ctx context.Context) error {
 // run starts a process and waits until it answers. The caller holds mu.
 func (c *Clamd) run(ctx context.Context) error {
 	cmd := exec.Command(c.binary, "--foreground", "--config-file", c.config())
-	p, err := launch(cmd)
+	output := &lastOutput{}
+	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", output, output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account}
+	p, err := child.Start(cmd, syscall.SIGKILL)
 	if err != nil {
 		return fmt.Errorf("start clamd: %w", err)
 	}
-	if err := c.awaitPong(ctx, p); err != nil {
-		p.end(syscall.SIGKILL)
-		return fmt.Errorf("start clamd: %w", err)
+	if err := c.awaitPong(ctx, p, output); err != nil {
+		return errors.Join(fmt.Errorf("start clamd: %w", err), end(p, syscall.SIGKILL))
 	}
 	c.process = p
 	return nil
@@ -153,23 +164,40 @@ func (c *Clamd) Kill() error {
 	if c.process == nil {
 		return nil
 	}
-	c.process.end(syscall.SIGKILL)
+	err := end(c.process, syscall.SIGKILL)
 	c.process = nil
-	return nil
+	return err
+}
+
+func end(p *child.Process, s syscall.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	return p.End(ctx, s)
+}
+
+// handOver gives the directory and what it holds to the user that clamd runs as.
+func (c *Clamd) handOver() error {
+	if c.account == nil {
+		return nil
+	}
+	return filepath.WalkDir(c.dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, int(c.account.Uid), int(c.account.Gid))
+	})
 }
 
 // Stop ends clamd and removes its directory.
 func (c *Clamd) Stop() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var err error
 	if c.process != nil {
-		c.process.end(syscall.SIGTERM)
+		err = end(c.process, syscall.SIGTERM)
 		c.process = nil
 	}
-	if err := os.RemoveAll(c.dir); err != nil {
-		return fmt.Errorf("remove clamd's directory: %w", err)
-	}
-	return nil
+	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
 // PID is the process id of the running clamd, 0 when it is not running.
@@ -179,12 +207,12 @@ func (c *Clamd) PID() int {
 	if c.process == nil {
 		return 0
 	}
-	return c.process.cmd.Process.Pid
+	return c.process.PID
 }
 
 func (c *Clamd) config() string { return filepath.Join(c.dir, "clamd.conf") }
 
-func (c *Clamd) awaitPong(ctx context.Context, p *process) error {
+func (c *Clamd) awaitPong(ctx context.Context, p *child.Process, output *lastOutput) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -192,8 +220,8 @@ func (c *Clamd) awaitPong(ctx context.Context, p *process) error {
 			return nil
 		}
 		select {
-		case <-p.done:
-			return fmt.Errorf("it ended before it answered: %s", p.output.tail())
+		case <-p.Done:
+			return fmt.Errorf("it ended before it answered: %s", output.tail())
 		case <-ctx.Done():
 			return fmt.Errorf("no answer in time: %w", context.Cause(ctx))
 		case <-tick.C:
@@ -227,13 +255,4 @@ func find() (string, error) {
 		}
 	}
 	return "", ErrNotInstalled
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port for clamd: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

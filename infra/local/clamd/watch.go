@@ -35,7 +35,7 @@ func (c *Clamd) Watch(ctx context.Context, tell func(string)) {
 func (c *Clamd) ended() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.process != nil && c.process.over()
+	return c.process != nil && c.process.Ended()
 }
 
 // restartEnded is Restart where the process ended without Kill or Stop. One that cannot be started
@@ -47,14 +47,4 @@ func (c *Clamd) restartEnded(ctx context.Context) error {
 		return nil // killed or stopped since that look
 	}
 	return c.run(ctx)
-}
-
-// over tells whether the process has ended.
-func (p *process) over() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
 }

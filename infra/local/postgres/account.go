@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"syscall"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/child"
 )
 
 // account is who the server runs as: PostgreSQL refuses to run as root, so
@@ -20,27 +20,8 @@ type account struct {
 }
 
 func serverAccount() (account, error) {
-	if os.Geteuid() != 0 {
-		return account{}, nil
-	}
-	for _, name := range []string{"postgres", "_postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err := strconv.ParseUint(u.Uid, 10, 32)
-		if err != nil {
-			continue
-		}
-		gid, err := strconv.ParseUint(u.Gid, 10, 32)
-		if err != nil {
-			continue
-		}
-		return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
-	}
-	return account{}, errors.New(
-		"PostgreSQL refuses to run as root, and there is no user postgres or nobody to run it " +
-			"as: add one, or run this as an ordinary user")
+	credential, err := child.Account("PostgreSQL", "postgres", "_postgres", "nobody")
+	return account{credential}, err
 }
 
 // place is where the cluster of dir goes: dir itself, unless the server's

@@ -16,7 +16,7 @@ func TestRootRunsTheServerAsSomebodyElse(t *testing.T) {
 		t.Skip("only root has to, and only /proc tells")
 	}
 	c := start(t, Options{Dir: reachableDir(t), Throwaway: true})
-	info, err := os.Stat(fmt.Sprintf("/proc/%d", c.server.pid))
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", c.server.PID))
 	if err != nil {
 		t.Fatal(err)
 	}

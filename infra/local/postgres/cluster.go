@@ -24,6 +24,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/child"
 )
 
 // ErrInUse is returned by Start for a directory whose cluster is running,
@@ -67,7 +69,7 @@ type Cluster struct {
 	lock                     *os.File
 
 	mu     sync.Mutex
-	server *process
+	server *child.Process
 }
 
 // Start starts the cluster in o.Dir, making it first where it does not exist,
@@ -144,7 +146,7 @@ func (c *Cluster) start(ctx context.Context, o Options) error {
 func (c *Cluster) launch(ctx context.Context) error {
 	const tries = 5
 	for try := 1; ; try++ {
-		port, err := freePort()
+		port, err := child.FreePort()
 		if err != nil {
 			return err
 		}
@@ -241,13 +243,4 @@ func external(ctx context.Context, raw string) (*Cluster, error) {
 		return nil, fmt.Errorf("the server that DATABASE_URL names: %w", err)
 	}
 	return c, nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

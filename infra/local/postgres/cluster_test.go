@@ -50,7 +50,7 @@ func TestClusterStopLeavesNoProcess(t *testing.T) {
 	c := start(t, Options{Dir: reachableDir(t), Throwaway: true})
 	conn := connect(t, c.SuperuserURL()) // a session must not hold the shutdown up
 	defer conn.Close(t.Context())
-	pid := c.server.pid
+	pid := c.server.PID
 	stop(t, c)
 	if err := syscall.Kill(-pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("the server's process group is still there: %v", err)
@@ -63,7 +63,7 @@ func TestClusterStopLeavesNoProcess(t *testing.T) {
 func TestClusterIsKilledWhenItDoesNotStop(t *testing.T) {
 	t.Parallel()
 	c := start(t, Options{Dir: reachableDir(t), Throwaway: true})
-	pid := c.server.pid
+	pid := c.server.PID
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

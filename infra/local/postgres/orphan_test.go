@@ -25,7 +25,7 @@ func TestOrphanParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("pid", c.server.pid)
+	fmt.Println("pid", c.server.PID)
 	select {}
 }
 
@@ -66,28 +66,4 @@ func TestServerEndsWithItsParent(t *testing.T) {
 	}
 	gone(t, pid)
 	start(t, Options{Dir: dir}) // the lock went with the last process
-}
-
-// Linux never uses watch, but it runs anywhere, so it is proven everywhere.
-func TestWatchedServerEndsWithItsParent(t *testing.T) {
-	t.Parallel()
-	cmd := exec.Command("sleep", "600")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	release, err := watch(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(cmd.Process.Pid, 0); err != nil {
-		t.Fatalf("the process is not there: %v", err)
-	}
-	release() // what the end of this process would do to the pipe
-	err = cmd.Wait()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok ||
-		status.Signal() != syscall.SIGINT {
-		t.Errorf("the process ended with %v, want SIGINT", err)
-	}
-	gone(t, cmd.Process.Pid)
 }

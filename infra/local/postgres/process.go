@@ -7,46 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/child"
 )
-
-// process is a child that ends when we do.
-type process struct {
-	pid  int
-	done chan struct{}
-	err  error // what Wait said; read after done
-}
-
-// spawn starts cmd and waits for it in the background. Linux sends the parent
-// death signal when the *thread* that forked ends, so that thread is kept for
-// as long as the child lives.
-func spawn(cmd *exec.Cmd) (*process, error) {
-	p := &process{done: make(chan struct{})}
-	started := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer close(p.done)
-		release, err := tie(cmd)
-		if err != nil {
-			started <- err
-			return
-		}
-		defer release()
-		if err := cmd.Start(); err != nil {
-			started <- err
-			return
-		}
-		p.pid = cmd.Process.Pid
-		started <- nil
-		p.err = cmd.Wait()
-	}()
-	return p, <-started
-}
 
 // run starts the server on the cluster's port and returns when it answers.
 func (c *Cluster) run(ctx context.Context) error {
@@ -68,8 +36,8 @@ func (c *Cluster) run(ctx context.Context) error {
 			"-c", "listen_addresses=127.0.0.1", "-k", `"` + c.sockets + `"`}, c.settings...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = c.data, environment(), log, log
 	cmd.ExtraFiles = []*os.File{c.lock}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account.credential, Setpgid: true}
-	server, err := spawn(cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.account.credential}
+	server, err := child.Start(cmd, syscall.SIGINT)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
@@ -102,8 +70,8 @@ func (c *Cluster) answer(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-c.server.done:
-			return fmt.Errorf("the server ended: %v", c.server.err)
+		case <-c.server.Done:
+			return fmt.Errorf("the server ended: %v", c.server.Err)
 		case <-ctx.Done():
 			return fmt.Errorf("the server does not answer: %w", err)
 		case <-poll.C:
@@ -138,20 +106,7 @@ func (c *Cluster) end(ctx context.Context, sig syscall.Signal) error {
 	if c.sockets != c.home && sig == syscall.SIGINT {
 		defer os.RemoveAll(c.sockets)
 	}
-	if err := syscall.Kill(server.pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("signal the server: %w", err)
-	}
-	select {
-	case <-server.done:
-		return nil
-	case <-ctx.Done():
-	}
-	if err := syscall.Kill(-server.pid, syscall.SIGKILL); err != nil &&
-		!errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("kill the server: %w", err)
-	}
-	<-server.done
-	return nil
+	return server.End(ctx, sig)
 }
 
 // tail is the end of the server's log, for an error that explains itself.

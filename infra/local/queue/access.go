@@ -67,10 +67,10 @@ func (s *Server) signedBy(r *http.Request, body []byte) (access string, err erro
 	return access, nil
 }
 
-// authorize asks for the action that SQS asks for an operation: a batch needs what its entries need
+// authorize asks for the action that SQS asks for an operation
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html).
 func (s *Server) authorize(access, operation, queue string) error {
-	action := "sqs:" + strings.TrimSuffix(operation, "Batch")
+	action := "sqs:" + operation
 	if s.authority == nil || s.authority.Allows(access, action, arn(queue)) {
 		return nil
 	}

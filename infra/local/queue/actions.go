@@ -2,20 +2,12 @@ package queue
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// outgoing is a message to be sent.
-type outgoing struct {
-	Body       string
-	Delay      time.Duration
-	Attributes map[string]attribute
-}
-
-func (s *Server) send(name string, out outgoing) (*message, error) {
+func (s *Server) send(name, body string, delay time.Duration) (*message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, err := s.queue(name)
@@ -23,8 +15,7 @@ func (s *Server) send(name string, out outgoing) (*message, error) {
 		return nil, err
 	}
 	now := s.now()
-	m := &message{ID: uuid.NewString(), Body: out.Body, Attributes: out.Attributes, Sent: now,
-		Visible: now.Add(out.Delay)}
+	m := &message{ID: uuid.NewString(), Body: body, Sent: now, Visible: now.Add(delay)}
 	if err := s.journal.write(entry{Queue: name, Send: m}); err != nil {
 		return nil, err
 	}
@@ -162,22 +153,6 @@ func (s *Server) changeVisibility(name, handle string, hidden time.Duration) err
 	}
 	m.Visible = now.Add(hidden)
 	s.wake()
-	return nil
-}
-
-func (s *Server) purge(name string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q, err := s.queue(name)
-	if err != nil {
-		return err
-	}
-	for _, m := range slices.Clone(q.messages) {
-		if err := s.journal.write(entry{Queue: name, Delete: m.ID}); err != nil {
-			return err
-		}
-		q.remove(m.ID)
-	}
 	return nil
 }
 

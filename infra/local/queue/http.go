@@ -54,7 +54,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 			message: "The request is no JSON of the expected shape."})
 		return
 	}
-	if err := s.authorize(access, operation, cmp.Or(in.QueueName, in.queue())); err != nil {
+	if err := s.authorize(access, operation, in.queue()); err != nil {
 		refuse(w, err)
 		return
 	}

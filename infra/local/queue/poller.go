@@ -137,24 +137,10 @@ func batchItemFailures(answer []byte, batch []message) (map[string]bool, error) 
 func (p *Poller) event(batch []message) events.SQSEvent {
 	var event events.SQSEvent
 	for _, m := range batch {
-		own := map[string]events.SQSMessageAttribute{}
-		for name, a := range m.Attributes {
-			own[name] = events.SQSMessageAttribute{
-				StringValue: a.StringValue, BinaryValue: a.BinaryValue, DataType: a.DataType,
-				StringListValues: []string{}, BinaryListValues: [][]byte{},
-			}
-		}
 		event.Records = append(event.Records, events.SQSMessage{
-			MessageId:              m.ID,
-			ReceiptHandle:          receiptHandle(&m),
-			Body:                   m.Body,
-			Md5OfBody:              md5Hex(m.Body),
-			Md5OfMessageAttributes: attributesMD5(m.Attributes),
-			Attributes:             systemAttributes(m),
-			MessageAttributes:      own,
-			EventSourceARN:         arn(p.Queue),
-			EventSource:            "aws:sqs",
-			AWSRegion:              region,
+			MessageId: m.ID, ReceiptHandle: receiptHandle(&m), Body: m.Body,
+			Md5OfBody: md5Hex(m.Body), Attributes: systemAttributes(m),
+			EventSourceARN: arn(p.Queue), EventSource: "aws:sqs", AWSRegion: region,
 		})
 	}
 	return event

@@ -125,7 +125,7 @@ func (s *Server) Stop() error {
 // Endpoint is the address of a server at a listener.
 func Endpoint(l net.Listener) string { return "http://" + l.Addr().String() }
 
-// URL is the queue's URL, as GetQueueUrl answers it.
+// URL is the queue's URL.
 func (s *Server) URL(name string) string { return URL(s.Endpoint, name) }
 
 // URL is the URL of a queue of the server at an endpoint.
@@ -134,7 +134,7 @@ func URL(endpoint, name string) string { return endpoint + "/" + account + "/" +
 // Send puts a message into a queue, as a service of AWS does that publishes to
 // one. It has returned only when the message is kept.
 func (s *Server) Send(name, body string) error {
-	_, err := s.send(name, outgoing{Body: body})
+	_, err := s.send(name, body, 0)
 	if err != nil {
 		return fmt.Errorf("send to queue %s: %w", name, err)
 	}

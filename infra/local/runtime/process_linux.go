@@ -6,12 +6,6 @@ import (
 	"unsafe"
 )
 
-// ownGroup puts a sandbox into a process group of its own and has the kernel end it with the stack,
-// however the stack ends.
-func ownGroup() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}
-
 // processorTime is what a process has used so far with all its threads, user and system; zero when
 // it is gone. It reads the clock that clock_getcpuclockid(3) names: /proc/<pid>/stat counts in
 // steps of 10 ms.

@@ -2,16 +2,7 @@
 
 package runtime
 
-import (
-	"syscall"
-	"time"
-)
-
-// ownGroup puts a sandbox into a process group of its own; only Linux can also tie it to the
-// stack's life.
-func ownGroup() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
-}
+import "time"
 
 // processorTime is told on Linux only.
 func processorTime(int) time.Duration { return 0 }

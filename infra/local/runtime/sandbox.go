@@ -8,11 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	stdruntime "runtime"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/toolboxai-solutions/satchel/infra/local/child"
 )
 
 // memoryCheck is how often a sandbox's memory is compared with its limit.
@@ -20,10 +21,9 @@ const memoryCheck = 20 * time.Millisecond
 
 // sandbox is one process and the Runtime API that only it talks to.
 type sandbox struct {
-	fn     *function
-	cmd    *exec.Cmd
-	server *http.Server
-	output [2]*lineWriter
+	fn      *function
+	process *child.Process
+	server  *http.Server
 
 	polls       chan struct{}    // one per request for the next invocation
 	work        chan *invocation // taken by the request that polls
@@ -35,7 +35,6 @@ type sandbox struct {
 
 	current     atomic.Pointer[invocation]
 	outOfMemory atomic.Bool
-	state       error // how the process ended; read after exited
 }
 
 // start runs the binary. It returns when the process exists, not when it is initialised.
@@ -49,20 +48,18 @@ func (f *function) start() (*sandbox, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	s := &sandbox{
-		fn: f, cmd: exec.Command(f.Binary),
+		fn:    f,
 		polls: make(chan struct{}, 1), work: make(chan *invocation), results: make(chan result, 1),
 		initFailure: make(chan error, 1), exited: make(chan struct{}),
 	}
 	s.server = &http.Server{Handler: s.api(), ReadHeaderTimeout: time.Minute}
-	s.cmd.Dir = filepath.Dir(f.Binary)
-	s.cmd.Env = f.environment(listener.Addr().String(), scratch)
-	s.cmd.SysProcAttr = ownGroup()
 	pass := func(line []byte) { f.log(f.Name, line) }
-	s.output = [2]*lineWriter{{pass: pass}, {pass: pass}}
-	s.cmd.Stdout, s.cmd.Stderr = s.output[0], s.output[1]
-	s.cmd.WaitDelay = time.Second
+	printed, complained := &lineWriter{pass: pass}, &lineWriter{pass: pass}
+	cmd := exec.Command(f.Binary)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = filepath.Dir(f.Binary), printed, complained
+	cmd.Env = f.environment(listener.Addr().String(), scratch)
+	cmd.WaitDelay = time.Second
 
-	started := make(chan error)
 	f.mu.Lock()
 	if f.stopped.Err() != nil {
 		f.mu.Unlock()
@@ -71,35 +68,31 @@ func (f *function) start() (*sandbox, error) {
 	f.running.Add(1)
 	f.mu.Unlock()
 	go func() { _ = s.server.Serve(listener) }()
-	go s.live(started, scratch)
-	if err := <-started; err != nil {
+	if s.process, err = child.Start(cmd, syscall.SIGKILL); err != nil {
+		s.leave(scratch)
 		return nil, err
 	}
+	if !f.register(s) {
+		s.signal()
+	}
+	go func() {
+		<-s.process.Done
+		s.signal() // whatever the function left running in its group
+		printed.flush()
+		complained.flush()
+		s.leave(scratch)
+	}()
 	go s.watchMemory()
 	return s, nil
 }
 
-// live starts the process and stays with it: the kernel sends Pdeathsig when the starting thread
-// ends.
-func (s *sandbox) live(started chan<- error, scratch string) {
-	stdruntime.LockOSThread()
-	defer s.fn.running.Done()
-	err := s.cmd.Start()
-	if err == nil && !s.fn.register(s) {
-		s.signal()
-	}
-	started <- err
-	if err == nil {
-		s.state = s.cmd.Wait()
-		s.signal() // whatever the function left running in its group
-		s.output[0].flush()
-		s.output[1].flush()
-	}
+// leave gives back what a sandbox had.
+func (s *sandbox) leave(scratch string) {
 	_ = s.server.Close()
 	_ = os.RemoveAll(scratch)
 	s.fn.forget(s)
 	close(s.exited)
-	stdruntime.UnlockOSThread()
+	s.fn.running.Done()
 }
 
 func (s *sandbox) alive() bool {
@@ -111,7 +104,7 @@ func (s *sandbox) alive() bool {
 	}
 }
 
-func (s *sandbox) pid() int { return s.cmd.Process.Pid }
+func (s *sandbox) pid() int { return s.process.PID }
 
 // kill ends the process; it returns at once, exited tells when it is gone.
 func (s *sandbox) kill() {
@@ -136,8 +129,8 @@ func (s *sandbox) lastWords(inv *invocation) result {
 			s.fn.MemoryMB))}
 	}
 	how := "without providing a reason"
-	if s.state != nil {
-		how = "with error: " + s.state.Error()
+	if s.process.Err != nil {
+		how = "with error: " + s.process.Err.Error()
 	}
 	return result{err: s.fn.fail(TypeExit, fmt.Sprintf("RequestId: %s Error: Runtime exited %s",
 		inv.id, how))}
