@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,7 +127,7 @@ func (o outage) run(t *testing.T) string {
 	for range *schools {
 		a.join()
 	}
-	logged := len(a.log())
+	logged, measured := len(a.written("functions.log")), len(a.written("metrics.log"))
 	o.cut(t)
 	mend := func() { o.mend(t) }
 	defer func() {
@@ -170,7 +171,7 @@ func (o outage) run(t *testing.T) string {
 	}
 	took := time.Since(began)
 	a.check()
-	a.checkTold(a.log()[logged:])
+	a.checkTold(a.written("functions.log")[logged:], a.written("metrics.log")[measured:])
 	one, folded := a.sent("delivered"), a.sent("folded")
 	return fmt.Sprintf("| %s: %s | %s | %d %s | %d | %d | %d | %d | %s + %.1f s of work |", o.what,
 		o.how, age(o.lasts), len(a.ids)*filesOfASchool, o.ends, tries, one, folded,
@@ -360,7 +361,7 @@ func (a *affected) check() {
 }
 
 // checkTold looks at what the alarms watch.
-func (a *affected) checkTold(log string) {
+func (a *affected) checkTold(log, metrics string) {
 	a.t.Helper()
 	told := faults(log)
 	for _, function := range a.tell {
@@ -375,7 +376,7 @@ func (a *affected) checkTold(log string) {
 	if a.ends == "error" {
 		want = len(a.ids) * filesOfASchool
 	}
-	if n := strings.Count(log, `"FilesGivenUp":1`); n != want {
+	if n := strings.Count(metrics, `"FilesGivenUp":1`); n != want {
 		a.t.Errorf("%d files are told to be given up, want %d", n, want)
 	}
 }
@@ -399,9 +400,10 @@ func (a *affected) sent(outcome string) int64 {
 		WHERE n.topic = 'file.restored' AND t.outcome = '` + outcome + `' AND n.`)
 }
 
-func (a *affected) log() string {
+// written is what a log of the stack holds.
+func (a *affected) written(name string) string {
 	a.t.Helper()
-	text, err := os.ReadFile(shared.stack.LogPath())
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(shared.stack.LogPath()), name))
 	if err != nil {
 		a.t.Fatal(err)
 	}
