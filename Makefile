@@ -24,7 +24,7 @@ QUERIES   := $(dir $(wildcard functions/*/internal/*/db/queries.sql))
 # Every set of queries gets its turn, so that one with a fault does not hold up the others.
 each_query_set = failed=; for dir in $(QUERIES); do echo "sqlc $(1) $$dir"; $(TOOL) sqlc $(1) -f "$${dir}sqlc.yaml" || failed=1; done; test -z "$$failed"
 
-.PHONY: help run demo logs clean test mutations verify lint generate build bench bench-images fuzz migrate rds-authorities
+.PHONY: help run demo logs clean test mutations gremlins verify lint generate build bench bench-images fuzz migrate rds-authorities
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
@@ -60,6 +60,10 @@ test: ## run every test (PKG=./shared/... for some), with the race detector wher
 
 mutations: ## break lines one by one, and look whether the test of each falls: ten minutes
 	go test ./infra/mutations -count=1 -timeout=2h -v -run '^TestMutations$$' -mutate
+
+# Of one package at a time, without a database: each mutant costs a build and a run of its tests.
+gremlins: ## break every comparison and sum of one package, PKG=./shared/objectkey, and count what its tests miss
+	go run github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0 unleash $(PKG) --workers 1 --timeout-coefficient 15
 
 verify: lint ## check what needs no server: format, lint, modules, generated code, layout, template
 	go mod tidy -diff

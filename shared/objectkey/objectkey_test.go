@@ -59,3 +59,45 @@ func FuzzParseIncoming(f *testing.F) {
 		}
 	})
 }
+
+func TestParseHeldIsTheInverse(t *testing.T) {
+	t.Parallel()
+	organization, file := uuid.New(), uuid.New()
+	held := objectkey.Held(organization, file, 7, 3)
+	key, err := objectkey.ParseHeld(held)
+	want := objectkey.Key{Organization: organization, File: file, Version: 7}
+	if err != nil || key != want {
+		t.Errorf("got %v, %v, want %v", key, err, want)
+	}
+	for _, other := range []string{
+		objectkey.Quarantine(organization, file, 7, 3), // infected
+		objectkey.Incoming(organization, file, 7),
+		strings.Replace(held, "quarantine/", "original/", 1),
+		strings.Replace(held, "/held/", "/kept/", 1),
+		strings.Replace(held, file.String(), "x", 1),
+		held + "/1", held + "x", strings.Replace(held, "/held/", "/held/0", 1),
+	} {
+		if key, err := objectkey.ParseHeld(other); err == nil || key != (objectkey.Key{}) {
+			t.Errorf("%s parses as %v, %v", other, key, err)
+		}
+	}
+}
+
+// What is deleted by prefix is all of one file, and nothing of another.
+func TestPrefixesAreOfOneFile(t *testing.T) {
+	t.Parallel()
+	organization, file := uuid.New(), uuid.New()
+	incoming, original, variant, quarantine := objectkey.Prefixes(organization, file)
+	for prefix, key := range map[string]string{
+		incoming:   objectkey.Incoming(organization, file, 2),
+		original:   objectkey.Original(organization, file, 2, 1),
+		variant:    objectkey.Variant(organization, file, 2, 1, "thumbnail"),
+		quarantine: objectkey.Held(organization, file, 2, 1),
+	} {
+		of, rest, _ := strings.Cut(prefix, "/")
+		if !strings.HasPrefix(key, prefix) || of == "" ||
+			rest != organization.String()+"/"+file.String()+"/" {
+			t.Errorf("%s is not all of the file of %s", prefix, key)
+		}
+	}
+}
