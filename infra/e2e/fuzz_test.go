@@ -191,6 +191,9 @@ func (g *generator) learn(a reply) {
 func (g *generator) once(in int) bool { return g.random.IntN(in) == 0 }
 
 func (g *generator) id() string {
+	if g.once(2) {
+		return pick(g, g.ids[:5]) // one of each kind
+	}
 	newest := max(0, len(g.ids)-12)
 	return g.ids[newest+g.random.IntN(len(g.ids)-newest)]
 }
@@ -334,7 +337,8 @@ func (g *generator) plain(name string, s schema) string {
 	return map[string]string{"filename": "note.txt", "content_type": "text/plain",
 		"event": "lesson.started", "topic": pick(g, []string{"announcements", "file.available"}),
 		"tz": "Europe/Berlin", "variant": "thumbnail", "cursor": "", "agent_type": "tutor",
-		"sha256": strings.Repeat("0a", 32)}[name] + strings.Repeat("x", g.random.IntN(2)*
+		"sha256": strings.Repeat("0a", 32), "tags": "a", "given_by": "a",
+		"basis": "b"}[name] + strings.Repeat("x", g.random.IntN(2)*
 		map[string]int{"title": 9, "description": 30, "name": 1, "dedupe_key": 8}[name])
 }
 
