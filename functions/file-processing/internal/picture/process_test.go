@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/quick"
 
+	"github.com/disintegration/imaging"
+
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/picture"
 )
 
@@ -296,5 +298,35 @@ func BenchmarkProcess12MP(b *testing.B) {
 				process(b, sources[name], 300)
 			}
 		})
+	}
+}
+
+// A PNG of true colours that is many times as large as its thumbnails is averaged before it is
+// resampled; each pixel has to count.
+func TestThumbnailsOfLargePNG(t *testing.T) {
+	t.Parallel()
+	pixels := quarters(403, 301)
+	source := pngOf(t, pixels)
+	v := process(t, source, 16)[picture.ThumbnailLarge]
+	want := imaging.Resize(pixels, v.Width, v.Height, imaging.Lanczos)
+	if d := difference(t, decode(t, v), want); d > 12 {
+		t.Errorf("differs by %.1f", d)
+	}
+}
+
+// What a transparent pixel would show if it were not has no place in a thumbnail.
+func TestTransparentPixelsHaveNoColour(t *testing.T) {
+	t.Parallel()
+	pixels := textured(64, 48)
+	for i := 3; i < len(pixels.Pix); i += 4 {
+		if i%12 == 3 || i > len(pixels.Pix)/2 {
+			pixels.Pix[i] = 0
+		}
+	}
+	made := decode(t, process(t, pngOf(t, pixels), 16)[picture.ThumbnailLarge]).(*image.NRGBA)
+	for i := 0; i < len(made.Pix); i += 4 {
+		if made.Pix[i+3] == 0 && !bytes.Equal(made.Pix[i:i+3], []byte{0, 0, 0}) {
+			t.Fatalf("pixel %d is invisible and %v", i/4, made.Pix[i:i+4])
+		}
 	}
 }

@@ -23,6 +23,7 @@ func (p parsed) thumbnails(ctx context.Context, pixels image.Image, size int) ([
 		}
 		width, height := fit(stored.X, stored.Y, want.size)
 		resized := imaging.Resize(current, width, height, imaging.Lanczos)
+		plain(resized)
 		current = resized // the next smaller is made of this one
 		var thumbnail image.Image = resized
 		if grey {
@@ -56,7 +57,7 @@ func fit(width, height, size int) (int, int) {
 
 // shrink averages blocks of whole pixels for as long as the longer side stays at least atLeast, so
 // that the resampler, which costs ten times as much per pixel, has the last factor only. Pictures
-// without planes are given back as they are.
+// with a palette, 16 bits or transparency that is not premultiplied are given back as they are.
 func shrink(pixels image.Image, atLeast int) image.Image {
 	size := pixels.Bounds().Size()
 	factor := max(size.X, size.Y) / atLeast
@@ -78,6 +79,14 @@ func shrink(pixels image.Image, atLeast int) image.Image {
 			CStride:        ceilDiv(chroma.X, factor),
 			SubsampleRatio: p.SubsampleRatio,
 			Rect:           area,
+		}
+	case *image.RGBA:
+		return &image.RGBA{Pix: shrinkPixels(p.Pix, p.Stride, size.X, size.Y, factor),
+			Stride: 4 * area.Dx(), Rect: area}
+	case *image.NRGBA:
+		if p.Opaque() {
+			return &image.NRGBA{Pix: shrinkPixels(p.Pix, p.Stride, size.X, size.Y, factor),
+				Stride: 4 * area.Dx(), Rect: area}
 		}
 	}
 	return pixels
@@ -126,4 +135,54 @@ func shrinkPlane(samples []byte, stride, width, height, factor int) []byte {
 		}
 	}
 	return out
+}
+
+// shrinkPixels is shrinkPlane for four samples a pixel.
+func shrinkPixels(samples []byte, stride, width, height, factor int) []byte {
+	toWidth, toHeight := ceilDiv(width, factor), ceilDiv(height, factor)
+	out := make([]byte, 4*toWidth*toHeight)
+	sums := make([][4]uint32, toWidth)
+	for y := range toHeight {
+		clear(sums)
+		rows := min(factor, height-y*factor)
+		for r := range rows {
+			row := samples[(y*factor+r)*stride:][:4*width]
+			for x := range sums {
+				sum := &sums[x]
+				part := row[4*x*factor : 4*min((x+1)*factor, width)]
+				for ; len(part) >= 4; part = part[4:] {
+					sum[0] += uint32(part[0])
+					sum[1] += uint32(part[1])
+					sum[2] += uint32(part[2])
+					sum[3] += uint32(part[3])
+				}
+			}
+		}
+		for x, sum := range sums {
+			count := uint32(rows * min(factor, width-x*factor))
+			for i, v := range sum {
+				out[4*(y*toWidth+x)+i] = byte((v + count/2) / count)
+			}
+		}
+	}
+	return out
+}
+
+// plain rounds the colours of transparent pixels to what is left of them when they are shown: the
+// resampler gives them more, which is seen by nobody and takes up to half of a PNG.
+func plain(pixels *image.NRGBA) {
+	for i := 0; i < len(pixels.Pix); i += 4 {
+		pixel := (*[4]uint8)(pixels.Pix[i:])
+		alpha := uint32(pixel[3])
+		switch alpha {
+		case 0:
+			*pixel = [4]uint8{}
+		case 255:
+		default:
+			for j, v := range pixel[:3] {
+				shown := (uint32(v)*alpha + 127) / 255
+				pixel[j] = uint8(min((shown*255+alpha/2)/alpha, 255))
+			}
+		}
+	}
 }
