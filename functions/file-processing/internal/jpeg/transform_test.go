@@ -197,3 +197,20 @@ func TestStops(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is done to chrominance to halve it, a turned picture is the upright one turned.
+func TestHalvedChrominanceTurns(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"odd-1x1.jpg", "odd-1x1-progressive-restart.jpg", "odd-1x2.jpg",
+		"odd-2x1.jpg"} {
+		source := testdata(t, name)
+		upright := decode(t, transform(t, source, jpeg.Job{Quality: 80}).Full.Data)
+		for orientation := 2; orientation <= 8; orientation++ {
+			got := transform(t, source, jpeg.Job{Orientation: orientation, Quality: 80}).Full.Data
+			// an odd side moves chrominance by half a sample
+			if rms, _ := difference(t, shown(upright, orientation), decode(t, got)); rms > 6.5 {
+				t.Errorf("%s, orientation %d: differs by %.2f", name, orientation, rms)
+			}
+		}
+	}
+}
