@@ -173,10 +173,13 @@ func TestNothingGoesThatIsComputedAgain(t *testing.T) {
 	f.clock("2026-03-02T10:01:00Z")
 	f.write(`INSERT INTO agent_instances (organization_id, agent_id, agent_type)
 		VALUES ($1, 'a', 'tutor')`, f.school)
-	f.write(`INSERT INTO agent_task_queue (organization_id, task_id, agent_type, task_type, status)
-		VALUES ($1, 't', 'tutor', 'quiz', 'taken')`, f.school)
+	f.write(`INSERT INTO agent_task_queue (organization_id, task_id, agent_type, task_type)
+		VALUES ($1, 'taken', 'tutor', 'quiz'), ($1, 'never taken', 'tutor', 'quiz')`, f.school)
 	f.exec(`INSERT INTO file_transfers (organization_id, file_id, direction, bytes)
 		VALUES ($1, $1, 'in', 7)`, f.school)
+	f.clock("2026-03-02T10:05:00Z")
+	f.write(`UPDATE agent_task_queue SET status = 'taken'
+		WHERE organization_id = $1 AND task_id = 'taken'`, f.school)
 	f.clock("2026-03-02T10:05:01Z")
 	f.run()
 	// left is what is left of presence, queue and transfers after a run of two days later.
@@ -195,10 +198,15 @@ func TestNothingGoesThatIsComputedAgain(t *testing.T) {
 		return f.text(`SELECT concat_ws(' ', (SELECT count(*) FROM agent_presence),
 			(SELECT count(*) FROM agent_task_queue), (SELECT count(*) FROM file_transfers))`)
 	}
-	if got := left("2026-03-02T10:00:00Z"); got != "1 1 1" {
+	if got := left("2026-03-02T10:00:00Z"); got != "1 2 1" {
 		t.Errorf("within the window, %s are left", got)
 	}
-	if got := left("2026-03-02T10:05:00Z"); got != "0 0 0" {
+	f.exec(`UPDATE agent_presence SET at = '2026-03-02 10:05Z';
+		UPDATE file_transfers SET at = '2026-03-02 10:05Z'`)
+	if got := left("2026-03-02T10:05:00Z"); got != "1 1 1" {
+		t.Errorf("at its start, %s are left", got)
+	}
+	if got := left("2026-03-02T10:10:00Z"); got != "0 0 0" {
 		t.Errorf("behind it, %s are left", got)
 	}
 }
