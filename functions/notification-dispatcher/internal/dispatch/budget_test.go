@@ -61,6 +61,10 @@ func TestAnExhaustedBudgetIsNotAskedAgain(t *testing.T) {
 		AND channel LIKE '%-t3000'`, f.school); n != 0 {
 		t.Error("what is urgent waits, with room in the reserve")
 	}
+	// The reserve has room again in a minute, for what is not urgent there is some in three.
+	if wait, err = f.openIn(t.Context()); err != nil || wait <= time.Minute {
+		t.Errorf("nothing urgent waits, and it comes again in %v, %v", wait, err)
+	}
 	f.oldestFirst()
 	before = claims()
 	delivered := 0
