@@ -50,15 +50,20 @@ func encodeBody(out reflect.Value, body any) ([]byte, error) {
 	return encoded.Bytes(), err
 }
 
-// carried is the length of text as the content of a JSON string: quotes, backslashes
-// and ends of lines take two bytes, and the encoders have left no other character that would take
-// more.
+// carried is the most that text takes as the content of a JSON string, whose escapes have two bytes
+// or six. HTML is not escaped on the way.
 func carried(text []byte) int {
 	length := len(text)
-	for _, escaped := range []byte("\"\\\r\n") {
-		length += bytes.Count(text, []byte{escaped})
+	for _, b := range text {
+		switch {
+		case b == '"', b == '\\', b == '\t', b == '\r', b == '\n':
+			length++
+		case b < ' ': // CSV has it as it came
+			length += 5
+		}
 	}
-	return length
+	// the line separators U+2028 and U+2029, of three bytes each
+	return length + 3*(bytes.Count(text, []byte("\u2028"))+bytes.Count(text, []byte("\u2029")))
 }
 
 // translate gives huma what encode wrote, and its own errors, which it makes while it reads a
