@@ -66,6 +66,9 @@ func (p *Process) Ended() bool {
 
 // End sends a signal and waits for the end. What is left when ctx ends is killed, with its group.
 func (p *Process) End(ctx context.Context, s syscall.Signal) error {
+	if p.Ended() { // its number may be another's by now
+		return nil
+	}
 	if err := syscall.Kill(p.PID, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("signal process %d: %w", p.PID, err)
 	}

@@ -2,6 +2,7 @@ package child
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -47,6 +48,10 @@ func TestEndKillsWhatDoesNotListen(t *testing.T) {
 	cancel()
 	if err := p.End(ctx, syscall.SIGTERM); err != nil || !p.Ended() {
 		t.Errorf("it runs on, %v", err)
+	}
+	p.PID = os.Getpid() // as if it were used again
+	if err := p.End(ctx, -1); err != nil {
+		t.Errorf("what has ended was signalled: %v", err)
 	}
 	if _, err := Start(exec.Command("/no/such/program"), syscall.SIGKILL); err == nil {
 		t.Error("a program that is not there was started")
