@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -41,6 +42,9 @@ func openLog(dir string) (*functionLog, error) {
 
 // line takes one of a function. A log that cannot be written must not stop the function.
 func (l *functionLog) line(function string, line []byte) {
+	if len(bytes.TrimSpace(line)) == 0 { // as between the parts of a panic's trace
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var printed struct {
@@ -71,7 +75,7 @@ func (l *functionLog) Write(line []byte) (int, error) {
 
 func (l *functionLog) remember(said string) {
 	const most = 10
-	if strings.TrimSpace(said) != "" && len(l.plain) < most && !slices.Contains(l.plain, said) {
+	if len(l.plain) < most && !slices.Contains(l.plain, said) {
 		l.plain = append(l.plain, said)
 	}
 }

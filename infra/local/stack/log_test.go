@@ -21,20 +21,22 @@ func TestFunctionLogIsAnEventALine(t *testing.T) {
 	if got := l.complaint(); got != "see "+filepath.Join(dir, "functions.log") {
 		t.Errorf("nothing was printed in plain text, and it says %q", got)
 	}
+	l.line("api", []byte(" "))
 	l.line("api", []byte(`{"Uploads":1,"_aws":{"Timestamp":1}}`))
-	const fault = `  CORS_ORIGINS: must be "*"`
+	const head, fault = "The settings cannot be used:", `  CORS_ORIGINS: must be "*"`
+	l.line("api", []byte(head))
 	for range 3 {
 		l.line("api", []byte(fault))
 	}
-	if got := l.complaint(); got != fault {
-		t.Errorf("%q, want %q", got, fault)
+	if got := l.complaint(); got != head+"\n"+fault {
+		t.Errorf("%q, want %q and %q", got, head, fault)
 	}
 	if err := l.close(); err != nil {
 		t.Fatal(err)
 	}
 	events := logged(t, dir, "functions.log")
-	if len(events) != 4 || events[0].Msg != "request done" || events[3].Msg != fault ||
-		events[3].Function != "api" || events[3].Level != "ERROR" || events[3].At == "" {
+	if len(events) != 5 || events[0].Msg != "request done" || events[4].Msg != fault ||
+		events[4].Function != "api" || events[4].Level != "ERROR" || events[4].At == "" {
 		t.Errorf("%+v", events)
 	}
 	if metrics := logged(t, dir, "metrics.log"); len(metrics) != 1 || metrics[0].Uploads != 1 {
