@@ -13,7 +13,7 @@ import (
 
 // Format lets a client choose how a list is told.
 type Format struct {
-	Format string `query:"format" enum:"json,csv" default:"json" doc:"csv: a row for each period or anomaly, in the columns' names of the JSON, times in UTC. A gap has empty cells. Totals are in the JSON alone. Text that a spreadsheet would take for a formula begins with an apostrophe."`
+	Format string `query:"format" enum:"json,csv" default:"json" doc:"csv: a row for each period or anomaly, whose columns are named as in the JSON, times in UTC. A gap has empty cells. Totals are in the JSON alone. Text that a spreadsheet would take for a formula begins with an apostrophe."`
 }
 
 // tableAnswer is an answer that is also told as CSV, which has what the JSON says besides its rows

@@ -32,7 +32,7 @@ type queue struct {
 }
 
 // handBack returns what has a message come again later, when other messages wait: it is sent anew
-// and then, because nothing failed, deleted as done. So it is lost in no moment, and however often
+// and then, because nothing failed, deleted as done. So it is never lost, and however often
 // it goes back, its receive count does not take it to the dead-letter queue. What cannot go back is
 // processed.
 func (q queue) handBack(m events.SQSMessage) func(context.Context) bool {

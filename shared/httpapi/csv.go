@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// CSV is the content type of an answer that is told as RFC 4180 has it: the output has it in a
-// field ContentType, and its Body is a Table.
+// CSV is the content type of an answer in the form of RFC 4180. An output that is to be written so
+// has it in a field ContentType, and a Table as its Body.
 const CSV = "text/csv; charset=utf-8; header=present"
 
 // Table is a body that may also be told as rows of cells, the first of them the columns' names. A
