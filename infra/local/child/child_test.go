@@ -2,10 +2,13 @@ package child
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Linux never uses watch, but it runs anywhere, so it is proven everywhere.
@@ -32,13 +35,16 @@ func TestWatchedChildEndsWithItsParent(t *testing.T) {
 
 func TestEndKillsWhatDoesNotListen(t *testing.T) {
 	t.Parallel()
-	cmd := exec.Command("sh", "-c", `trap "" TERM; echo; sleep 600 & wait; wait`)
-	out, err := cmd.StdoutPipe()
+	cmd := exec.Command("sh", "-c", `trap "" TERM; sleep 600 & echo; wait`)
+	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer out.Close()
+	cmd.Stdout = in
 	p, err := Start(cmd, syscall.SIGKILL)
-	if err != nil {
+	if err := errors.Join(err, in.Close(),
+		out.SetReadDeadline(time.Now().Add(time.Minute))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := out.Read(make([]byte, 1)); err != nil || p.Ended() {
@@ -48,6 +54,9 @@ func TestEndKillsWhatDoesNotListen(t *testing.T) {
 	cancel()
 	if err := p.End(ctx, syscall.SIGTERM); err != nil || !p.Ended() {
 		t.Errorf("it runs on, %v", err)
+	}
+	if _, err := io.ReadAll(out); err != nil {
+		t.Errorf("a child of its runs on: %v", err)
 	}
 	p.PID = os.Getpid() // as if it were used again
 	if err := p.End(ctx, -1); err != nil {
