@@ -88,6 +88,19 @@ func TestAnExhaustedBudgetIsNotAskedAgain(t *testing.T) {
 	}
 }
 
+// While one organization has no room for an hour, the others' channels are due when they are.
+func TestAnExhaustedBudgetHidesNothingThatIsDueSooner(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.backlog(f.school, 1, 1, "-1 minute")
+	f.exec(`INSERT INTO notification_pace (organization_id, bucket, tat_minute, tat_hour)
+		VALUES ($1, 'organization', now() + interval '1 hour', now())`, f.school)
+	f.backlog(f.db.Organization(t, "later"), 1, 1, "20 minutes")
+	if wait, err := f.openIn(t.Context()); err != nil || wait > 21*time.Minute {
+		t.Errorf("something is due in %v, %v", wait, err)
+	}
+}
+
 // oldestFirst checks that no channel was passed over: who was cut off keeps its place.
 func (f *fixture) oldestFirst() {
 	f.t.Helper()

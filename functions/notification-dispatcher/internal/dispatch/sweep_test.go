@@ -25,6 +25,27 @@ func (f *fixture) sweep(out *bytes.Buffer, ring func(context.Context) error) *Sw
 	}
 }
 
+// How long the oldest has waited is told whichever it is: the head of a channel may have
+// been queued again.
+func TestTheOldestThatWaitsIsTold(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.backlog(f.school, 2, 3, "1 hour")
+	f.exec(`UPDATE notification_deliveries SET queued_at = now() - interval '30 minutes'
+		WHERE sequence = 5 AND channel LIKE '%-t1'`)
+	var out bytes.Buffer
+	if err := f.sweep(&out, nil).measure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var told struct{ OldestWaiting float64 }
+	if err := json.Unmarshal(out.Bytes(), &told); err != nil {
+		t.Fatal(err)
+	}
+	if age := time.Duration(told.OldestWaiting) * time.Millisecond; age < 30*time.Minute {
+		t.Errorf("the oldest waits for %v", age)
+	}
+}
+
 func TestTheSweepRingsWhatALostRingLeft(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
