@@ -70,9 +70,11 @@ func TestCORS(t *testing.T) {
 		if want := tc.status == 204 && tc.origin != ""; allows != want {
 			t.Errorf("%s: allowed methods and headers %v, want %v", name, allows, want)
 		}
-		exposes := strings.Contains(h.Get("Access-Control-Expose-Headers"), "Retry-After")
-		if want := tc.status != 204 && tc.origin != ""; exposes != want {
-			t.Errorf("%s: exposes Retry-After %v, want %v", name, exposes, want)
+		for _, header := range []string{"Retry-After", "Complete-Through", "Next-Cursor"} {
+			exposes := strings.Contains(h.Get("Access-Control-Expose-Headers"), header)
+			if want := tc.status != 204 && tc.origin != ""; exposes != want {
+				t.Errorf("%s: exposes %s %v, want %v", name, header, exposes, want)
+			}
 		}
 		if h.Get("Cache-Control") != "no-store" || h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: headers %v", name, h)
