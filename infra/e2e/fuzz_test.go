@@ -66,7 +66,7 @@ func TestEveryRouteBearsAnything(t *testing.T) {
 					continue // Go's client does not send it
 				}
 				record(o, a, err, fmt.Sprint(o.method, " ", path, headers, body))
-				g.learn(a)
+				g.learn(o, a)
 			}
 		})
 	}
@@ -108,6 +108,22 @@ type schema struct {
 	Required   []string
 	Items      *schema
 	resolved   func(string) schema
+}
+
+// kind is what the operation is about: files, notifications, analytics, …
+func (o operation) kind() string { return strings.Split(o.path, "/")[2] }
+
+// kind is the type, of a value that may be null the other one.
+func (s schema) kind() string {
+	if types, ok := s.Type.([]any); ok {
+		return fmt.Sprint(types[0])
+	}
+	return fmt.Sprint(s.Type)
+}
+
+func (s schema) nullable() bool {
+	types, ok := s.Type.([]any)
+	return ok && slices.Contains(types, any("null"))
 }
 
 // documented reads the operations of the served document.
@@ -155,8 +171,9 @@ type generator struct {
 	s       *school
 	users   []user
 	asked   int
-	ids     []string // of anything; the newest at the end
+	ids     map[string][]string // by the part of the paths that they belong to; the newest last
 	channel []string
+	sockets []string // signed in, one by each user
 }
 
 // meet makes a new school with something of everything in it.
@@ -168,34 +185,55 @@ func (g *generator) meet(t *testing.T) {
 	agent := uuid.NewString()
 	g.s.change(`INSERT INTO agent_instances (organization_id, id, agent_id, agent_type)
 		VALUES ($1, $2, 'tutor-1', 'tutor')`, g.s.id, agent)
+	g.s.change(`INSERT INTO agent_executions (organization_id, task_id, agent_instance_id,
+		agent_type, task_type, status, completed_at, execution_time_seconds)
+		VALUES ($1, 'task', $2, 'tutor', 'quiz', 'completed', now() - interval '20 minutes', 2)`,
+		g.s.id, agent)
+	g.s.send("POST", "/local/schedules/analytics-aggregation", "", nil).want(200)
 	posted := staff.call("POST", "/v1/notifications",
 		map[string]any{"user_id": pupil.id, "event": "lesson.started"}).want(202).str("id")
-	g.ids = []string{agent, pupil.id, posted, pupil.upload(text("a")), staff.upload(text("b"))}
+	agreed := staff.upload(text("b"))
+	staff.call("PUT", "/v1/files/"+agreed+"/consent",
+		map[string]any{"given_by": "a", "basis": "b"}).want(200)
+	g.ids = map[string][]string{"analytics": {agent}, "users": {pupil.id},
+		"notifications": {posted}, "files": {pupil.upload(text("a")), agreed}}
+	g.sockets = nil
+	for _, u := range g.users {
+		socket := g.socket()
+		u.call("POST", "/v1/channels/user-auth", "socket_id="+socket,
+			"Content-Type", "application/x-www-form-urlencoded").want(200)
+		g.sockets = append(g.sockets, socket)
+	}
 	g.channel = []string{"private-org-" + g.s.id, "private-org-" + g.s.id + "-user-" + pupil.id,
 		"private-encrypted-org-" + g.s.id + "-user-" + pupil.id, "presence-org-" + g.s.id,
 		"private-org-" + g.s.id + "-topic-announcements"}
 }
 
+func (g *generator) socket() string {
+	return fmt.Sprintf("%d.%d", g.random.IntN(99999), g.random.IntN(99999))
+}
+
 // learn keeps the ids of what was made.
-func (g *generator) learn(a reply) {
+func (g *generator) learn(o operation, a reply) {
 	if a.status != 201 && a.status != 202 {
 		return
 	}
 	for _, path := range []string{"id", "file.id", "files.0.file.id", "results.0.file.id"} {
 		if id, ok := a.at(path).(string); ok {
-			g.ids = append(g.ids, id)
+			g.ids[o.kind()] = append(g.ids[o.kind()], id)
 		}
 	}
 }
 
 func (g *generator) once(in int) bool { return g.random.IntN(in) == 0 }
 
-func (g *generator) id() string {
-	if g.once(2) {
-		return pick(g, g.ids[:5]) // one of each kind
+// id is mostly of the kind.
+func (g *generator) id(kind string) string {
+	if len(g.ids[kind]) == 0 || g.once(4) {
+		kind = pick(g, slices.Sorted(maps.Keys(g.ids)))
 	}
-	newest := max(0, len(g.ids)-12)
-	return g.ids[newest+g.random.IntN(len(g.ids)-newest)]
+	all := g.ids[kind]
+	return pick(g, all[max(0, len(all)-12):])
 }
 
 func pick[T any](g *generator, from []T) T { return from[g.random.IntN(len(from))] }
@@ -208,14 +246,14 @@ func (g *generator) request(o operation) (path string, headers []string, body an
 	for _, p := range o.parameters {
 		switch {
 		case p.In == "path":
-			value := g.id()
+			value := g.id(o.kind())
 			if g.once(spoil) {
 				value = url.PathEscape(pick(g, textsForEdges()))
 			}
 			path = strings.Replace(path, "{"+p.Name+"}", value, 1)
 		case g.once(2) && !p.Required:
 		case p.In == "query":
-			value := g.plain(p.Name, p.Schema)
+			value := g.plain(o.kind(), p.Name, p.Schema)
 			if g.once(spoil) {
 				value = pick(g, textsForEdges())
 			}
@@ -245,13 +283,13 @@ func (g *generator) bodyOf(o operation, spoil int) string {
 	var b strings.Builder
 	switch {
 	case o.media == "application/x-www-form-urlencoded":
-		fmt.Fprintf(&b, "socket_id=%d.%d&channel_name=%s", g.random.IntN(99999),
-			g.random.IntN(99999), pick(g, g.channel))
+		fmt.Fprintf(&b, "socket_id=%s&channel_name=%s",
+			pick(g, append(g.sockets[:4:4], g.socket())), pick(g, g.channel))
 	case strings.HasPrefix(o.path, "/v1/hooks/"):
 		fmt.Fprintf(&b, `{"type":"INSERT","table":"agent_executions","schema":"public",`+
-			`"record":{"organization_id":%q,"id":%q},"old_record":null}`, g.s.id, g.id())
+			`"record":{"organization_id":%q,"id":%q},"old_record":null}`, g.s.id, g.id("analytics"))
 	default:
-		g.write(&b, "", *o.body, o.body.resolved, spoil)
+		g.write(&b, o.kind(), "", *o.body, o.body.resolved, spoil)
 	}
 	text := b.String()
 	switch {
@@ -267,8 +305,8 @@ func (g *generator) bodyOf(o operation, spoil int) string {
 }
 
 // write writes a value of a schema as JSON.
-func (g *generator) write(b *strings.Builder, name string, s schema, resolve func(string) schema,
-	spoil int) {
+func (g *generator) write(b *strings.Builder, of, name string, s schema,
+	resolve func(string) schema, spoil int) {
 	if s.Ref != "" {
 		s = resolve(s.Ref)
 	}
@@ -276,14 +314,16 @@ func (g *generator) write(b *strings.Builder, name string, s schema, resolve fun
 		b.WriteString(pick(g, valuesForEdges()))
 		return
 	}
-	switch kind := fmt.Sprint(s.Type); {
-	case strings.Contains(kind, "array"):
+	switch kind := s.kind(); {
+	case s.nullable() && g.once(8):
+		b.WriteString("null")
+	case kind == "array":
 		b.WriteByte('[')
 		for i := range 1 + g.random.IntN(3) {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			g.write(b, name, *s.Items, resolve, spoil)
+			g.write(b, of, name, *s.Items, resolve, spoil)
 		}
 		b.WriteByte(']')
 	case kind == "object" && len(s.Properties) == 0:
@@ -302,22 +342,26 @@ func (g *generator) write(b *strings.Builder, name string, s schema, resolve fun
 				}
 				first = false
 				fmt.Fprintf(b, "%q:", member)
-				g.write(b, member, s.Properties[member], resolve, spoil)
+				g.write(b, of, member, s.Properties[member], resolve, spoil)
 			}
 		}
 		b.WriteByte('}')
 	case kind == "string":
-		encoded, _ := json.Marshal(g.plain(name, s)) // of a string never fails
+		encoded, _ := json.Marshal(g.plain(of, name, s)) // of a string never fails
 		b.Write(encoded)
 	default:
-		b.WriteString(g.plain(name, s))
+		b.WriteString(g.plain(of, name, s))
 	}
 }
 
-// plain is a good value of a simple type, as text.
-func (g *generator) plain(name string, s schema) string {
+// plain is a good value of a simple type, as text. An id is of the kind.
+func (g *generator) plain(kind, name string, s schema) string {
 	if len(s.Enum) > 0 {
-		return fmt.Sprint(pick(g, s.Enum))
+		last := len(s.Enum)
+		if s.nullable() {
+			last-- // null, which is not a text
+		}
+		return fmt.Sprint(pick(g, s.Enum[:last]))
 	}
 	now := time.Now().UTC()
 	switch {
@@ -327,11 +371,13 @@ func (g *generator) plain(name string, s schema) string {
 		return now.Add(time.Duration(g.random.IntN(60)) * time.Minute).Format(time.RFC3339)
 	case name == "channel" || name == "channel_name":
 		return pick(g, g.channel)
+	case name == "user_id":
+		return g.id("users")
 	case name == "ids" || s.Format == "uuid":
-		return g.id()
-	case fmt.Sprint(s.Type) == "boolean":
+		return g.id(kind)
+	case s.kind() == "boolean":
 		return strconv.FormatBool(g.once(2))
-	case fmt.Sprint(s.Type) == "integer":
+	case s.kind() == "integer":
 		return strconv.Itoa(1 + g.random.IntN(20))
 	}
 	return map[string]string{"filename": "note.txt", "content_type": "text/plain",
