@@ -192,6 +192,22 @@ func TestALongBatchComesBackWholeWhenAllGoesWell(t *testing.T) {
 	}
 }
 
+func TestNoMessageIsBegunInTheLastFiveSeconds(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), defaultMinRemaining-time.Second)
+	defer cancel()
+	handler := Handler{Log: slog.New(slog.DiscardHandler),
+		SQS: func(context.Context, events.SQSMessage) error {
+			t.Error("a message was begun with too little time left")
+			return nil
+		}}
+	answer, err := handler.Invoke(ctx, batchOf("late"))
+	response, ok := answer.(events.SQSEventResponse)
+	if err != nil || !ok || len(response.BatchItemFailures) != 1 {
+		t.Errorf("answered %+v, %v", answer, err)
+	}
+}
+
 func TestTheRestIsHandedBackBeforeTheDeadline(t *testing.T) {
 	t.Parallel()
 	deadline := time.Now().Add(6 * time.Second) // five to begin in, and the margin

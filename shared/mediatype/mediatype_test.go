@@ -99,6 +99,21 @@ func TestWhatATypeMeans(t *testing.T) {
 	}
 }
 
+func TestWhatIsTextAndWhatPlays(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[mediatype.Type]struct{ text, plays bool }{
+		"text/plain": {text: true}, "application/json": {text: true},
+		"application/atom+xml": {text: true}, "application/ld+json": {text: true},
+		"image/svg+xml": {}, "application/pdf": {},
+		"audio/mpeg": {plays: true}, "video/mp4": {plays: true},
+	} {
+		if kind.IsText() != want.text || kind.IsAudioOrVideo() != want.plays {
+			t.Errorf("%s: text %v, plays %v, want %+v", kind, kind.IsText(),
+				kind.IsAudioOrVideo(), want)
+		}
+	}
+}
+
 func TestPatterns(t *testing.T) {
 	t.Parallel()
 	var defaults mediatype.Patterns

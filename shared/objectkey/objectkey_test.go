@@ -12,12 +12,12 @@ import (
 func TestParseIncomingIsTheInverse(t *testing.T) {
 	t.Parallel()
 	organization, file := uuid.New(), uuid.New()
-	key, err := objectkey.ParseIncoming(objectkey.Incoming(organization, file, 7))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := (objectkey.Key{Organization: organization, File: file, Version: 7}); key != want {
-		t.Errorf("got %v, want %v", key, want)
+	for _, version := range []int{1, 7} {
+		key, err := objectkey.ParseIncoming(objectkey.Incoming(organization, file, version))
+		want := objectkey.Key{Organization: organization, File: file, Version: version}
+		if err != nil || key != want {
+			t.Errorf("got %v, %v, want %v", key, err, want)
+		}
 	}
 }
 
