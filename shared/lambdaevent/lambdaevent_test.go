@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
@@ -176,6 +177,31 @@ func recordLines(t *testing.T, log []byte, id, outcome string) []map[string]any 
 		}
 	}
 	return found
+}
+
+func TestOnlySuccessRingsAndOnlyWhatWaitingDoesNotMendIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err   error
+		level string
+		rings int
+	}{
+		{nil, "INFO", 1},
+		{errors.New("no"), "ERROR", 0},
+		{fault.New(fault.Temporary, "busy", "Try again."), "WARN", 0},
+	} {
+		var log bytes.Buffer
+		rings := 0
+		handler := Handler{Log: slog.New(telemetry.NewHandler(&log, slog.LevelInfo)),
+			SQS:      func(context.Context, events.SQSMessage) error { return c.err },
+			Doorbell: func(context.Context) { rings++ }}
+		if _, err := handler.Invoke(context.Background(), batchOf("one")); err != nil {
+			t.Fatal(err)
+		}
+		if rings != c.rings || !strings.Contains(log.String(), `"level":"`+c.level+`"`) {
+			t.Errorf("%v rang %d times and logged %s", c.err, rings, log.String())
+		}
+	}
 }
 
 func TestALongBatchComesBackWholeWhenAllGoesWell(t *testing.T) {
