@@ -129,10 +129,10 @@ WITH RECURSIVE due AS (
 		CASE WHEN EXISTS (SELECT FROM notification_channels h
 			WHERE h.organization_id = d.organization_id AND h.priority = ANY ('{2,3}')
 				AND h.next_at <= now())
-		THEN coalesce(p.tat_minute, '-infinity') - $2::interval END AS high_at,
-		coalesce(p.tat_minute, '-infinity') - $3::interval AS other_at
-	FROM due d LEFT JOIN notification_pace p
-		ON p.organization_id = d.organization_id AND p.bucket = 'organization'
+		THEN l.tat - $2::interval END AS high_at, l.tat - $3::interval AS other_at
+	FROM due d CROSS JOIN LATERAL (SELECT coalesce((SELECT tat_minute FROM notification_pace p
+		WHERE p.organization_id = d.organization_id AND p.bucket = 'organization'),
+		'-infinity') AS tat) l -- no join, so that they stay in due's order
 	WHERE d.organization_id IS NOT NULL
 )`
 	// What an organization has no room for is left where it is: to claim it and give it back would
