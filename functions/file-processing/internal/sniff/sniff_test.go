@@ -201,6 +201,30 @@ func TestIdentify(t *testing.T) {
 
 // What is accepted is never served under a type that runs script, unless its bytes, its name or its
 // declaration said so.
+// A list that does not name application/octet-stream takes a file of which nothing is said, by its
+// content; a declared type has to be on the list even where the content's is.
+func TestTheAllowListIsAskedForWhatWasDeclared(t *testing.T) {
+	t.Parallel()
+	const png = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+	const html = "<!doctype html><p>a"
+	for _, c := range []struct {
+		declared, filename, bytes string
+		allowed                   mediatype.Patterns
+		want                      storedfile.Reason
+	}{
+		{"", "photo", png, mediatype.Patterns{"image/*"}, ""},
+		{"text/html", "a.txt", html, mediatype.Patterns{"text/html"}, ""},
+		{"text/plain", "a.txt", html, mediatype.Patterns{"text/html"}, storedfile.TypeNotAllowed},
+		{"text/plain", "a.txt", html, mediatype.Patterns{"text/plain"}, storedfile.TypeNotAllowed},
+	} {
+		if _, reason := Identify([]byte(c.bytes), c.declared, c.filename,
+			c.allowed); reason != c.want {
+			t.Errorf("%q, %s, allowed %s: %q, want %q", c.declared, c.filename, c.allowed, reason,
+				c.want)
+		}
+	}
+}
+
 func FuzzIdentify(f *testing.F) {
 	for _, seed := range []string{exe, jpg, png, webp, heic, pdf, html, svg, ole, mp4, "text",
 		wide(binary.LittleEndian, html)} {
