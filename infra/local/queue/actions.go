@@ -7,7 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-func (s *Server) send(name, body string, delay time.Duration) (*message, error) {
+func (s *Server) send(name, body string, attributes map[string]attribute,
+	delay time.Duration) (*message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, err := s.queue(name)
@@ -15,7 +16,8 @@ func (s *Server) send(name, body string, delay time.Duration) (*message, error) 
 		return nil, err
 	}
 	now := s.now()
-	m := &message{ID: uuid.NewString(), Body: body, Sent: now, Visible: now.Add(delay)}
+	m := &message{ID: uuid.NewString(), Body: body, Attributes: attributes, Sent: now,
+		Visible: now.Add(delay)}
 	if err := s.journal.write(entry{Queue: name, Send: m}); err != nil {
 		return nil, err
 	}

@@ -23,11 +23,12 @@ func systemAttributes(m message) map[string]string {
 }
 
 // chosen keeps what a client asked for, by name or as All.
-func chosen(all map[string]string, names []string) map[string]string {
+func chosen[V any](all map[string]V, names []string) map[string]V {
+	kept := maps.Clone(all)
 	if !slices.Contains(names, "All") {
-		maps.DeleteFunc(all, func(name, _ string) bool { return !slices.Contains(names, name) })
+		maps.DeleteFunc(kept, func(name string, _ V) bool { return !slices.Contains(names, name) })
 	}
-	return all
+	return kept
 }
 
 func md5Hex(text string) string {

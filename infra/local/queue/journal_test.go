@@ -42,7 +42,7 @@ func TestRestartKeepsMessagesAndCounts(t *testing.T) {
 		}
 		got[2] = again[0]
 	}
-	if _, err := s.send("work", "delayed", time.Hour); err != nil {
+	if _, err := s.send("work", "delayed", nil, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	s.mu.Lock()

@@ -21,6 +21,8 @@ type request struct {
 	QueueUrl                    string
 	MessageBody                 string
 	DelaySeconds                int
+	MessageAttributes           map[string]attribute
+	MessageAttributeNames       []string
 	MaxNumberOfMessages         *int
 	VisibilityTimeout           *int
 	WaitTimeSeconds             int
@@ -57,7 +59,8 @@ func sendMessage(s *Server, _ context.Context, r request) (any, error) {
 		return nil, invalid("Value for parameter DelaySeconds is invalid. Reason: " +
 			"DelaySeconds must be >= 0 and <= 900.")
 	}
-	m, err := s.send(r.queue(), r.MessageBody, time.Duration(r.DelaySeconds)*time.Second)
+	m, err := s.send(r.queue(), r.MessageBody, r.MessageAttributes,
+		time.Duration(r.DelaySeconds)*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +97,8 @@ func visibility(seconds *int) (*time.Duration, error) {
 
 type received struct {
 	MessageId, ReceiptHandle, Body, MD5OfBody string
-	Attributes                                map[string]string `json:",omitempty"`
+	Attributes                                map[string]string    `json:",omitempty"`
+	MessageAttributes                         map[string]attribute `json:",omitempty"`
 }
 
 func receiveMessage(s *Server, ctx context.Context, r request) (any, error) {
@@ -125,6 +129,7 @@ func receiveMessage(s *Server, ctx context.Context, r request) (any, error) {
 		answer.Messages = append(answer.Messages, received{
 			MessageId: m.ID, ReceiptHandle: receiptHandle(&m), Body: m.Body,
 			MD5OfBody: md5Hex(m.Body), Attributes: chosen(systemAttributes(m), system),
+			MessageAttributes: chosen(m.Attributes, r.MessageAttributeNames),
 		})
 	}
 	return answer, nil

@@ -137,9 +137,14 @@ func batchItemFailures(answer []byte, batch []message) (map[string]bool, error) 
 func (p *Poller) event(batch []message) events.SQSEvent {
 	var event events.SQSEvent
 	for _, m := range batch {
+		own := map[string]events.SQSMessageAttribute{}
+		for name, a := range m.Attributes {
+			own[name] = events.SQSMessageAttribute{DataType: a.DataType,
+				StringValue: a.StringValue, BinaryValue: a.BinaryValue}
+		}
 		event.Records = append(event.Records, events.SQSMessage{
 			MessageId: m.ID, ReceiptHandle: receiptHandle(&m), Body: m.Body,
-			Md5OfBody: md5Hex(m.Body), Attributes: systemAttributes(m),
+			Md5OfBody: md5Hex(m.Body), Attributes: systemAttributes(m), MessageAttributes: own,
 			EventSourceARN: arn(p.Queue), EventSource: "aws:sqs", AWSRegion: region,
 		})
 	}

@@ -11,10 +11,18 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/template"
 )
 
+// attribute is what a sender says beside the body.
+type attribute struct {
+	DataType    string
+	StringValue *string `json:",omitempty"`
+	BinaryValue []byte  `json:",omitempty"`
+}
+
 type message struct {
-	ID   string    `json:"id"`
-	Body string    `json:"body"`
-	Sent time.Time `json:"sent"`
+	ID         string               `json:"id"`
+	Body       string               `json:"body"`
+	Attributes map[string]attribute `json:"attributes,omitempty"`
+	Sent       time.Time            `json:"sent"`
 	// Visible is when it may be handed out.
 	Visible time.Time `json:"visible"`
 	// First is when it was handed out first, and Receives how often it was.

@@ -41,18 +41,21 @@ func TestStockSDKFindsItByEnvironment(t *testing.T) {
 	}
 }
 
-func TestMessageHasSystemAttributes(t *testing.T) {
+func TestMessageKeepsItsAttributes(t *testing.T) {
 	t.Parallel()
 	s, now := running(t)
 	c, url := client(t, s), s.URL("work")
 	sent, err := c.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url,
-		MessageBody: aws.String("ünïcode \n")})
+		MessageBody: aws.String("ünïcode \n"),
+		MessageAttributes: map[string]types.MessageAttributeValue{
+			"trace": {DataType: aws.String("String"), StringValue: aws.String("a-b")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now.advance(5 * time.Second)
 	got := receive(t, c, url, 1)[0]
-	if *got.MessageId != *sent.MessageId || *got.Body != "ünïcode \n" {
+	if *got.MessageId != *sent.MessageId || *got.Body != "ünïcode \n" ||
+		*got.MessageAttributes["trace"].StringValue != "a-b" {
 		t.Errorf("received %+v", got)
 	}
 	want := map[string]string{"SenderId": "LOCAL", "SentTimestamp": "1772352000000",
@@ -64,7 +67,8 @@ func TestMessageHasSystemAttributes(t *testing.T) {
 	}
 	now.advance(time.Minute)
 	plain, err := c.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url})
-	if err != nil || len(plain.Messages) != 1 || plain.Messages[0].Attributes != nil {
+	if err != nil || len(plain.Messages) != 1 || plain.Messages[0].Attributes != nil ||
+		plain.Messages[0].MessageAttributes != nil {
 		t.Errorf("without asking for attributes: %+v, %v", plain.Messages, err)
 	}
 }

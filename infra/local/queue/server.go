@@ -134,7 +134,7 @@ func URL(endpoint, name string) string { return endpoint + "/" + account + "/" +
 // Send puts a message into a queue, as a service of AWS does that publishes to
 // one. It has returned only when the message is kept.
 func (s *Server) Send(name, body string) error {
-	_, err := s.send(name, body, 0)
+	_, err := s.send(name, body, nil, 0)
 	if err != nil {
 		return fmt.Errorf("send to queue %s: %w", name, err)
 	}
