@@ -11,6 +11,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/functions/file-processing/internal/ingest"
 	"github.com/toolboxai-solutions/satchel/shared/fault"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/outbox"
 	"github.com/toolboxai-solutions/satchel/shared/telemetry"
 )
 
@@ -18,6 +19,7 @@ import (
 type handler struct {
 	processor *ingest.Processor
 	queue     queue
+	doorbell  outbox.Doorbell
 	log       *slog.Logger
 	metrics   telemetry.Metrics
 }
@@ -49,6 +51,10 @@ func (h handler) object(ctx context.Context, o lambdaevent.Object,
 		ingest.Object{Bucket: o.Bucket, Key: o.Key, Version: o.VersionID}, handBack)
 	took := time.Since(started)
 	h.report(ctx, o, result, took, err)
+	switch result.Outcome {
+	case ingest.OutcomeAvailable, ingest.OutcomeQuarantined, ingest.OutcomeRejected:
+		h.doorbell.Ring(ctx) // nothing else tells anybody anything, and a form can be sent often
+	}
 	fallbacks := 0.0
 	if result.Fallback {
 		fallbacks = 1

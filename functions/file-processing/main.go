@@ -51,8 +51,8 @@ func run(ctx context.Context, s Settings) error {
 	warnUnscanned(ctx, scanner, log)
 	queues := sqs.NewFromConfig(aws)
 	h := handler{&ingest.Processor{Config: s.Ingest, DB: db, S3: s3.NewFromConfig(aws),
-		Scanner: scanner, Log: log}, queue{queues, s.IngestQueueURL, log}, log, metrics}
-	lambda.Start(lambdaevent.Handler{SQS: h.message, Log: log,
-		Doorbell: outbox.Doorbell{SQS: queues, URL: s.DoorbellQueueURL, Log: log}.Ring}.Invoke)
+		Scanner: scanner, Log: log}, queue{queues, s.IngestQueueURL, log},
+		outbox.Doorbell{SQS: queues, URL: s.DoorbellQueueURL, Log: log}, log, metrics}
+	lambda.Start(lambdaevent.Handler{SQS: h.message, Log: log}.Invoke)
 	return nil
 }

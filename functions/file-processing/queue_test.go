@@ -19,6 +19,7 @@ import (
 	"github.com/toolboxai-solutions/satchel/infra/pgtest"
 	"github.com/toolboxai-solutions/satchel/infra/template"
 	"github.com/toolboxai-solutions/satchel/shared/lambdaevent"
+	"github.com/toolboxai-solutions/satchel/shared/outbox"
 )
 
 // ingestQueue is the local queue with a clock that only moves by hand, and one worker.
@@ -37,7 +38,7 @@ func newIngestQueue(t *testing.T, h handler, d *pgtest.Database) *ingestQueue {
 	q.server, err = local.Start(local.Options{Dir: t.TempDir(),
 		Now: func() time.Time { return q.now }, Queues: []template.Queue{
 			{Name: "ingest", Visibility: 12 * time.Minute, MaxReceives: 2, DeadLetter: "dead"},
-			{Name: "dead", Visibility: time.Minute}}})
+			{Name: "dead", Visibility: time.Minute}, {Name: "bell"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,7 @@ func newIngestQueue(t *testing.T, h handler, d *pgtest.Database) *ingestQueue {
 	q.queue = queue{url: q.server.URL("ingest"), log: slog.New(slog.DiscardHandler),
 		sqs: sqs.New(sqs.Options{Region: "us-east-1", BaseEndpoint: &q.server.Endpoint,
 			Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})}
+	q.doorbell = outbox.Doorbell{SQS: q.queue.sqs, URL: q.server.URL("bell"), Log: q.log}
 	return q
 }
 
@@ -169,6 +171,9 @@ func shares(t *testing.T, h handler, d *pgtest.Database) {
 	q.want("at first", q.drain(), map[string]int{"": many + 3})
 	q.wantFiles("at first", busy, "available", 2)
 	q.wantFiles("at first", other, "available", 3)
+	if rung := q.server.Stats("bell").Depth; rung != 2+3 {
+		t.Errorf("the doorbell rang %d times, want once for each verdict", rung)
+	}
 	q.want("at once", q.drain(), map[string]int{})
 
 	// It went back for one second or two; of those that come together then all but the last find
