@@ -51,7 +51,6 @@ func (h Handler) message(ctx context.Context, message events.SQSMessage) error {
 	}
 	started := time.Now()
 	err := recovered(ctx, h.log(), func() error { return h.SQS(ctx, message) })
-	h.ring(ctx, err)
 	h.report(ctx, err, "message done",
 		append(attrs, slog.Duration("duration", time.Since(started)))...)
 	return err

@@ -32,8 +32,8 @@ type Handler struct {
 	// rest of a batch is returned to the queue unread. Zero means 5 s.
 	MinRemaining time.Duration
 
-	// Doorbell is rung after each message or schedule that was worked on to its end; nil: nobody is
-	// told. An HTTP answer rings by itself, see httpapi.Tells.
+	// Doorbell is rung after each schedule or command that was worked on to its end; nil: nobody is
+	// told. An HTTP answer rings by itself, see httpapi.Tells, and so does who handles messages.
 	Doorbell func(context.Context)
 
 	Log *slog.Logger // nil: slog.Default()
@@ -108,16 +108,12 @@ func (h Handler) run(ctx context.Context, kind, name string,
 		summary, err = do(ctx)
 		return err
 	})
-	h.ring(ctx, err)
+	if err == nil && h.Doorbell != nil {
+		h.Doorbell(ctx)
+	}
 	h.report(ctx, err, kind+" done", slog.String(kind, name),
 		slog.Duration("duration", time.Since(started)))
 	return summary, err
-}
-
-func (h Handler) ring(ctx context.Context, failed error) {
-	if failed == nil && h.Doorbell != nil {
-		h.Doorbell(ctx)
-	}
 }
 
 func (h Handler) report(ctx context.Context, err error, message string, attrs ...slog.Attr) {

@@ -193,12 +193,19 @@ func TestOnlySuccessRingsAndOnlyWhatWaitingDoesNotMendIsAnError(t *testing.T) {
 		var log bytes.Buffer
 		rings := 0
 		handler := Handler{Log: slog.New(telemetry.NewHandler(&log, slog.LevelInfo)),
-			SQS:      func(context.Context, events.SQSMessage) error { return c.err },
+			SQS: func(context.Context, events.SQSMessage) error { return c.err },
+			Schedules: map[string]Task{
+				"x": {Run: func(context.Context) (any, error) { return nil, c.err }}},
 			Doorbell: func(context.Context) { rings++ }}
-		if _, err := handler.Invoke(context.Background(), batchOf("one")); err != nil {
-			t.Fatal(err)
+		if _, err := handler.Invoke(context.Background(), batchOf("one")); err != nil || rings > 0 {
+			t.Errorf("%v, and a message rang %d times", err, rings)
 		}
-		if rings != c.rings || !strings.Contains(log.String(), `"level":"`+c.level+`"`) {
+		if _, err := handler.Invoke(context.Background(),
+			json.RawMessage(`{"schedule":"x","time":"2024-05-01T10:00:00Z"}`)); (err == nil) !=
+			(c.err == nil) {
+			t.Errorf("a schedule that ends with %v answers %v", c.err, err)
+		}
+		if rings != c.rings || strings.Count(log.String(), `"level":"`+c.level+`"`) != 2 {
 			t.Errorf("%v rang %d times and logged %s", c.err, rings, log.String())
 		}
 	}
